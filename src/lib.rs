@@ -1,0 +1,3 @@
+//! scm-connect.
+pub mod seal;
+pub mod store;
