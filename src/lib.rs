@@ -1,3 +1,7 @@
 //! scm-connect.
+
+pub mod domain;
+pub mod handler;
+pub mod provider;
 pub mod seal;
 pub mod store;

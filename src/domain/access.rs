@@ -1,0 +1,58 @@
+//! Who may ask us, and for what.
+
+use serde::{Deserialize, Serialize};
+
+use super::{OrganizationSlug, Timestamp};
+
+/// What a token may do. Each kind is read from the token's prefix and kept with its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenKind {
+    /// Check-ins and reports of CI jobs.
+    Ci,
+    /// Looking.
+    Read,
+    /// Everything inside its organization.
+    Admin,
+}
+
+impl TokenKind {
+    /// The name used on the command line and in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ci => "ci",
+            Self::Read => "read",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// What is kept of a token: never the token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRecord {
+    /// Its id, to name it when it is revoked.
+    pub id: String,
+    /// SHA-256 of the token, in hex.
+    pub hash: String,
+    /// What it may do.
+    pub kind: TokenKind,
+    /// The only organization it sees.
+    pub organization: OrganizationSlug,
+    /// A name for people.
+    pub name: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl TokenRecord {
+    /// Whether it still opens anything.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && now < self.expires_at
+    }
+}

@@ -1,0 +1,110 @@
+//! What an event changes: plain data, decided by a handler, applied by a store.
+
+use serde::{Deserialize, Serialize};
+
+use super::known::RecordKey;
+use super::organization::{Connection, Member, Organization, Source};
+use super::pipeline::Pipeline;
+use super::project::Project;
+use super::{ConnectionKey, OrganizationSlug, Timestamp};
+
+/// One record to write. A store has one arm for each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// Write an organization.
+    PutOrganization(Organization),
+    /// Write a source.
+    PutSource(Source),
+    /// Write a connection.
+    PutConnection(Box<Connection>),
+    /// Write a project.
+    PutProject(Box<Project>),
+    /// Write a member.
+    PutMember(Box<Member>),
+    /// Write a run.
+    PutPipeline(Box<Pipeline>),
+    /// Add a line to the audit log.
+    Audit(AuditEntry),
+}
+
+/// Who did what to what, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// When.
+    pub at: Timestamp,
+    /// Whose log; `None` for the operator's own.
+    pub organization: Option<OrganizationSlug>,
+    /// `webhook`, `config`, `cli`, `setup`, `api_token`, `system`.
+    pub actor: String,
+    /// A stable word: `member.removed`, `delivery.foreign-tenant`.
+    pub action: String,
+    /// What it was done to.
+    pub subject: String,
+    /// More, without secrets, at most 512 bytes.
+    pub detail: String,
+}
+
+/// The end that a handler sees for a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It was handled.
+    Done,
+    /// It means nothing here, for a stable reason.
+    Ignored(Reason),
+    /// Something newer was known; says what.
+    Superseded(String),
+    /// Nobody has bound its account yet.
+    Unbound,
+}
+
+/// Why a genuine delivery means nothing here. The words are stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// No rule wants this event.
+    Unwanted,
+    /// Its account belongs to an organization for which the source may not speak.
+    ForeignTenant,
+    /// No connection manages this organization's members, or not this one.
+    NoAuthority,
+    /// Its source is no longer declared.
+    SourceRemoved,
+}
+
+impl Reason {
+    /// The stable word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unwanted => "unwanted",
+            Self::ForeignTenant => "foreign-tenant",
+            Self::NoAuthority => "no-authority",
+            Self::SourceRemoved => "source-removed",
+        }
+    }
+}
+
+/// A handler's whole answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// How the delivery ends.
+    pub verdict: Verdict,
+    /// Whose it turned out to be.
+    pub organization: Option<OrganizationSlug>,
+    /// Which connection it was about.
+    pub connection: Option<ConnectionKey>,
+    /// The records that were looked at, with their versions; the store settles only if they still hold.
+    pub expects: Vec<(RecordKey, u64)>,
+    /// What to write.
+    pub changes: Vec<Change>,
+}
+
+impl Changes {
+    /// An end without any writing.
+    #[must_use]
+    pub fn none(verdict: Verdict) -> Self {
+        Self { verdict, organization: None, connection: None, expects: Vec::new(), changes: Vec::new() }
+    }
+}

@@ -1,0 +1,4 @@
+//! GitHub: github.com and GitHub Enterprise Server.
+
+pub mod hook;
+pub mod read;

@@ -1,0 +1,4 @@
+//! GitLab: GitLab.com and GitLab Self-Managed.
+
+pub mod hook;
+pub mod read;
