@@ -1,6 +1,30 @@
-//! scm-connect.
+//! scm-connect connects an organization on a developer platform to its source code manager.
+//!
+//! One delivery goes this way; each type can be made only by the stage before it:
+//!
+//! ```text
+//!  the forge ──▶ web::hook ──▶ store.accept ──▶ worker::indexer ──▶ worker::inbox ──▶ handler ──▶ store.settle
+//!  RawDelivery   Delivery      202, on disk     lane, queue         Event             Changes     Settled
+//! ```
+//!
+//! | module | read it for |
+//! |---|---|
+//! | [`domain`] | what the product is about: deliveries, events, records, changes |
+//! | [`provider`] | what each forge's deliveries look like and mean |
+//! | [`handler`] | what an event changes; pure |
+//! | [`store`] | what is kept, behind small verbs; [`store::sled`] is the embedded one |
+//! | [`seal`] | encryption at rest, API tokens |
+//! | [`worker`] | the loops: index, handle, retry, purge |
+//! | [`web`] | the HTTP edge: hooks, API, setup, health |
+//! | [`config`] | file and environment, each value parsed once |
+//! | [`telemetry`] | logs and metrics |
+//! | [`cli`] | the command line and its client |
+//! | [`demo`] | recorded deliveries and the story they tell |
+//! | [`app`] | puts the parts together; owns clock and signals |
+//! | [`fault`] | named points at which a test build can break |
 
 pub mod domain;
+pub mod fault;
 pub mod handler;
 pub mod provider;
 pub mod seal;

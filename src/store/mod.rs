@@ -3,6 +3,8 @@
 //! Each method is one atomic act named for what the product does; [`Store`] is the sum of the roles. Conflicts are
 //! values ([`Settled::LeaseLost`]), not errors; an error is either "try again" or "call somebody". Time is an argument.
 
+#[cfg(test)]
+mod contract;
 pub mod sled;
 
 use async_trait::async_trait;
@@ -30,6 +32,34 @@ pub enum StoreError {
     /// What was read is not what was written.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
+}
+
+/// Why a store could not be opened. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process owns it.
+    #[error(
+        "another scm-connect (process {holder}) holds {}; stop it, or use PostgreSQL (store.url = \"postgres://…\") for several processes",
+        lock.display()
+    )]
+    Locked {
+        /// The lock file.
+        lock: std::path::PathBuf,
+        /// The owner's process id, as far as it is known.
+        holder: String,
+    },
+    /// The master key is missing, wrong, or readable by others.
+    #[error("{0}")]
+    Keys(String),
+    /// What was acknowledged is not all there.
+    #[error("{0}; nothing was changed: restore a backup, or look at `scm-connect store verify`")]
+    Damaged(String),
+    /// Written by a later version.
+    #[error("{0}; nothing was changed: use the version of scm-connect that wrote it, or a later one")]
+    Newer(String),
+    /// The file system says no.
+    #[error("the store cannot be opened: {0}")]
+    Io(String),
 }
 
 /// What became of a delivery at the door.
@@ -88,6 +118,8 @@ pub struct Claim {
     pub delivery: Delivery,
     /// What is remembered of it; `attempts` counts this try already.
     pub record: DeliveryRecord,
+    /// Tries since it was last asked for by a person, this one among them: what the retry schedule counts.
+    pub tries: u32,
     /// The store's mark of this very claim; an older one settles nothing.
     pub fence: u64,
 }

@@ -1,2 +1,118 @@
-//! The embedded store.
-pub mod journal;
+//! The embedded store: a journal that acknowledges, and sled for everything that is looked up.
+//!
+//! ```text
+//! accept ─▶ intake thread ─▶ journal/inbox (sync) ─▶ answer
+//!                                   │ indexer
+//! acts ───▶ committer thread ─▶ journal/records (sync) ─▶ sled ─▶ answer
+//!                                                          │ checkpoint thread: flush + sync + mark
+//! open  = lock, keys, both logs, sled, replay of what sled lacks
+//! ```
+//!
+//! Nothing outside of this folder knows that there are two.
+
+mod access;
+mod act;
+mod checkpoint;
+mod committer;
+mod digest;
+mod frame;
+mod health;
+mod inbox;
+mod intake;
+pub(crate) mod journal;
+mod key;
+mod list;
+mod open;
+mod records;
+mod redo;
+mod row;
+mod snapshot;
+mod stage;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
+
+pub use open::open;
+
+use crate::domain::{DeliveryId, Timestamp};
+use crate::seal::Keyring;
+use crate::store::StoreError;
+
+/// An open store.
+#[derive(Debug)]
+pub struct SledStore {
+    inner: Arc<Inner>,
+    ids: Mutex<uuid::ContextV7>,
+    work: Notify,
+    purge: Mutex<Cursors>,
+}
+
+/// Where the next round of retention goes on.
+#[derive(Debug, Clone)]
+struct Cursors {
+    records: key::Key,
+    bodies: key::Key,
+}
+
+struct Inner {
+    dir: PathBuf,
+    tree: sled::Tree,
+    committer: committer::Committer,
+    intake: intake::Intake,
+    checkpointer: checkpoint::Checkpointer,
+    backlog: Arc<Mutex<intake::Backlog>>,
+    reader: journal::Reader,
+    keyring: Keyring,
+    status: Arc<status::Status>,
+    /// Held as long as the store is open.
+    lock: File,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("dir", &self.dir).field("lock", &self.lock).finish_non_exhaustive()
+    }
+}
+
+impl SledStore {
+    fn assemble(inner: Inner) -> Self {
+        let cursors =
+            Cursors { records: key::Key::of(key::Table::Delivery), bodies: key::Key::of(key::Table::Body) };
+        Self {
+            inner: Arc::new(inner),
+            ids: Mutex::new(uuid::ContextV7::new()),
+            work: Notify::new(),
+            purge: Mutex::new(cursors),
+        }
+    }
+
+    /// The store's keys, for what is sealed outside of it.
+    #[must_use]
+    pub fn keyring(&self) -> &Keyring {
+        &self.inner.keyring
+    }
+
+    fn new_id(&self, now: Timestamp) -> DeliveryId {
+        let ms = now.ms().max(0).unsigned_abs();
+        let nanos = u32::try_from(ms % 1000).unwrap_or(0).saturating_mul(1_000_000);
+        DeliveryId::new(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(&self.ids, ms / 1000, nanos)))
+    }
+
+    /// Runs a read that may touch the disk away from the request threads.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = Arc::clone(&self.inner);
+        let task = tokio::task::spawn_blocking(move || {
+            if inner.status.failed() { Err(inner.status.failure()) } else { read(&inner) }
+        });
+        task.await.unwrap_or_else(|error| Err(StoreError::Corrupt(format!("a read panicked: {error}"))))
+    }
+}

@@ -1,0 +1,73 @@
+//! What every store must do, whichever it is: each case runs on each backend.
+
+pub(in crate::store) mod access;
+mod bench;
+pub(in crate::store) mod inbox;
+pub(in crate::store) mod order;
+pub(in crate::store) mod records;
+
+pub(in crate::store) use bench::Bench;
+
+/// Declares the cases once and makes one test of each for a backend.
+macro_rules! contract {
+    ($open:path) => {
+        $crate::store::contract::cases!($open;
+            inbox: [
+                what_is_accepted_is_there_after_a_restart,
+                a_second_copy_is_a_duplicate_and_is_counted,
+                a_copy_before_indexing_is_a_duplicate_too,
+                two_hooks_share_a_guid_and_are_two_deliveries,
+                a_copy_after_its_window_is_new,
+                an_equal_body_under_a_new_id_is_kept_and_marked,
+                a_copy_of_a_dead_delivery_wakes_it,
+                many_at_once_are_all_kept_once,
+                an_ended_row_is_never_claimed,
+                a_large_body_comes_back_byte_for_byte,
+                replay_queues_again_and_keeps_the_history,
+                discarding_needs_a_dead_letter,
+                what_waits_for_its_account_is_woken,
+                retention_deletes_what_is_finished_and_keeps_the_dead,
+                lists_filter_and_page_without_gaps
+            ],
+            order: [
+                one_at_a_time_per_lane_in_the_order_of_arrival,
+                many_workers_never_share_a_claim,
+                a_worker_that_lost_its_lease_changes_nothing,
+                a_lease_that_is_extended_is_kept,
+                a_lease_that_ends_is_given_to_another,
+                a_failing_head_steps_aside_in_a_lane_that_does_not_block,
+                a_failing_head_holds_a_blocking_lane_for_a_quarter_of_an_hour,
+                a_changed_record_makes_the_worker_look_again,
+                attempts_are_counted_before_they_start,
+                a_redelivery_in_a_busy_lane_disturbs_nobody
+            ],
+            records: [
+                what_is_settled_is_there_after_a_restart,
+                a_renamed_project_is_found_by_its_new_name_only,
+                candidates_are_found_by_every_number,
+                known_brings_what_was_asked_for,
+                a_record_larger_than_a_row_comes_back,
+                the_audit_log_is_newest_first
+            ],
+            access: [
+                a_token_is_found_by_its_hash_and_can_be_revoked,
+                a_setup_code_works_once
+            ]
+        );
+    };
+}
+
+macro_rules! cases {
+    ($open:path; $($family:ident: [$($case:ident),* $(,)?]),* $(,)?) => {
+        $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let bench = $open().await;
+                println!("case {} on {}", stringify!($case), bench.name());
+                $crate::store::contract::$family::$case(&bench).await;
+            }
+        )*)*
+    };
+}
+
+pub(in crate::store) use {cases, contract};

@@ -1,0 +1,83 @@
+//! Tokens and the setup code.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::key::{self, Key, Table};
+use super::super::stage::{Rows, Stage};
+use super::record;
+use crate::domain::Timestamp;
+use crate::domain::access::TokenRecord;
+use crate::domain::change::{AuditEntry, Change};
+use crate::domain::known::RecordKey;
+use crate::domain::organization::Organization;
+use crate::store::StoreError;
+
+/// The one-time code of the first start, by its hash.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct SetupCode {
+    hash: [u8; 32],
+    expires_at: Timestamp,
+}
+
+/// The row of a token.
+pub(in super::super) fn token(id: &str) -> Key {
+    Key::of(Table::Token).text(id)
+}
+
+/// The row that finds a token by its hash.
+pub(in super::super) fn by_hash(hash: &[u8]) -> Key {
+    Key::of(Table::TokenByHash).bytes(hash)
+}
+
+pub(in super::super) fn put_token(stage: &mut Stage<'_>, record: &TokenRecord) -> Result<(), StoreError> {
+    let hash = hex::decode(&record.hash)
+        .map_err(|_| StoreError::Unavailable("a token's hash is no hex text".into()))?;
+    stage.mark(by_hash(&hash), record.id.as_bytes());
+    stage.put(token(&record.id), record)
+}
+
+pub(in super::super) fn revoke(stage: &mut Stage<'_>, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let Some(mut record) = stage.read::<TokenRecord>(&token(id))? else { return Ok(false) };
+    record.revoked_at.get_or_insert(now);
+    stage.put(token(id), &record)?;
+    Ok(true)
+}
+
+fn setup_code() -> Key {
+    key::meta("setup-code")
+}
+
+pub(in super::super) fn put_setup_code(
+    stage: &mut Stage<'_>,
+    hash: [u8; 32],
+    expires_at: Timestamp,
+) -> Result<(), StoreError> {
+    stage.put(setup_code(), &SetupCode { hash, expires_at })
+}
+
+/// Uses the code up, and makes organization and token with it; or changes nothing.
+pub(in super::super) fn redeem(
+    stage: &mut Stage<'_>,
+    hash: &[u8; 32],
+    organization: Organization,
+    record: &TokenRecord,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let Some(code) = stage.read::<SetupCode>(&setup_code())? else { return Ok(false) };
+    let absent = record::hold(stage, &[(RecordKey::Organization(organization.slug.clone()), 0)])?;
+    if code.hash != *hash || now >= code.expires_at || !absent {
+        return Ok(false);
+    }
+    stage.delete(setup_code())?;
+    let entry = AuditEntry {
+        at: now,
+        organization: Some(organization.slug.clone()),
+        actor: "setup".into(),
+        action: "organization.created".into(),
+        subject: organization.slug.to_string(),
+        detail: "with its first admin token".into(),
+    };
+    record::apply(stage, vec![Change::PutOrganization(organization), Change::Audit(entry)])?;
+    put_token(stage, record)?;
+    Ok(true)
+}

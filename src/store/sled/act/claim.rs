@@ -1,0 +1,69 @@
+//! Taking work.
+
+use super::super::key::{self, Key, Table};
+use super::super::stage::{Rows, Stage};
+use super::{Stored, load, save};
+use crate::domain::delivery::{Attempt, DeliveryState};
+use crate::domain::{DeliveryId, Timestamp};
+use crate::store::StoreError;
+
+/// Due heads of lanes: each is leased, its attempt counted before it starts.
+pub(in super::super) fn claim(
+    stage: &mut Stage<'_>,
+    now: Timestamp,
+    lease_ms: i64,
+    limit: usize,
+) -> Result<Vec<Stored>, StoreError> {
+    let from = Key::of(Table::Queue);
+    let to = Key::of(Table::Queue).time(now.plus_ms(1));
+    let due = stage.scan(from.as_bytes(), Some(to.as_bytes()), limit)?;
+    let mut claimed = Vec::new();
+    for (queue_key, value) in due {
+        let id = <[u8; 16]>::try_from(value.as_slice()).ok().map(DeliveryId::from_bytes);
+        let lost = || StoreError::Corrupt("an entry of the queue names no delivery".into());
+        let id = id.ok_or_else(lost)?;
+        let stored = load(stage, id)?.ok_or_else(lost)?;
+        stage.delete(Key::raw(queue_key))?;
+        claimed.push(take(stage, stored, now, lease_ms)?);
+    }
+    Ok(claimed)
+}
+
+fn take(
+    stage: &mut Stage<'_>,
+    mut stored: Stored,
+    now: Timestamp,
+    lease_ms: i64,
+) -> Result<Stored, StoreError> {
+    let before = stored.record.clone();
+    let lease_end = now.plus_ms(lease_ms);
+    stored.fence = stored.fence.saturating_add(1);
+    stored.record.state = DeliveryState::Working;
+    stored.record.attempts = stored.record.attempts.saturating_add(1);
+    stored.record.due_at = Some(lease_end);
+    stage.mark(key::queue(lease_end, &stored.lane), stored.record.id.as_bytes());
+    let attempt =
+        Attempt { number: stored.record.attempts, started_at: now, took_ms: None, led_to: None, error: None };
+    stage.put(key::attempt(stored.record.id, attempt.number), &attempt)?;
+    save(stage, Some(&before), &stored)?;
+    Ok(stored)
+}
+
+/// Moves the end of a lease. `false`: the claim is no longer this one.
+pub(in super::super) fn extend(
+    stage: &mut Stage<'_>,
+    id: DeliveryId,
+    fence: u64,
+    until: Timestamp,
+) -> Result<bool, StoreError> {
+    let Some(mut stored) = load(stage, id)? else { return Ok(false) };
+    if stored.fence != fence || stored.record.state != DeliveryState::Working {
+        return Ok(false);
+    }
+    let before = stored.record.clone();
+    stage.delete(key::queue(before.due_at.unwrap_or(until), &stored.lane))?;
+    stored.record.due_at = Some(until);
+    stage.mark(key::queue(until, &stored.lane), id.as_bytes());
+    save(stage, Some(&before), &stored)?;
+    Ok(true)
+}

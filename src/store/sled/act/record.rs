@@ -1,0 +1,191 @@
+//! Changes → rows: one arm for each kind of record, with its indexes.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::key::{self, Key, Table};
+use super::super::stage::{Rows, Stage};
+use crate::domain::change::{AuditEntry, Change};
+use crate::domain::known::{RecordKey, Versioned};
+use crate::domain::organization::{Connection, Member};
+use crate::domain::pipeline::Pipeline;
+use crate::domain::project::Project;
+use crate::store::StoreError;
+
+/// A record as it lies in its row.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in super::super) struct Row<T> {
+    /// Rises with each write; begins with 1.
+    pub(in super::super) v: u64,
+    pub(in super::super) r: T,
+}
+
+/// Reads a record with its version.
+pub(in super::super) fn find<R: Rows, T: serde::de::DeserializeOwned>(
+    rows: &R,
+    key: &Key,
+) -> Result<Option<Versioned<T>>, StoreError> {
+    Ok(rows.read::<Row<T>>(key)?.map(|row| Versioned { version: row.v, value: row.r }))
+}
+
+fn key_of(record: &RecordKey) -> Key {
+    match record {
+        RecordKey::Organization(slug) => key::organization(slug),
+        RecordKey::Source(source) => key::source(source),
+        RecordKey::Connection(connection) => key::connection(connection),
+        RecordKey::Project(organization, host, id) => key::project(organization, host, *id),
+        RecordKey::Member(organization, host, id) => key::member(organization, host, *id),
+        RecordKey::Pipeline(organization, host, project, kind, id) => {
+            key::run(organization, host, *project, *kind, *id)
+        }
+    }
+}
+
+/// Whether every record still has the version under which it was read.
+pub(in super::super) fn hold(stage: &Stage<'_>, expects: &[(RecordKey, u64)]) -> Result<bool, StoreError> {
+    for (record, version) in expects {
+        let found = stage.read::<Row<serde::de::IgnoredAny>>(&key_of(record))?;
+        if found.map_or(0, |row| row.v) != *version {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Writes all of them.
+pub(in super::super) fn apply(stage: &mut Stage<'_>, changes: Vec<Change>) -> Result<(), StoreError> {
+    changes.into_iter().try_for_each(|change| match change {
+        Change::PutOrganization(organization) => {
+            put(stage, key::organization(&organization.slug), &organization).map(drop)
+        }
+        Change::PutSource(source) => put(stage, key::source(&source.key), &source).map(drop),
+        Change::PutConnection(connection) => put_connection(stage, &connection),
+        Change::PutProject(project) => put_project(stage, &project),
+        Change::PutMember(member) => put_member(stage, &member),
+        Change::PutPipeline(run) => put_run(stage, &run),
+        Change::Audit(entry) => put_audit(stage, &entry),
+    })
+}
+
+/// Writes a record under the next version and gives back the one before.
+fn put<T: Serialize + serde::de::DeserializeOwned + Clone>(
+    stage: &mut Stage<'_>,
+    key: Key,
+    record: &T,
+) -> Result<Option<T>, StoreError> {
+    let before: Option<Row<T>> = stage.read(&key)?;
+    let v = before.as_ref().map_or(0, |row| row.v).saturating_add(1);
+    stage.put(key, &Row { v, r: record.clone() })?;
+    Ok(before.map(|row| row.r))
+}
+
+fn connection_indexes(connection: &Connection) -> Vec<Key> {
+    let own = connection.key.as_str();
+    let mut keys = vec![
+        Key::of(Table::ConnectionOfSource).text(connection.source.as_str()).text(own),
+        Key::of(Table::ConnectionOfOrganization).text(connection.organization.as_str()).text(own),
+    ];
+    keys.extend(connection.installation.map(|id| key::installation(&connection.host, id)));
+    keys.extend(connection.account.external_id.map(|id| key::account(&connection.host, id)));
+    keys
+}
+
+fn put_connection(stage: &mut Stage<'_>, connection: &Connection) -> Result<(), StoreError> {
+    let before = put(stage, key::connection(&connection.key), connection)?;
+    reindex(
+        stage,
+        before.as_ref().map(connection_indexes),
+        connection_indexes(connection),
+        connection.key.as_str().as_bytes(),
+    )
+}
+
+fn project_indexes(project: &Project) -> Vec<Key> {
+    let path = project.full_path.to_lowercase();
+    let of_connection = Key::of(Table::ProjectOfConnection).text(project.connection.as_str());
+    vec![
+        Key::of(Table::ProjectById).text(&project.id()),
+        Key::of(Table::ProjectByPath).text(project.organization.as_str()).text(&path).text(&project.id()),
+        of_connection
+            .text(project.organization.as_str())
+            .text(project.host.as_str())
+            .number(project.external_id),
+    ]
+}
+
+fn put_project(stage: &mut Stage<'_>, project: &Project) -> Result<(), StoreError> {
+    let key = key::project(&project.organization, &project.host, project.external_id);
+    let value = key.as_bytes().to_vec();
+    let before = put(stage, key, project)?;
+    reindex(stage, before.as_ref().map(project_indexes), project_indexes(project), &value)
+}
+
+fn member_indexes(member: &Member) -> Vec<Key> {
+    let login = member.login.to_lowercase();
+    let by_login = Key::of(Table::MemberByLogin).text(member.organization.as_str()).text(&login);
+    let of_connection = Key::of(Table::MemberOfConnection).text(member.source.as_str());
+    vec![
+        by_login.text(member.host.as_str()).number(member.external_id),
+        of_connection
+            .text(member.organization.as_str())
+            .text(member.host.as_str())
+            .number(member.external_id),
+    ]
+}
+
+fn put_member(stage: &mut Stage<'_>, member: &Member) -> Result<(), StoreError> {
+    let key = key::member(&member.organization, &member.host, member.external_id);
+    let value = key.as_bytes().to_vec();
+    let before = put(stage, key, member)?;
+    reindex(stage, before.as_ref().map(member_indexes), member_indexes(member), &value)
+}
+
+fn run_indexes(run: &Pipeline) -> Vec<Key> {
+    // Run numbers rise at both forges, so the newest run of a project is the one with the greatest number.
+    let project = Key::of(Table::PipelineByTime).text(run.organization.as_str()).text(run.host.as_str());
+    vec![project.number(run.project).number(run.external_id).bytes(key_tail(run))]
+}
+
+fn key_tail(run: &Pipeline) -> &'static [u8] {
+    use crate::domain::pipeline::RunKind;
+    match run.kind {
+        RunKind::Pipeline => b"p",
+        RunKind::Job => b"j",
+        RunKind::Suite => b"s",
+    }
+}
+
+fn put_run(stage: &mut Stage<'_>, run: &Pipeline) -> Result<(), StoreError> {
+    let key = key::run(&run.organization, &run.host, run.project, run.kind, run.external_id);
+    let value = key.as_bytes().to_vec();
+    let before = put(stage, key, run)?;
+    reindex(stage, before.as_ref().map(run_indexes), run_indexes(run), &value)
+}
+
+/// Replaces the index rows of a record by those of its new form.
+fn reindex(
+    stage: &mut Stage<'_>,
+    before: Option<Vec<Key>>,
+    after: Vec<Key>,
+    value: &[u8],
+) -> Result<(), StoreError> {
+    for old in before.unwrap_or_default() {
+        if !after.contains(&old) {
+            stage.delete(old)?;
+        }
+    }
+    after.into_iter().for_each(|key| stage.mark(key, value));
+    Ok(())
+}
+
+fn put_audit(stage: &mut Stage<'_>, entry: &AuditEntry) -> Result<(), StoreError> {
+    let counter = key::meta("audit-sequence");
+    let sequence = stage.read::<u64>(&counter)?.unwrap_or(0).saturating_add(1);
+    stage.put(counter, &sequence)?;
+    let key = Key::of(Table::Audit).time(entry.at).number(sequence);
+    if let Some(organization) = &entry.organization {
+        let index =
+            Key::of(Table::AuditOfOrganization).text(organization.as_str()).time(entry.at).number(sequence);
+        stage.mark(index, key.as_bytes());
+    }
+    stage.put(key, entry)
+}

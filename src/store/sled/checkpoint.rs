@@ -1,0 +1,139 @@
+//! Brings sled to stable storage now and then, and remembers up to where.
+//!
+//! sled's own flush is no sync on Linux, so a `sync_data` of the database file follows it. The mark is written after
+//! that: when sled later shows less than the mark, it has lost rows and is built anew from snapshot and log.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use super::committer::Committer;
+use super::key::short_hash;
+use super::redo::RedoCipher;
+use super::snapshot;
+use super::status::Status;
+use crate::fault;
+use crate::store::StoreError;
+
+/// How often sled is synced while records are written.
+const EVERY: Duration = Duration::from_secs(2);
+/// The records log is replaced by a snapshot when it is larger than this and twice the newest snapshot.
+const LOG_BYTES_MIN: u64 = 64 << 20;
+
+/// What the thread needs.
+pub(super) struct Parts {
+    pub(super) dir: PathBuf,
+    pub(super) db: sled::Db,
+    pub(super) tree: sled::Tree,
+    pub(super) committer: Committer,
+    pub(super) cipher: RedoCipher,
+    pub(super) status: Arc<Status>,
+}
+
+/// Stops the thread.
+#[derive(Debug)]
+pub(super) struct Checkpointer {
+    stop: Sender<Sender<()>>,
+}
+
+impl Checkpointer {
+    pub(super) fn start(parts: Parts) -> std::io::Result<Self> {
+        let (stop, stopped) = channel();
+        std::thread::Builder::new().name("checkpoint".into()).spawn(move || run(&parts, &stopped))?;
+        Ok(Self { stop })
+    }
+
+    /// Makes a last checkpoint and ends the thread; waits at most `within`.
+    pub(super) fn stop(&self, within: Duration) {
+        let (reply, done) = channel();
+        if self.stop.send(reply).is_ok() {
+            let _ = done.recv_timeout(within);
+        }
+    }
+}
+
+fn run(parts: &Parts, stopped: &Receiver<Sender<()>>) {
+    let mut done: u64 = 0;
+    loop {
+        let stop = match stopped.recv_timeout(EVERY) {
+            Ok(reply) => Some(reply),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        parts.status.measure();
+        let (sequence, log_bytes) = parts.status.records();
+        if !parts.status.failed() && sequence > done {
+            match checkpoint(&parts.dir, &parts.db, sequence)
+                .and_then(|()| shorten(parts, sequence, log_bytes))
+            {
+                Ok(()) => done = sequence,
+                Err(StoreError::Unavailable(why)) => {
+                    tracing::warn!(reason = why, "the records log stays long")
+                }
+                Err(error) => parts.status.fail(&error.to_string()),
+            }
+        }
+        if let Some(reply) = stop {
+            let _ = reply.send(());
+            return;
+        }
+    }
+}
+
+/// Makes sure that sled holds everything up to `sequence` on stable storage, and marks that.
+pub(super) fn checkpoint(dir: &Path, db: &sled::Db, sequence: u64) -> Result<(), StoreError> {
+    let _ = fault::point("checkpoint.before-flush");
+    db.flush().map_err(|error| StoreError::Failed(format!("sled cannot flush: {error}")))?;
+    let file = dir.join("db").join("db");
+    let synced = File::open(&file).and_then(|file| file.sync_data());
+    synced.map_err(|error| StoreError::Failed(format!("cannot sync {}: {error}", file.display())))?;
+    let _ = fault::point("checkpoint.before-mark");
+    mark(dir, sequence)
+}
+
+fn mark(dir: &Path, sequence: u64) -> Result<(), StoreError> {
+    let path = dir.join("checkpoint");
+    let draft = dir.join("checkpoint.draft");
+    let mut bytes = sequence.to_le_bytes().to_vec();
+    let check = short_hash(&[&bytes]);
+    bytes.extend_from_slice(&check);
+    let written = File::create(&draft)
+        .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&draft, &path))
+        .and_then(|()| File::open(dir)?.sync_all());
+    written.map_err(|error| match error.kind() {
+        std::io::ErrorKind::StorageFull => StoreError::Unavailable("the disk is full (checkpoint)".into()),
+        _ => StoreError::Failed(format!("cannot write {}: {error}", path.display())),
+    })
+}
+
+/// Up to where sled was synced; `None` before the first time. A damaged mark counts as "nothing is sure".
+pub(super) fn marked(dir: &Path) -> Option<u64> {
+    let bytes = std::fs::read(dir.join("checkpoint")).ok()?;
+    let (sequence, check) = bytes.split_first_chunk::<8>()?;
+    (short_hash(&[sequence]) == *check).then(|| u64::from_le_bytes(*sequence))
+}
+
+/// Replaces a long log by a snapshot.
+fn shorten(parts: &Parts, sequence: u64, log_bytes: u64) -> Result<(), StoreError> {
+    let dir = parts.dir.join("journal").join("records");
+    let snapshots = snapshot::list(&dir)?;
+    let newest =
+        snapshots.last().and_then(|newest| std::fs::metadata(&newest.path).ok()).map_or(0, |meta| meta.len());
+    if log_bytes < LOG_BYTES_MIN.max(newest.saturating_mul(2)) {
+        return Ok(());
+    }
+    if parts.status.free() < newest.saturating_mul(2).saturating_add(128 << 20) {
+        return Err(StoreError::Unavailable("there is no room for a snapshot".into()));
+    }
+    snapshot::write(&dir, &parts.tree, sequence, &parts.cipher)?;
+    parts.committer.compact(sequence.saturating_add(1));
+    // The newest but one stays until the next time, in case the newest turns out to be unreadable.
+    for old in snapshots.iter().rev().skip(1) {
+        let _ = std::fs::remove_file(&old.path);
+    }
+    Ok(())
+}

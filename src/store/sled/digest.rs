@@ -1,0 +1,102 @@
+//! A fingerprint of all rows in sled, kept up to date with each write, so that a row that has silently vanished or
+//! changed is noticed: sled itself drops everything behind a flipped bit without a word.
+//!
+//! It is a sum over all rows of a hash of key and value, so it does not depend on order and a write costs the hash of
+//! the row before and after, not of all rows.
+
+use serde::{Deserialize, Serialize};
+
+use super::key::{self, short_hash};
+use super::stage::{Rows, Writes, unreadable};
+use crate::store::StoreError;
+
+/// How many rows there are, their sum, and the frame of the records log up to which that holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Digest {
+    /// The last frame applied.
+    pub(super) sequence: u64,
+    rows: u64,
+    sum: u128,
+}
+
+fn hash(key: &[u8], value: &[u8]) -> u128 {
+    u128::from_be_bytes(short_hash(&[key, value]))
+}
+
+impl Digest {
+    /// The digest after these writes. Its own row is not part of it.
+    pub(super) fn advanced(
+        mut self,
+        tree: &sled::Tree,
+        writes: &Writes,
+        sequence: u64,
+    ) -> Result<Self, StoreError> {
+        for (key, value) in writes {
+            if let Some(before) = tree.get(key).map_err(|error| unreadable(&error))? {
+                self.rows = self.rows.saturating_sub(1);
+                self.sum = self.sum.wrapping_sub(hash(key, &before));
+            }
+            if let Some(after) = value {
+                self.rows = self.rows.saturating_add(1);
+                self.sum = self.sum.wrapping_add(hash(key, after));
+            }
+        }
+        self.sequence = sequence;
+        Ok(self)
+    }
+
+    /// The row in which it is kept, written in the same batch.
+    pub(super) fn row(&self) -> (Vec<u8>, Vec<u8>) {
+        let mut value = self.sequence.to_be_bytes().to_vec();
+        value.extend_from_slice(&self.rows.to_be_bytes());
+        value.extend_from_slice(&self.sum.to_be_bytes());
+        let check = short_hash(&[&value]);
+        value.extend_from_slice(&check);
+        (Self::key(), value)
+    }
+
+    fn key() -> Vec<u8> {
+        key::meta("digest").into_bytes()
+    }
+
+    /// The digest that sled holds; `None` in an empty database.
+    pub(super) fn stored(tree: &sled::Tree) -> Result<Option<Self>, StoreError> {
+        let Some(value) = tree.raw(&Self::key())? else { return Ok(None) };
+        Self::parse(&value)
+            .map(Some)
+            .ok_or_else(|| StoreError::Corrupt("the database's digest is damaged".into()))
+    }
+
+    fn parse(value: &[u8]) -> Option<Self> {
+        let (body, check) = value.split_at_checked(32)?;
+        if short_hash(&[body]) != *check {
+            return None;
+        }
+        let (sequence, rest) = body.split_first_chunk::<8>()?;
+        let (rows, sum) = rest.split_first_chunk::<8>()?;
+        Some(Self {
+            sequence: u64::from_be_bytes(*sequence),
+            rows: u64::from_be_bytes(*rows),
+            sum: u128::from_be_bytes(sum.try_into().ok()?),
+        })
+    }
+
+    /// Counts what is really there.
+    pub(super) fn counted(tree: &sled::Tree, sequence: u64) -> Result<Self, StoreError> {
+        let mut found = Self { sequence, ..Self::default() };
+        let own = Self::key();
+        for row in tree.iter() {
+            let (key, value) = row.map_err(|error| unreadable(&error))?;
+            if *key != own {
+                found.rows = found.rows.saturating_add(1);
+                found.sum = found.sum.wrapping_add(hash(&key, &value));
+            }
+        }
+        Ok(found)
+    }
+
+    /// How many rows.
+    pub(super) const fn rows(&self) -> u64 {
+        self.rows
+    }
+}

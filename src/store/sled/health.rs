@@ -1,0 +1,103 @@
+//! [`Health`] on the embedded store.
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::act::counts;
+use super::digest::Digest;
+use super::intake::locked;
+use super::key::{self, Key, Table};
+use super::stage::Rows;
+use super::{Inner, SledStore, journal};
+use crate::domain::Timestamp;
+use crate::domain::delivery::DeliveryState;
+use crate::store::{Health, StoreError, StoreFigures};
+
+/// How long the last checkpoint may take before the process ends without it; the log has everything.
+const CLOSE_WITHIN: Duration = Duration::from_secs(4);
+
+/// Blocked lanes counted at most; more is as bad.
+const BLOCKED_MAX: usize = 10_000;
+
+/// Bytes of all files below a folder.
+fn size(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    entries.fold(0, |sum, entry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => sum.saturating_add(size(&entry.path())),
+        Ok(meta) => sum.saturating_add(meta.len()),
+        Err(_) => sum,
+    })
+}
+
+fn figures(inner: &Inner) -> Result<StoreFigures, StoreError> {
+    let counts = counts::load(&inner.tree)?;
+    let by_state = DeliveryState::ALL.into_iter();
+    let queue = Key::of(Table::Queue);
+    let oldest = inner.tree.with_prefix(&queue, 1)?;
+    let due = oldest.first().and_then(|(key, _)| key.get(1..9)?.try_into().ok()).map(u64::from_be_bytes);
+    let waiting = locked(&inner.backlog).oldest().map(|pending| pending.received_at);
+    let due = due.map(|flipped| Timestamp::from_ms((flipped ^ (1 << 63)).cast_signed()));
+    inner.status.measure();
+    Ok(StoreFigures {
+        by_state: by_state
+            .map(|state| (state, counts.by_state.get(state.as_str()).copied().unwrap_or(0)))
+            .collect(),
+        dead_by_reason: counts.dead_by_reason.into_iter().collect(),
+        unindexed: locked(&inner.backlog).len() as u64,
+        oldest_due_at: due.into_iter().chain(waiting).min(),
+        lanes_blocked: inner.tree.with_prefix(&Key::of(Table::Blocked), BLOCKED_MAX)?.len() as u64,
+        size_bytes: size(&inner.dir),
+        free_bytes: inner.status.free(),
+    })
+}
+
+fn verify(inner: &Inner, progress: &(dyn Fn(u64, u64) + Send + Sync)) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for log in ["inbox", "records"] {
+        let dir = inner.dir.join("journal").join(log);
+        if let Err(error) = journal::verify(&dir, &mut |done, all| progress(done, all)) {
+            wrong.push(format!("journal/{log}: {error}"));
+        }
+    }
+    wrong
+}
+
+#[async_trait]
+impl Health for SledStore {
+    async fn probe(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.inner.status.check_intake()?;
+        self.inner.committer.act(move |stage| stage.put(key::meta("probe"), &now)).await
+    }
+
+    async fn figures(&self) -> Result<StoreFigures, StoreError> {
+        self.read(figures).await
+    }
+
+    async fn verify(&self, progress: &(dyn Fn(u64, u64) + Send + Sync)) -> Result<Vec<String>, StoreError> {
+        // The digest and the count must be of one moment: both are taken between two groups of the committer.
+        let tree = self.inner.tree.clone();
+        let rows = self.inner.committer.act(move |_| {
+            let stored = Digest::stored(&tree)?.unwrap_or_default();
+            Ok(Digest::counted(&tree, stored.sequence)? == stored)
+        });
+        let rows_match = rows.await;
+        let mut wrong = tokio::task::block_in_place(|| verify(&self.inner, progress));
+        match rows_match {
+            Ok(true) => {}
+            Ok(false) => {
+                wrong.push("db: its rows do not match their checksum; the next start builds it anew".into())
+            }
+            Err(error) => wrong.push(format!("db: {error}")),
+        }
+        Ok(wrong)
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.inner.intake.stop().await;
+        self.inner.committer.stop().await;
+        tokio::task::block_in_place(|| self.inner.checkpointer.stop(CLOSE_WITHIN));
+        Ok(())
+    }
+}

@@ -1,0 +1,273 @@
+//! [`Inbox`] on the embedded store.
+
+use async_trait::async_trait;
+
+use super::act::index::{HeadFacts, ToIndex};
+use super::act::settle::Ended;
+use super::act::{self, Stored};
+use super::intake::{Entry, Taken, locked};
+use super::key::{self, Key, Table};
+use super::stage::Rows;
+use super::{Inner, SledStore, frame, list};
+use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord};
+use crate::domain::{DeliveryId, Timestamp};
+use crate::store::{
+    Accepted, Claim, DeliveryFilter, Inbox, Indexed, Outcome, Page, Paged, Purged, Retention, Settled,
+    StoreError, Unindexed,
+};
+
+/// Bodies unfolded for one round of the indexer, at most (but always one).
+const UNFOLDED_BYTES_MAX: u64 = 16 << 20;
+/// Deliveries woken by one act.
+const WOKEN_MAX: usize = 128;
+
+/// What makes two deliveries the same one: source, hook and the forge's id (delivery.md 4.2).
+fn dedupe_key(delivery: &Delivery) -> [u8; 16] {
+    let envelope = delivery.envelope();
+    key::short_hash(&[
+        delivery.source().as_str().as_bytes(),
+        envelope.hook_id.as_bytes(),
+        envelope.external_id.as_bytes(),
+    ])
+}
+
+fn opened(inner: &Inner, position: super::journal::Position) -> Result<frame::Opened, StoreError> {
+    let frame = inner
+        .reader
+        .read(position)
+        .map_err(|error| StoreError::Corrupt(format!("the inbox log: {error}")))?;
+    frame::open(&inner.keyring, &frame.payload)
+}
+
+fn claim_of(inner: &Inner, stored: Stored) -> Result<Claim, StoreError> {
+    let delivery = opened(inner, stored.position)?.delivery;
+    let tries = stored.record.attempts.saturating_sub(stored.attempts_forgiven);
+    Ok(Claim { delivery, record: stored.record, tries, fence: stored.fence })
+}
+
+impl SledStore {
+    async fn note_copy(&self, id: DeliveryId, now: Timestamp) -> Result<Accepted, StoreError> {
+        if locked(&self.inner.backlog).count_copy(id) {
+            return Ok(Accepted::Duplicate(id));
+        }
+        let accepted = self.inner.committer.act(move |stage| act::replay::note_copy(stage, id, now)).await?;
+        if matches!(accepted, Accepted::Woken(_)) {
+            self.work.notify_waiters();
+        }
+        Ok(accepted)
+    }
+
+    /// Copies what is still needed out of old log files, then deletes them.
+    async fn drop_old_files(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        let files = self.read(move |inner| act::purge::old_files(&inner.tree, before)).await?;
+        let Some(last) = files.last().copied() else { return Ok(0) };
+        let Some(end) = self.read(move |inner| Ok(inner.reader.file_after(last))).await? else {
+            return Ok(0);
+        };
+        for (id, position) in self.read(move |inner| act::purge::still_needed(&inner.tree, last)).await? {
+            let payload = self.read(move |inner| {
+                let frame = inner.reader.read(position);
+                Ok(frame.map_err(|error| StoreError::Corrupt(format!("the inbox log: {error}")))?.payload)
+            });
+            let to = self.inner.intake.carry(payload.await?).await?;
+            self.inner.committer.act(move |stage| act::purge::moved(stage, id, to, now)).await?;
+        }
+        let bytes = self.inner.intake.drop_before(end).await?;
+        self.inner.committer.act(move |stage| act::purge::forget_files(stage, last)).await?;
+        Ok(bytes)
+    }
+}
+
+#[async_trait]
+impl Inbox for SledStore {
+    async fn accept(&self, delivery: Delivery, now: Timestamp) -> Result<Accepted, StoreError> {
+        let id = self.new_id(now);
+        let dedupe = dedupe_key(&delivery);
+        let body_hash = key::short_hash(&[delivery.source().as_str().as_bytes(), delivery.body()]);
+        let payload = frame::close(&self.inner.keyring, id, dedupe, body_hash, &delivery, now)?;
+        let same_within_ms = delivery.envelope().same_within_ms;
+        match self.inner.intake.take(Entry { id, dedupe, received_at: now, same_within_ms, payload }).await? {
+            Taken::New => {
+                self.work.notify_waiters();
+                Ok(Accepted::New(id))
+            }
+            Taken::Known(first) => self.note_copy(first, now).await,
+        }
+    }
+
+    async fn unindexed(&self, limit: usize) -> Result<Vec<Unindexed>, StoreError> {
+        self.read(move |inner| {
+            let pending = locked(&inner.backlog).first(limit);
+            let mut found = Vec::new();
+            let mut bytes: u64 = 0;
+            for one in pending {
+                let opened = opened(inner, one.position)?;
+                bytes = bytes.saturating_add(opened.delivery.body().len() as u64);
+                found.push(Unindexed { id: one.id, received_at: one.received_at, delivery: opened.delivery });
+                if bytes >= UNFOLDED_BYTES_MAX {
+                    break;
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn index(&self, rows: Vec<Indexed>, now: Timestamp) -> Result<(), StoreError> {
+        let ids: Vec<DeliveryId> = rows.iter().map(|row| row.id).collect();
+        let all = self
+            .read(move |inner| {
+                let pending = locked(&inner.backlog).first(rows.len());
+                pending
+                    .into_iter()
+                    .zip(rows)
+                    .map(|(pending, row)| {
+                        if pending.id != row.id {
+                            return Err(StoreError::Unavailable(
+                                "deliveries are indexed in the order of the log".into(),
+                            ));
+                        }
+                        let opened = opened(inner, pending.position)?;
+                        let copies = locked(&inner.backlog).copies(pending.id);
+                        Ok(ToIndex {
+                            row,
+                            pending,
+                            head: HeadFacts::of(&opened.head, &opened.delivery),
+                            copies,
+                        })
+                    })
+                    .collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        self.inner.committer.act(move |stage| act::index::index(stage, all, now)).await?;
+        locked(&self.inner.backlog).forget(&ids);
+        self.work.notify_waiters();
+        Ok(())
+    }
+
+    async fn claim_deliveries(
+        &self,
+        now: Timestamp,
+        lease_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<Claim>, StoreError> {
+        let due = Key::of(Table::Queue).time(now.plus_ms(1));
+        let any = self.inner.tree.scan(Key::of(Table::Queue).as_bytes(), Some(due.as_bytes()), 1)?;
+        if any.is_empty() {
+            return Ok(Vec::new());
+        }
+        let claimed =
+            self.inner.committer.act(move |stage| act::claim::claim(stage, now, lease_ms, limit)).await?;
+        self.read(move |inner| claimed.into_iter().map(|stored| claim_of(inner, stored)).collect()).await
+    }
+
+    async fn extend_claim(&self, claim: &Claim, until: Timestamp) -> Result<bool, StoreError> {
+        let (id, fence) = (claim.record.id, claim.fence);
+        self.inner.committer.act(move |stage| act::claim::extend(stage, id, fence, until)).await
+    }
+
+    async fn settle_delivery(
+        &self,
+        claim: Claim,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
+        let (id, fence) = (claim.record.id, claim.fence);
+        let ended = self
+            .inner
+            .committer
+            .act(move |stage| act::settle::settle(stage, id, fence, outcome, now))
+            .await?;
+        Ok(match ended {
+            Ended::Done => Settled::Done,
+            Ended::LeaseLost => Settled::LeaseLost,
+            Ended::Changed => Settled::Changed(Box::new(claim)),
+        })
+    }
+
+    async fn replay(&self, id: DeliveryId, actor: &str, now: Timestamp) -> Result<bool, StoreError> {
+        if self.delivery_body(id).await?.is_none() {
+            return Ok(false);
+        }
+        let actor = actor.to_owned();
+        let done = self.inner.committer.act(move |stage| act::replay::replay(stage, id, &actor, now)).await?;
+        self.work.notify_waiters();
+        Ok(done)
+    }
+
+    async fn discard(&self, id: DeliveryId, actor: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let actor = actor.to_owned();
+        self.inner.committer.act(move |stage| act::replay::discard(stage, id, &actor, now)).await
+    }
+
+    async fn wake_unbound(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let mut all: u64 = 0;
+        loop {
+            let woken = self
+                .inner
+                .committer
+                .act(move |stage| act::replay::wake_unbound(stage, WOKEN_MAX, now))
+                .await?;
+            all = all.saturating_add(woken);
+            if woken == 0 {
+                self.work.notify_waiters();
+                return Ok(all);
+            }
+        }
+    }
+
+    async fn purge(&self, keep: Retention, now: Timestamp) -> Result<Purged, StoreError> {
+        let cursors = self.purge.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let before = now.plus_ms(keep.metadata_ms.saturating_neg());
+        let (records, cursors) = self
+            .inner
+            .committer
+            .act(move |stage| {
+                let mut cursors = cursors;
+                let records = act::purge::records(stage, before, &mut cursors.records)?;
+                let bodies = act::purge::bodies(stage, before, &mut cursors.bodies)?;
+                Ok((records.saturating_add(bodies), cursors))
+            })
+            .await?;
+        *self.purge.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = cursors;
+        let bytes = self.drop_old_files(now.plus_ms(keep.payload_ms.saturating_neg()), now).await?;
+        Ok(Purged { records, bytes })
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
+        self.read(move |inner| Ok(act::load(&inner.tree, id)?.map(|stored| stored.record))).await
+    }
+
+    async fn delivery_body(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        self.read(move |inner| {
+            let Some(stored) = act::load(&inner.tree, id)? else { return Ok(None) };
+            if stored.position.seq < inner.reader.floor() {
+                return Ok(None);
+            }
+            Ok(Some(opened(inner, stored.position)?.delivery))
+        })
+        .await
+    }
+
+    async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
+        self.read(move |inner| {
+            let rows = inner.tree.with_prefix(&Key::of(Table::Attempt).id(id), 1024)?;
+            rows.into_iter().map(|(key, value)| inner.tree.decode(&key, value)).collect()
+        })
+        .await
+    }
+
+    async fn deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        page: &Page,
+    ) -> Result<Paged<DeliveryRecord>, StoreError> {
+        let (filter, page) = (filter.clone(), page.clone());
+        self.read(move |inner| list::deliveries(&inner.tree, &filter, &page)).await
+    }
+
+    async fn wait(&self, at_most_ms: u64) {
+        let _ =
+            tokio::time::timeout(std::time::Duration::from_millis(at_most_ms), self.work.notified()).await;
+    }
+}

@@ -1,0 +1,338 @@
+//! The front door's thread: it decides new or duplicate, appends to the inbox log, syncs once for all that came
+//! meanwhile, and only then answers.
+//!
+//! Deliveries that no index knows yet are remembered here, in order, with their dedupe keys; replay at start brings
+//! them back. Reading a body's meaning is not this thread's work.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::oneshot;
+
+use super::journal::{Journal, Position};
+use super::key::{Key, Table};
+use super::stage::Rows;
+use super::status::Status;
+use crate::domain::{DeliveryId, Timestamp};
+use crate::fault;
+use crate::store::StoreError;
+
+/// Deliveries not indexed yet, at most; past it 503 (ruling 2).
+const UNINDEXED_MAX: usize = 262_144;
+/// Requests waiting for the thread, at most.
+const QUEUE_MAX: usize = 4096;
+/// Requests that share one sync, at most.
+const GROUP_MAX: usize = 1024;
+/// Bytes that share one sync, at most; so a batch of large bodies does not hold small ones for long.
+const GROUP_BYTES_MAX: usize = 8 << 20;
+
+/// Kinds of frames in the inbox log.
+pub(super) const DELIVERED: u8 = 1;
+/// A delivery whose frame was copied out of a file about to be deleted.
+pub(super) const CARRIED: u8 = 2;
+
+/// One delivery on its way to the log.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: DeliveryId,
+    pub(super) dedupe: [u8; 16],
+    pub(super) received_at: Timestamp,
+    /// Only a copy that came within this time counts as the same delivery.
+    pub(super) same_within_ms: Option<i64>,
+    pub(super) payload: Vec<u8>,
+}
+
+/// What the thread found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    New,
+    /// The same as this one.
+    Known(DeliveryId),
+}
+
+/// A delivery in the log that no index knows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pending {
+    pub(super) id: DeliveryId,
+    pub(super) dedupe: [u8; 16],
+    pub(super) received_at: Timestamp,
+    pub(super) position: Position,
+}
+
+/// What is in the log and not in an index, shared with the indexer.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    order: VecDeque<Pending>,
+    by_dedupe: HashMap<[u8; 16], (DeliveryId, Timestamp)>,
+    ids: HashSet<DeliveryId>,
+    /// Copies that came before their first one was indexed.
+    copies: HashMap<DeliveryId, u32>,
+}
+
+impl Backlog {
+    pub(super) fn push(&mut self, pending: Pending) {
+        self.by_dedupe.insert(pending.dedupe, (pending.id, pending.received_at));
+        self.ids.insert(pending.id);
+        self.order.push_back(pending);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    pub(super) fn oldest(&self) -> Option<Pending> {
+        self.order.front().copied()
+    }
+
+    pub(super) fn first(&self, limit: usize) -> Vec<Pending> {
+        self.order.iter().take(limit).copied().collect()
+    }
+
+    /// Counts a copy of a delivery that is not indexed yet; `false` when it is indexed.
+    pub(super) fn count_copy(&mut self, id: DeliveryId) -> bool {
+        let waiting = self.ids.contains(&id);
+        if waiting {
+            let copies = self.copies.entry(id).or_default();
+            *copies = copies.saturating_add(1);
+        }
+        waiting
+    }
+
+    pub(super) fn copies(&self, id: DeliveryId) -> u32 {
+        self.copies.get(&id).copied().unwrap_or(0)
+    }
+
+    /// They are indexed now.
+    pub(super) fn forget(&mut self, ids: &[DeliveryId]) {
+        for id in ids {
+            if self.order.front().is_some_and(|pending| pending.id == *id)
+                && let Some(pending) = self.order.pop_front()
+            {
+                if self.by_dedupe.get(&pending.dedupe).is_some_and(|(known, _)| known == id) {
+                    self.by_dedupe.remove(&pending.dedupe);
+                }
+                self.ids.remove(id);
+                self.copies.remove(id);
+            }
+        }
+    }
+}
+
+/// Locks the backlog; a thread that panicked while it held the lock leaves plain data behind, which stays usable.
+pub(super) fn locked(backlog: &Mutex<Backlog>) -> MutexGuard<'_, Backlog> {
+    backlog.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Where an answer goes.
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+enum Message {
+    Take(Entry, Reply<Taken>),
+    Carry(Vec<u8>, Reply<Position>),
+    DropBefore(u64, Reply<u64>),
+    Stop(oneshot::Sender<()>),
+}
+
+/// What the thread owns.
+pub(super) struct Parts {
+    pub(super) journal: Journal,
+    pub(super) tree: sled::Tree,
+    pub(super) backlog: Arc<Mutex<Backlog>>,
+    pub(super) status: Arc<Status>,
+}
+
+/// Sends deliveries to the thread.
+#[derive(Debug, Clone)]
+pub(super) struct Intake {
+    queue: SyncSender<Message>,
+    status: Arc<Status>,
+}
+
+impl Intake {
+    pub(super) fn start(parts: Parts) -> std::io::Result<Self> {
+        let (sender, receiver) = sync_channel(QUEUE_MAX);
+        let status = Arc::clone(&parts.status);
+        std::thread::Builder::new().name("inbox".into()).spawn(move || run(parts, &receiver))?;
+        Ok(Self { queue: sender, status })
+    }
+
+    async fn ask<T>(&self, make: impl FnOnce(Reply<T>) -> Message) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        match self.queue.try_send(make(reply)) {
+            Ok(()) => answer.await.unwrap_or_else(|_| Err(self.status.failure())),
+            Err(TrySendError::Full(_)) => {
+                Err(StoreError::Unavailable("too many deliveries are waiting to be kept".into()))
+            }
+            Err(TrySendError::Disconnected(_)) => Err(self.status.failure()),
+        }
+    }
+
+    /// Keeps a delivery; answers after the sync that covers it, or covers its first copy.
+    pub(super) async fn take(&self, entry: Entry) -> Result<Taken, StoreError> {
+        self.ask(|reply| Message::Take(entry, reply)).await
+    }
+
+    /// Copies a frame forward.
+    pub(super) async fn carry(&self, payload: Vec<u8>) -> Result<Position, StoreError> {
+        self.ask(|reply| Message::Carry(payload, reply)).await
+    }
+
+    /// Deletes the files that only hold older frames.
+    pub(super) async fn drop_before(&self, sequence: u64) -> Result<u64, StoreError> {
+        self.ask(|reply| Message::DropBefore(sequence, reply)).await
+    }
+
+    pub(super) async fn stop(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.queue.try_send(Message::Stop(reply)).is_ok() {
+            let _ = done.await;
+        }
+    }
+}
+
+/// The batch under construction.
+#[derive(Default)]
+struct Group {
+    takes: Vec<(Reply<Taken>, Result<Taken, StoreError>)>,
+    carries: Vec<(Reply<Position>, Position)>,
+    fresh: Vec<Pending>,
+    in_group: HashMap<[u8; 16], (DeliveryId, Timestamp)>,
+    bytes: usize,
+}
+
+fn run(mut parts: Parts, queue: &Receiver<Message>) {
+    while let Ok(first) = queue.recv() {
+        let mut group = Group::default();
+        let mut next = Some(first);
+        let mut last = None;
+        while let Some(message) = next {
+            last = add(&mut parts, &mut group, message);
+            let room = group.takes.len() < GROUP_MAX && group.bytes < GROUP_BYTES_MAX;
+            next = if room && last.is_none() { queue.try_recv().ok() } else { None };
+        }
+        if commit(&mut parts, group).is_err() {
+            return;
+        }
+        match last {
+            Some(Message::Stop(done)) => {
+                let _ = done.send(());
+                return;
+            }
+            Some(Message::DropBefore(sequence, reply)) => {
+                let dropped = parts.journal.drop_before(sequence);
+                let _ = reply.send(dropped.map_err(|error| parts.status.journal_error("inbox log", &error)));
+            }
+            Some(_) | None => {}
+        }
+    }
+}
+
+/// Adds a message to the group; gives back what must wait until the group is committed.
+fn add(parts: &mut Parts, group: &mut Group, message: Message) -> Option<Message> {
+    match message {
+        Message::Take(entry, reply) => {
+            let found = place(parts, group, entry);
+            group.takes.push((reply, found));
+            None
+        }
+        Message::Carry(payload, reply) => {
+            group.bytes = group.bytes.saturating_add(payload.len());
+            match parts.journal.append(CARRIED, &payload) {
+                Ok(position) => group.carries.push((reply, position)),
+                Err(error) => {
+                    let _ = reply.send(Err(parts.status.journal_error("inbox log", &error)));
+                }
+            }
+            None
+        }
+        other => Some(other),
+    }
+}
+
+fn place(parts: &mut Parts, group: &mut Group, entry: Entry) -> Result<Taken, StoreError> {
+    let first = match group.in_group.get(&entry.dedupe) {
+        Some(first) => Some(*first),
+        None => known(parts, &entry.dedupe)?,
+    };
+    let same =
+        |since: Timestamp| entry.same_within_ms.is_none_or(|within| entry.received_at.since(since) <= within);
+    if let Some((id, since)) = first
+        && same(since)
+    {
+        return Ok(Taken::Known(id));
+    }
+    parts.status.check_intake()?;
+    if locked(&parts.backlog).len().saturating_add(group.fresh.len()) >= UNINDEXED_MAX {
+        return Err(StoreError::Unavailable("too many deliveries wait to be indexed".into()));
+    }
+    group.bytes = group.bytes.saturating_add(entry.payload.len());
+    let appended = parts.journal.append(DELIVERED, &entry.payload);
+    let position = appended.map_err(|error| parts.status.journal_error("inbox log", &error))?;
+    group.in_group.insert(entry.dedupe, (entry.id, entry.received_at));
+    group.fresh.push(Pending {
+        id: entry.id,
+        dedupe: entry.dedupe,
+        received_at: entry.received_at,
+        position,
+    });
+    Ok(Taken::New)
+}
+
+fn known(parts: &Parts, dedupe: &[u8; 16]) -> Result<Option<(DeliveryId, Timestamp)>, StoreError> {
+    if let Some(first) = locked(&parts.backlog).by_dedupe.get(dedupe) {
+        return Ok(Some(*first));
+    }
+    // Between an index act and `forget` a key is in both places; it is never in neither.
+    Ok(parts.tree.raw(Key::of(Table::Dedupe).bytes(dedupe).as_bytes())?.as_deref().and_then(parse_first))
+}
+
+/// The value of a dedupe row: the first copy's id and time.
+pub(super) fn first_copy(id: DeliveryId, at: Timestamp) -> Vec<u8> {
+    let mut value = id.as_bytes().to_vec();
+    value.extend_from_slice(&at.ms().to_be_bytes());
+    value
+}
+
+/// Reads [`first_copy`] back.
+pub(super) fn parse_first(value: &[u8]) -> Option<(DeliveryId, Timestamp)> {
+    let (id, at) = value.split_first_chunk::<16>()?;
+    let at = i64::from_be_bytes(at.try_into().ok()?);
+    Some((DeliveryId::from_bytes(*id), Timestamp::from_ms(at)))
+}
+
+/// `Err` ends the thread: the log has failed.
+fn commit(parts: &mut Parts, group: Group) -> Result<(), ()> {
+    let written = if group.fresh.is_empty() && group.carries.is_empty() {
+        Ok(())
+    } else {
+        let _ = fault::point("inbox.before-commit");
+        metrics::histogram!("scm_connect_commit_batch_size").record(group.fresh.len() as f64);
+        let committed = parts.journal.commit();
+        committed.map(|_| ()).map_err(|error| {
+            parts.journal.discard();
+            parts.status.journal_error("inbox log", &error)
+        })
+    };
+    if written.is_ok() {
+        let mut backlog = locked(&parts.backlog);
+        group.fresh.into_iter().for_each(|pending| backlog.push(pending));
+    }
+    let _ = fault::point("inbox.before-answer");
+    for (reply, found) in group.takes {
+        let _ = reply.send(found.and_then(|taken| repeat(&written).map(|()| taken)));
+    }
+    for (reply, position) in group.carries {
+        let _ = reply.send(repeat(&written).map(|()| position));
+    }
+    if matches!(written, Err(StoreError::Failed(_))) { Err(()) } else { Ok(()) }
+}
+
+fn repeat(written: &Result<(), StoreError>) -> Result<(), StoreError> {
+    match written {
+        Ok(()) => Ok(()),
+        Err(StoreError::Unavailable(why)) => Err(StoreError::Unavailable(why.clone())),
+        Err(StoreError::Failed(why)) => Err(StoreError::Failed(why.clone())),
+        Err(StoreError::Corrupt(why)) => Err(StoreError::Corrupt(why.clone())),
+    }
+}

@@ -1,0 +1,347 @@
+//! Opening the folder: lock, keys, both logs, sled, and the replay that brings sled up to the log.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use rustix::fs::FlockOperation;
+
+use super::checkpoint::{self, Checkpointer};
+use super::committer::{self, Committer};
+use super::digest::Digest;
+use super::intake::{self, Backlog, Intake, Pending};
+use super::journal::{Journal, JournalError, Options, Reader};
+use super::redo::{self, RedoCipher};
+use super::snapshot;
+use super::stage::{Rows, Writes};
+use super::status::Status;
+use super::{SledStore, act, frame};
+use crate::domain::Timestamp;
+use crate::seal::{Keyring, MasterKey, Purpose, SealError};
+use crate::store::{OpenError, StoreError};
+
+/// Rows that are counted before the store opens; a larger store is compared by `store verify` and the scrub.
+const COUNTED_AT_OPEN_MAX: u64 = 400_000;
+
+impl From<SealError> for OpenError {
+    fn from(error: SealError) -> Self {
+        Self::Keys(error.to_string())
+    }
+}
+
+fn from_journal(which: &str, error: &JournalError) -> OpenError {
+    match error {
+        JournalError::Newer { .. } => OpenError::Newer(format!("the {which} {error}")),
+        other => OpenError::Damaged(format!("the {which} log is damaged: {other}")),
+    }
+}
+
+fn from_store(error: StoreError) -> OpenError {
+    match error {
+        StoreError::Corrupt(why) => OpenError::Damaged(why),
+        StoreError::Unavailable(why) | StoreError::Failed(why) => OpenError::Io(why),
+    }
+}
+
+fn io(what: &str, path: &Path, error: &std::io::Error) -> OpenError {
+    OpenError::Io(format!("{what} {}: {error}", path.display()))
+}
+
+/// Opens or makes the store in `dir`, with the master key in `key_file`. Blocking.
+///
+/// # Errors
+/// When the folder is locked, damaged, from a newer version, or the master key does not fit; nothing is changed then.
+pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, OpenError> {
+    let lock = lock(dir)?;
+    let keyring = keys(dir, key_file, now)?;
+    let (inbox, opened) = journal(dir, "inbox")?;
+    let (records, _) = journal(dir, "records")?;
+    if opened.truncated_bytes > 0 {
+        tracing::info!(bytes = opened.truncated_bytes, "cut off what a crash had left unacknowledged");
+    }
+    let instance = keyring.cipher("instance", now.ms())?;
+    let cipher = RedoCipher::new(instance.clone(), Purpose::RecordsLog);
+    let snapshots = RedoCipher::new(instance, Purpose::Snapshot);
+    let logs = Logs {
+        dir,
+        records: records.reader(),
+        last: records.last_seq(),
+        floor: records.floor(),
+        cipher: &cipher,
+        snapshots: &snapshots,
+    };
+    let (db, digest) = database(&logs, now)?;
+    let tree: sled::Tree = (*db).clone();
+    checkpoint::checkpoint(dir, &db, digest.sequence).map_err(from_store)?;
+    let status = Arc::new(Status::new(dir));
+    status.note_records(digest.sequence, records.bytes());
+    let backlog = Arc::new(Mutex::new(backlog(&tree, &inbox.reader(), &keyring)?));
+    let reader = inbox.reader();
+    let thread = |error: std::io::Error| OpenError::Io(format!("cannot start a thread: {error}"));
+    let committer = Committer::start(committer::Parts {
+        tree: tree.clone(),
+        journal: records,
+        cipher: cipher.clone(),
+        digest,
+        status: Arc::clone(&status),
+    })
+    .map_err(thread)?;
+    let intake = Intake::start(intake::Parts {
+        journal: inbox,
+        tree: tree.clone(),
+        backlog: Arc::clone(&backlog),
+        status: Arc::clone(&status),
+    })
+    .map_err(thread)?;
+    let checkpointer = Checkpointer::start(checkpoint::Parts {
+        dir: dir.to_owned(),
+        db,
+        tree: tree.clone(),
+        committer: committer.clone(),
+        cipher: snapshots.clone(),
+        status: Arc::clone(&status),
+    })
+    .map_err(thread)?;
+    Ok(SledStore::assemble(super::Inner {
+        dir: dir.to_owned(),
+        tree,
+        committer,
+        intake,
+        checkpointer,
+        backlog,
+        reader,
+        keyring,
+        status,
+        lock,
+    }))
+}
+
+/// One owner per folder. The lock goes with the process, however it ends.
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|error| io("cannot create", dir, &error))?;
+    let path = dir.join("lock");
+    let mut options = File::options();
+    let mut file = options
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|error| io("cannot open", &path, &error))?;
+    if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let holder = std::fs::read_to_string(&path).unwrap_or_default();
+        return Err(OpenError::Locked {
+            lock: path,
+            holder: holder.trim().chars().filter(char::is_ascii_digit).collect(),
+        });
+    }
+    let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    written.map_err(|error| io("cannot write", &path, &error))?;
+    Ok(file)
+}
+
+/// A new key is made only for a folder that holds nothing (security S47).
+fn keys(dir: &Path, key_file: &Path, now: Timestamp) -> Result<Keyring, OpenError> {
+    let has_data = ["keyring", "journal", "db"].iter().any(|name| dir.join(name).exists());
+    let master = if key_file.exists() {
+        MasterKey::load(key_file)?
+    } else if has_data {
+        return Err(OpenError::Keys(format!(
+            "the master key {} is missing, and the store {} was sealed with it; nothing was changed: put the key back",
+            key_file.display(),
+            dir.display()
+        )));
+    } else {
+        if let Some(parent) = key_file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            std::fs::create_dir_all(parent).map_err(|error| io("cannot create", parent, &error))?;
+        }
+        MasterKey::create(key_file)?
+    };
+    Ok(Keyring::open_or_create(&dir.join("keyring"), &master, has_data, now.ms())?)
+}
+
+fn journal(dir: &Path, name: &str) -> Result<(Journal, super::journal::Opened), OpenError> {
+    Journal::open(&dir.join("journal").join(name), Options::default())
+        .map_err(|error| from_journal(name, &error))
+}
+
+/// The records log and its snapshots, as the replay needs them.
+struct Logs<'a> {
+    dir: &'a Path,
+    records: Reader,
+    last: u64,
+    floor: u64,
+    cipher: &'a RedoCipher,
+    snapshots: &'a RedoCipher,
+}
+
+/// Opens sled and brings it up to the log; builds it anew when it is damaged or has lost something.
+fn database(logs: &Logs<'_>, now: Timestamp) -> Result<(sled::Db, Digest), OpenError> {
+    let path = logs.dir.join("db");
+    match open_sled(&path).and_then(|db| trusted(logs, &db).map(|digest| (db, digest))) {
+        Ok((db, digest)) => {
+            let digest = replay(logs, &db, digest)?;
+            Ok((db, digest))
+        }
+        Err(why) => {
+            tracing::warn!(
+                code = "store-rebuilt",
+                reason = why,
+                "the database is built anew from snapshot and log"
+            );
+            rebuild(logs, &path, now)
+        }
+    }
+}
+
+fn open_sled(path: &Path) -> Result<sled::Db, String> {
+    sweep(path, |name| name.starts_with("snap.") && name.ends_with(".generating"));
+    let attempt = || {
+        let config = sled::Config::new().path(path).cache_capacity(16 << 20).flush_every_ms(Some(500));
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| config.open()))
+            .map_err(|_| "sled panicked while opening".to_owned())?
+            .map_err(|error| format!("sled cannot open: {error}"))
+    };
+    attempt().or_else(|_| {
+        // A recovery accelerator that a crash may leave half written; without it sled reads its log.
+        sweep(path, |name| name.starts_with("snap."));
+        attempt()
+    })
+}
+
+fn sweep(path: &Path, gone: impl Fn(&str) -> bool) {
+    for entry in std::fs::read_dir(path).into_iter().flatten().filter_map(Result::ok) {
+        if entry.file_name().to_str().is_some_and(&gone) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whether sled shows what it was known to hold.
+fn trusted(logs: &Logs<'_>, db: &sled::Db) -> Result<Digest, String> {
+    let digest = Digest::stored(db).map_err(|error| error.to_string())?.unwrap_or_default();
+    let marked = checkpoint::marked(logs.dir).unwrap_or(0);
+    if digest.sequence < marked {
+        return Err(format!("it ends at frame {}, but was synced up to {marked}", digest.sequence));
+    }
+    if digest.sequence > logs.last {
+        return Err(format!("it holds frame {}, but the log ends at {}", digest.sequence, logs.last));
+    }
+    if digest.sequence.saturating_add(1) < logs.floor {
+        return Err(format!("it ends at frame {}, but the log begins at {}", digest.sequence, logs.floor));
+    }
+    if digest.rows() <= COUNTED_AT_OPEN_MAX {
+        let counted = Digest::counted(db, digest.sequence).map_err(|error| error.to_string())?;
+        if counted != digest {
+            return Err("its rows do not match their checksum".into());
+        }
+    }
+    Ok(digest)
+}
+
+fn replay(logs: &Logs<'_>, db: &sled::Db, mut digest: Digest) -> Result<Digest, OpenError> {
+    for frame in logs.records.scan(digest.sequence.saturating_add(1)) {
+        let (_, frame) = frame.map_err(|error| from_journal("records", &error))?;
+        let writes =
+            logs.cipher.open(&frame.payload).and_then(|frame| redo::decode(&frame)).map_err(from_store)?;
+        digest = apply(db, digest, writes, frame.seq).map_err(from_store)?;
+    }
+    Ok(digest)
+}
+
+fn apply(db: &sled::Db, digest: Digest, writes: Writes, sequence: u64) -> Result<Digest, StoreError> {
+    let digest = digest.advanced(db, &writes, sequence)?;
+    let mut batch = sled::Batch::default();
+    for (key, value) in writes {
+        match value {
+            Some(value) => batch.insert(key, value),
+            None => batch.remove(key),
+        }
+    }
+    let (key, value) = digest.row();
+    batch.insert(key, value);
+    db.apply_batch(batch).map_err(|error| StoreError::Failed(format!("sled cannot write: {error}")))?;
+    Ok(digest)
+}
+
+/// Sets the damaged database aside and builds another from the newest readable snapshot and the frames since.
+fn rebuild(logs: &Logs<'_>, path: &Path, now: Timestamp) -> Result<(sled::Db, Digest), OpenError> {
+    let dir = logs.dir.join("journal").join("records");
+    let mut newest = snapshot::list(&dir).map_err(from_store)?;
+    let mut reasons = Vec::new();
+    loop {
+        let base = newest.pop();
+        let begins = base.as_ref().map_or(0, |base| base.sequence);
+        if begins.saturating_add(1) < logs.floor {
+            reasons.push(format!(
+                "the log begins at frame {}, and no readable snapshot reaches so far",
+                logs.floor
+            ));
+            return Err(OpenError::Damaged(format!(
+                "the database cannot be built anew: {}",
+                reasons.join("; ")
+            )));
+        }
+        set_aside(path, now)?;
+        let db = open_sled(path).map_err(OpenError::Io)?;
+        match load(logs, &db, base.as_ref()) {
+            Ok(()) => {
+                let digest = Digest::counted(&db, begins).map_err(from_store)?;
+                let digest = replay(logs, &db, digest)?;
+                return Ok((db, digest));
+            }
+            Err(error) => reasons.push(error.to_string()),
+        }
+    }
+}
+
+fn load(logs: &Logs<'_>, db: &sled::Db, base: Option<&snapshot::Snapshot>) -> Result<(), StoreError> {
+    let Some(base) = base else { return Ok(()) };
+    snapshot::read(base, logs.snapshots, &mut |rows| {
+        let mut batch = sled::Batch::default();
+        rows.into_iter()
+            .filter_map(|(key, value)| Some((key, value?)))
+            .for_each(|(key, value)| batch.insert(key, value));
+        db.apply_batch(batch).map_err(|error| StoreError::Failed(format!("sled cannot write: {error}")))
+    })
+}
+
+fn set_aside(path: &Path, now: Timestamp) -> Result<(), OpenError> {
+    let mut number = now.ms();
+    while path.exists() {
+        let aside: PathBuf = path.with_file_name(format!("db.bad-{number}"));
+        if aside.exists() {
+            number = number.saturating_add(1);
+            continue;
+        }
+        std::fs::rename(path, &aside).map_err(|error| io("cannot set aside", path, &error))?;
+    }
+    Ok(())
+}
+
+/// Finds the deliveries that the log holds and no index knows.
+fn backlog(tree: &sled::Tree, inbox: &Reader, keyring: &Keyring) -> Result<Backlog, OpenError> {
+    let indexed: u64 = tree.read(&act::index::watermark()).map_err(from_store)?.unwrap_or(0);
+    let mut backlog = Backlog::default();
+    for frame in inbox.scan(indexed.saturating_add(1)) {
+        let (position, frame) = frame.map_err(|error| from_journal("inbox", &error))?;
+        if frame.kind != intake::DELIVERED {
+            continue;
+        }
+        let opened = frame::open(keyring, &frame.payload).map_err(from_store)?;
+        backlog.push(Pending {
+            id: opened.id,
+            dedupe: opened.head.dedupe,
+            received_at: opened.head.received_at,
+            position,
+        });
+    }
+    Ok(backlog)
+}
