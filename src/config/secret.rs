@@ -145,18 +145,16 @@ fn refuse_empty(whence: &Whence, text: String) -> Result<String, String> {
     })
 }
 
-/// A GitLab signing token is `whsec_` and its key in base64.
+/// A GitLab signing token is `whsec_` and its key in base64; what the door would refuse later is refused here.
 pub(super) fn check_signing_token(secret: &Secret, place: &Place) -> Option<super::Problem> {
     use base64::Engine;
     let key = secret.expose().strip_prefix("whsec_");
     let key = key.and_then(|key| base64::engine::general_purpose::STANDARD.decode(key).ok());
     match key {
-        Some(key) if !key.is_empty() => None,
-        _ => {
-            Some(place.problem(
-                "is no signing token",
-                Some("whsec_ and a key in base64, as GitLab shows it".into()),
-            ))
-        }
+        Some(key) if (24..=64).contains(&key.len()) => None,
+        _ => Some(place.problem(
+            "is no signing token",
+            Some("whsec_ and 24 to 64 bytes in base64, as GitLab shows it".into()),
+        )),
     }
 }

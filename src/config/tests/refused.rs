@@ -317,7 +317,7 @@ fn s02_a_door_without_any_secret_is_refused() {
 
 #[test]
 fn each_forge_has_its_own_proof_and_credential() {
-    let token = "signing_tokens = [{ value = \"whsec_c2VjcmV0c2VjcmV0c2VjcmV0\" }]";
+    let token = "signing_tokens = [{ value = \"whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0\" }]";
     says(
         &connection_with(token),
         &[],
@@ -338,7 +338,7 @@ fn each_forge_has_its_own_proof_and_credential() {
         &bad,
         &[],
         &["scm.toml:8: connections[0].signing_tokens: is no signing token; \
-           allowed: whsec_ and a key in base64, as GitLab shows it"],
+           allowed: whsec_ and 24 to 64 bytes in base64, as GitLab shows it"],
     );
     says(
         &connection_with(&format!("{SECRET}\napp = {{ client_id = \"x\" }}")),

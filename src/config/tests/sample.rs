@@ -84,7 +84,7 @@ organization = "acme"
 kind = "gitlab_self_managed"
 account = "group/sub"
 url = "https://git.example.com/gitlab/"
-signing_tokens = [{ value = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0" }]
+signing_tokens = [{ value = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0" }]
 access_token = { env = "S" }
 "#;
 
