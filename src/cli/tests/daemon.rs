@@ -93,8 +93,9 @@ impl Daemon {
         self.asked.lock().unwrap().push(asked);
         let answer = self.answers.lock().unwrap().pop_front();
         let (status, body) = answer.unwrap_or((500, "{}".into()));
-        let head =
-            format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+        // Every redirect leads back here, where following it would be seen as one more request.
+        let head = format!("HTTP/1.1 {status} x\r\nlocation: /elsewhere\r\nconnection: close\r\n");
+        let head = format!("{head}content-length: {}\r\n\r\n", body.len());
         let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
     }
 }
