@@ -23,9 +23,12 @@
 //! | [`app`] | puts the parts together; owns clock and signals |
 //! | [`fault`] | named points at which a test build can break |
 
+pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod fault;
 pub mod handler;
 pub mod provider;
 pub mod seal;
 pub mod store;
+pub mod telemetry;

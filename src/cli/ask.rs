@@ -1,0 +1,237 @@
+//! The commands that ask: each is one or two requests and a table.
+
+use serde_json::{Value, json};
+
+use super::arguments::{
+    Ask, ConnectionsCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, StoreCommand,
+    TokenCommand,
+};
+use super::client::{Client, Items};
+use super::deliveries;
+use super::exit::{Exit, Failure};
+use super::terminal::{Column, Terminal};
+use crate::domain::Timestamp;
+use crate::domain::access::TokenKind;
+
+/// Asks, and prints the answer.
+///
+/// # Errors
+/// With a sentence and the code to end with.
+pub async fn ask(
+    what: Ask,
+    client: &Client,
+    terminal: &mut Terminal,
+    now: Timestamp,
+) -> Result<Exit, Failure> {
+    if client.is_exposed() {
+        terminal.remark("warning: the token travels unprotected: the URL is plain http")?;
+    }
+    match what {
+        Ask::Token(command) => token(command, client, terminal).await,
+        Ask::Organizations(command) => organizations(command, client, terminal).await,
+        Ask::Connections(command) => connections(command, client, terminal).await,
+        Ask::Projects(command) => projects(command, client, terminal).await,
+        Ask::Members(command) => members(command, client, terminal).await,
+        Ask::Deliveries(command) => deliveries::deliveries(command, client, terminal, now).await,
+        Ask::DeadLetters(command) => deliveries::dead_letters(command, client, terminal, now).await,
+        Ask::Store(StoreCommand::Verify(json)) => verify(json.json, client, terminal).await,
+    }
+}
+
+/// A query of what was given.
+pub(super) fn query<const N: usize>(
+    pairs: [(&'static str, Option<String>); N],
+) -> Vec<(&'static str, String)> {
+    pairs.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect()
+}
+
+/// Reads a list and prints it.
+pub(super) async fn list(
+    client: &Client,
+    terminal: &mut Terminal,
+    path: &str,
+    query: &[(&'static str, String)],
+    part: &Part,
+    columns: &[Column],
+) -> Result<Exit, Failure> {
+    let limit = if part.all { usize::MAX } else { usize::try_from(part.limit).unwrap_or(usize::MAX) };
+    let Items { items, next_cursor } = client.list(&[path], query, limit, part.cursor.clone()).await?;
+    if part.json.json {
+        terminal.json(&json!({ "items": items, "next_cursor": next_cursor }))?;
+        return Ok(Exit::Done);
+    }
+    if items.is_empty() && terminal.is_terminal {
+        terminal.remark("nothing found")?;
+        return Ok(Exit::Done);
+    }
+    terminal.rows(columns, &items)?;
+    if let Some(cursor) = next_cursor {
+        terminal.remark(&format!("there are more: --cursor {cursor}, or --all"))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints one record.
+pub(super) fn show(record: &Value, json: bool, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    if json {
+        terminal.json(record)?
+    } else {
+        terminal.record(record)?
+    }
+    Ok(Exit::Done)
+}
+
+async fn token(command: TokenCommand, client: &Client, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    match command {
+        TokenCommand::Create { organization, kind, name, expires, json } => {
+            let mut body = json!({ "organization": organization, "kind": TokenKind::from(kind).as_str() });
+            add(&mut body, "name", name);
+            add(&mut body, "expires_in", expires.map(|period| period.to_string()));
+            let made = client.post(&["tokens"], &body).await?;
+            if json.json {
+                terminal.json(&made)?;
+                return Ok(Exit::Done);
+            }
+            let token = made.get("token").and_then(Value::as_str);
+            let token = token.ok_or_else(|| Failure::failed("the daemon made no token"))?;
+            // The token alone goes to the output, so that it can be piped; the rest is for people.
+            terminal.line(token)?;
+            let text = |key: &str| made.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let (id, end) = (text("id"), text("expires_at"));
+            terminal.remark(&format!("token {id}, until {end}; it is not kept and not shown again"))?;
+            Ok(Exit::Done)
+        }
+        TokenCommand::List { organization, kind, list: part } => {
+            let kind = kind.map(|kind| TokenKind::from(kind).as_str().to_owned());
+            let query = query([("organization", organization.map(String::from)), ("kind", kind)]);
+            let columns: &[Column] = &[
+                ("ID", "id"),
+                ("ORGANIZATION", "organization"),
+                ("KIND", "kind"),
+                ("NAME", "name"),
+                ("EXPIRES", "expires_at"),
+                ("REVOKED", "revoked_at"),
+            ];
+            list(client, terminal, "tokens", &query, &part, columns).await
+        }
+        TokenCommand::Revoke { id } => {
+            client.delete(&["tokens", &id]).await?;
+            terminal.remark(&format!("token {id} opens nothing any more"))?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// Adds what was given.
+pub(super) fn add(body: &mut Value, key: &str, value: Option<String>) {
+    if let (Some(object), Some(value)) = (body.as_object_mut(), value) {
+        object.insert(key.to_owned(), Value::String(value));
+    }
+}
+
+async fn organizations(
+    command: OrganizationsCommand,
+    client: &Client,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    match command {
+        OrganizationsCommand::Create { slug, name, home, json } => {
+            let name = name.unwrap_or_else(|| slug.as_str().to_owned());
+            let mut body = json!({ "slug": slug, "name": name });
+            add(&mut body, "home", home.map(|home| home.as_str().to_owned()));
+            let made = client.post(&["organizations"], &body).await?;
+            if json.json {
+                terminal.json(&made)?;
+            } else {
+                terminal.remark(&format!("organization {slug} was made"))?;
+            }
+            Ok(Exit::Done)
+        }
+        OrganizationsCommand::List(part) => {
+            let columns: &[Column] =
+                &[("SLUG", "slug"), ("NAME", "name"), ("HOME", "home"), ("AUTHORITY", "authority")];
+            list(client, terminal, "organizations", &[], &part, columns).await
+        }
+    }
+}
+
+async fn connections(
+    command: ConnectionsCommand,
+    client: &Client,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    match command {
+        ConnectionsCommand::List { organization, list: part } => {
+            let columns: &[Column] = &[
+                ("KEY", "key"),
+                ("ORGANIZATION", "organization"),
+                ("KIND", "kind"),
+                ("ACCOUNT", "account.login"),
+                ("STATE", "state"),
+                ("LAST EVENT", "last_event_at"),
+            ];
+            list(client, terminal, "connections", &query([("organization", organization)]), &part, columns)
+                .await
+        }
+        ConnectionsCommand::Show { key, json } => {
+            show(&client.get(&["connections", &key], &[]).await?, json.json, terminal)
+        }
+    }
+}
+
+async fn projects(
+    command: ProjectsCommand,
+    client: &Client,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    let ProjectsCommand::List { organization, connection, state, search, list: part } = command;
+    let query = query([
+        ("organization", organization),
+        ("connection", connection),
+        ("state", state),
+        ("search", search),
+    ]);
+    let columns: &[Column] = &[
+        ("PATH", "full_path"),
+        ("ORGANIZATION", "organization"),
+        ("HOST", "host"),
+        ("STATE", "state"),
+        ("CI", "ci_state"),
+        ("BRANCH", "default_branch"),
+        ("ID", "id"),
+    ];
+    list(client, terminal, "projects", &query, &part, columns).await
+}
+
+async fn members(command: MembersCommand, client: &Client, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let MembersCommand::List { organization, state, list: part } = command;
+    let columns: &[Column] = &[
+        ("LOGIN", "login"),
+        ("ORGANIZATION", "organization"),
+        ("HOST", "host"),
+        ("ROLE", "role"),
+        ("STATE", "state"),
+        ("SOURCE", "source"),
+        ("CONFIRMED", "last_confirmed_at"),
+    ];
+    let query = query([("organization", organization), ("state", state)]);
+    list(client, terminal, "members", &query, &part, columns).await
+}
+
+/// The daemon answers `{"problems": [sentence, …]}`.
+async fn verify(json: bool, client: &Client, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let answer = client.post(&["store", "verify"], &json!({})).await?;
+    let problems = answer.get("problems").and_then(Value::as_array).cloned();
+    let problems = problems.ok_or_else(|| Failure::failed("the daemon did not say what it found"))?;
+    if json {
+        terminal.json(&answer)?;
+    } else {
+        for problem in &problems {
+            terminal.line(problem.as_str().unwrap_or("something unnamed is damaged"))?;
+        }
+        if problems.is_empty() {
+            terminal.remark("everything that is kept is as it was written")?;
+        }
+    }
+    Ok(if problems.is_empty() { Exit::Done } else { Exit::Store })
+}

@@ -1,0 +1,6 @@
+//! What is typed, what is asked, what is printed.
+
+mod asking;
+mod daemon;
+mod sending;
+mod typing;

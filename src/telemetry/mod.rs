@@ -1,0 +1,7 @@
+//! What operators see: logs and metrics, and nothing in them that could fool a terminal.
+
+pub mod escape;
+pub mod log;
+pub mod metric;
+
+pub use metric::{Exporter, Metric, Value, count, observe, set};
