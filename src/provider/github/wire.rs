@@ -65,11 +65,11 @@ impl Value<'_> for bool {
     }
 }
 
-/// A text without control characters, cut where no honest name ends.
+/// A text without control characters, cut where no honest name ends; an empty one tells nothing.
 impl<'de> Value<'de> for String {
     fn of(json: &'de str) -> Option<Self> {
         let text: Borrowed = serde_json::from_str(json).ok()?;
-        Some(clean(&text.0))
+        Some(clean(&text.0)).filter(|text| !text.is_empty())
     }
 }
 

@@ -100,7 +100,7 @@ pub(super) fn seen(told: &WireRepository) -> Option<Repository> {
     Some(Repository {
         id: (*told.id)?,
         full_path: full_path(told),
-        default_branch: told.default_branch.clone().filter(|branch| !branch.is_empty()),
+        default_branch: told.default_branch.clone(),
         visibility: visibility(told),
         archived: *told.archived,
     })
@@ -115,14 +115,13 @@ fn full_path(told: &WireRepository) -> String {
 }
 
 /// `private` covers "internal" too. The short form, which has no owner, says no more than that; a whole repository
-/// without `visibility` comes from a server that knows nothing internal.
+/// without `visibility` comes from a server that knows nothing internal. Where the two differ, it is not public.
 fn visibility(told: &WireRepository) -> Option<Visibility> {
     match (told.visibility.as_deref(), *told.private) {
-        (Some("public"), _) => Some(Visibility::Public),
+        (Some("public"), None | Some(false)) | (None, Some(false)) => Some(Visibility::Public),
         (Some("internal"), _) => Some(Visibility::Internal),
         (Some("private"), _) => Some(Visibility::Private),
-        (None, Some(false)) => Some(Visibility::Public),
-        (None, Some(true)) if told.owner.is_some() => Some(Visibility::Private),
+        (None | Some("public"), Some(true)) if told.owner.is_some() => Some(Visibility::Private),
         _ => None,
     }
 }
