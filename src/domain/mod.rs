@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod change;
+pub mod declared;
 pub mod delivery;
 pub mod event;
 pub mod id;
