@@ -81,7 +81,7 @@ impl Walk<'_> {
     }
 }
 
-/// What a node is replaced by: the ten of S6, and more that numbers and texts can do.
+/// What a node is replaced by: those of S6, and more that numbers and texts can be.
 fn replacements() -> Vec<String> {
     let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
     let mut all: Vec<String> =
