@@ -5,3 +5,4 @@ pub mod handler;
 pub mod provider;
 pub mod seal;
 pub mod store;
+pub mod worker;
