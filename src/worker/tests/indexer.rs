@@ -41,6 +41,7 @@ async fn s06_a_body_that_makes_the_reader_panic_harms_only_itself() {
 
 #[tokio::test(start_paused = true)]
 async fn r28_a_body_that_never_ends_holds_up_nobody_for_good() {
+    let _release = super::Release("read spins");
     let floor = Floor::new();
     let found = ["push", "read spins", "push"].iter().zip(1..).map(|(body, n)| unindexed(n, body)).collect();
     floor.store.with(|script| script.unindexed = found);

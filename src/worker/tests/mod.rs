@@ -100,15 +100,33 @@ fn read(_: Forge, delivery: &Delivery) -> Result<Event, Unreadable> {
     let fact = match word {
         "unreadable" => return Err(Unreadable("no JSON object".into())),
         "read panics" => panic!("reader\u{7}"),
-        "read spins" => loop {
-            std::thread::park();
-        },
+        "read spins" => spin(word),
         "ping" => Fact::Ping,
         "unwanted" => Fact::Unwanted,
         _ => Fact::RepositorySeen { repository: repository() },
     };
     let action = Some("cre\nated".to_owned());
     Ok(Event { name: word.to_owned(), action, about: About::default(), at: None, fact })
+}
+
+/// Words whose spinning is over; without this the test's runtime would wait for the thread.
+static RELEASED: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+
+/// Does not come back before the test is over.
+fn spin(word: &str) -> Fact {
+    while !lock(&RELEASED).contains(&word) {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    Fact::Unwanted
+}
+
+/// Ends the spinning with the test, also with one that fails.
+struct Release(&'static str);
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        lock(&RELEASED).push(self.0);
+    }
 }
 
 fn repository() -> Repository {
@@ -129,9 +147,7 @@ fn route(source: &Source, event: &Event, _: &Candidates, _: Timestamp) -> Routin
 fn handle(event: &Event, known: &Known) -> Changes {
     match event.name.as_str() {
         "handle panics" => panic!("{}\u{1b}[2J", "x".repeat(5_000)),
-        "handle spins" => loop {
-            std::thread::park();
-        },
+        "handle spins" => drop(spin("handle spins")),
         _ => {}
     }
     // Shows in the answer that the worker says when the delivery came.
