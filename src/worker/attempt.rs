@@ -262,7 +262,12 @@ async fn settle(
 }
 
 fn copy(claim: &Claim) -> Claim {
-    Claim { delivery: claim.delivery.clone(), record: claim.record.clone(), tries: claim.tries, fence: claim.fence }
+    Claim {
+        delivery: claim.delivery.clone(),
+        record: claim.record.clone(),
+        tries: claim.tries,
+        fence: claim.fence,
+    }
 }
 
 fn count(ending: &Ending, began: Instant, age_ms: i64) {

@@ -141,15 +141,13 @@ async fn all_is_never_meant_by_forgetting_an_option() {
 #[tokio::test]
 async fn many_are_replayed_by_a_filter_and_a_dry_run_says_so() {
     let (it, daemon) =
-        came("dead-letters replay --reason unreadable --dry-run", &[(202, r#"{"matched":3,"queued":0}"#)]).await;
+        came("dead-letters replay --reason unreadable --dry-run", &[(202, r#"{"matched":3,"queued":0}"#)])
+            .await;
     assert_eq!(it.out, "3 deliveries would be queued again\n");
     let asked = &daemon.asked()[0];
     assert_eq!(asked.line(), "POST /api/v1/deliveries/replay");
     let body: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
-    assert_eq!(
-        body,
-        serde_json::json!({ "state": "dead", "reason": "unreadable", "dry_run": true })
-    );
+    assert_eq!(body, serde_json::json!({ "state": "dead", "reason": "unreadable", "dry_run": true }));
 }
 
 #[tokio::test]

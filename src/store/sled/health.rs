@@ -99,7 +99,9 @@ impl Health for SledStore {
         };
         match rows_match {
             Ok(true) => {}
-            Ok(false) => wrong.push("db: its rows do not match their checksum; the next start builds it anew".into()),
+            Ok(false) => {
+                wrong.push("db: its rows do not match their checksum; the next start builds it anew".into())
+            }
             Err(error) => wrong.push(format!("db: {error}")),
         }
         Ok(wrong)
