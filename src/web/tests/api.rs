@@ -5,8 +5,8 @@ use std::sync::Arc;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use serde_json::{Value, json};
 
-use super::fake::{delivery_id, record};
 use super::front;
+use super::sample::{delivery_id, record};
 use crate::domain::delivery::DeliveryState;
 use crate::web::Front;
 use crate::web::auth::Via;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::http::Method;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 
-use super::fake::delivery_id;
+use super::sample::delivery_id;
 use super::{Fake, front};
 use crate::web::auth::{Via, Who};
 use crate::web::route::table;

@@ -4,6 +4,7 @@ mod api;
 mod fake;
 mod gates;
 mod hook;
+mod sample;
 mod setup;
 mod wire;
 
