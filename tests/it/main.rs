@@ -2,4 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
+mod damage;
+mod harness;
 mod tidy;
