@@ -32,3 +32,4 @@ pub mod provider;
 pub mod seal;
 pub mod store;
 pub mod telemetry;
+pub mod web;

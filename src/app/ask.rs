@@ -1,0 +1,48 @@
+//! Commands that ask: the daemon that holds the store, one far away, or the store itself when no daemon runs.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use url::Url;
+
+use super::{Daemon, Manner, clock, runtime_dir, store_dir};
+use crate::cli::arguments::OrganizationsCommand;
+use crate::cli::{Ask, Client, Environment, Exit, Failure, Terminal, ask as questions};
+use crate::config::{Config, ConfigError};
+use crate::telemetry::metric;
+
+/// Asks whoever can answer.
+pub(super) async fn ask(
+    what: Ask,
+    url: Option<&Url>,
+    load: &impl Fn() -> Result<Config, ConfigError>,
+    environment: &Environment,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    let clock = clock();
+    if url.is_some() {
+        let client = Client::find(url, None, environment).await?;
+        let client = client.ok_or_else(|| Failure::usage("--url names no daemon"))?;
+        return questions::ask(what, &client, terminal, clock()).await;
+    }
+    let config = load()?;
+    let dir = store_dir(&config)?;
+    if let Some(client) = Client::find(None, Some(dir), environment).await? {
+        return questions::ask(what, &client, terminal, clock()).await;
+    }
+    let makes_one = matches!(what, Ask::Organizations(OrganizationsCommand::Create { .. }));
+    if !dir.exists() && !makes_one {
+        let message = format!("there is no store at {}: run `scm-connect serve` first", dir.display());
+        return Err(Failure { exit: Exit::Store, message });
+    }
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut quiet = config.clone();
+    (quiet.listen.public, quiet.listen.ops, quiet.listen.tls) = (nowhere, nowhere, None);
+    let exporter = Arc::new(metric::install().map_err(Failure::failed)?);
+    let manner = Manner { runtime_dir: runtime_dir(environment), works: false };
+    let daemon = Daemon::start(&quiet, exporter, Arc::clone(&clock), &manner).await?;
+    let client = Client::at_socket(daemon.control())?;
+    let answer = questions::ask(what, &client, terminal, clock()).await;
+    daemon.stop().await;
+    answer
+}

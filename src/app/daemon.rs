@@ -1,0 +1,182 @@
+//! One running daemon, from an opened store to a clean end.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::notice::Reporter;
+use super::{declare, edge, random, store_dir};
+use crate::cli::{Exit, Failure};
+use crate::config::Config;
+use crate::domain::Clock;
+use crate::seal::token::{Bearer, Token};
+use crate::store::sled::SledStore;
+use crate::store::{Page, Retention, Store};
+use crate::telemetry::metric::Exporter;
+use crate::web::{self, Certificate, ControlSocket, Front, Listeners, Running};
+use crate::worker::{self, Workers};
+
+/// How long the one-time link of the first start works.
+const SETUP_MS: i64 = 24 * 60 * 60 * 1000;
+/// Shares of the ten seconds that a stop may take (reliability R42).
+const REQUESTS_WITHIN: Duration = Duration::from_secs(3);
+const WORKERS_WITHIN: Duration = Duration::from_secs(2);
+const STORE_WITHIN: Duration = Duration::from_secs(3);
+
+/// How a daemon is started, beside its config.
+#[derive(Debug, Clone)]
+pub struct Manner {
+    /// Where a socket goes whose path would be too long in the store's folder.
+    pub runtime_dir: PathBuf,
+    /// Handle deliveries; a command that only asks the store does not.
+    pub works: bool,
+}
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    front: Arc<Front>,
+    store: Arc<SledStore>,
+    running: Running,
+    workers: Option<Workers>,
+    reporter: Arc<Reporter>,
+    control: ControlSocket,
+    certificate: Option<Arc<Certificate>>,
+    /// Where the public listener really is; the port may have been 0.
+    pub public: SocketAddr,
+    /// Where the ops listener really is.
+    pub ops: SocketAddr,
+    /// The one-time link of the first start, as long as there is no organization.
+    pub setup_link: Option<Url>,
+}
+
+fn bind(what: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        let real = listener.local_addr()?;
+        listener.set_nonblocking(true)?;
+        Ok((listener, real))
+    });
+    bound.map_err(|error| Failure::failed(format!("cannot listen on {address} (listen.{what}): {error}")))
+}
+
+/// Opens the store away from the runtime's threads: replay may take a while.
+pub(super) async fn open(config: &Config, clock: &Clock) -> Result<SledStore, Failure> {
+    let (dir, key, now) = (store_dir(config)?.to_owned(), config.key_file.clone(), clock());
+    let opened = tokio::task::spawn_blocking(move || crate::store::sled::open(&dir, &key, now)).await;
+    let opened = opened.map_err(|error| Failure::failed(format!("opening the store panicked: {error}")))?;
+    Ok(opened?)
+}
+
+impl Daemon {
+    /// Starts everything. When it returns, deliveries are taken.
+    ///
+    /// # Errors
+    /// With one sentence, and the code to end with.
+    pub async fn start(config: &Config, exporter: Arc<Exporter>, clock: Clock, manner: &Manner) -> Result<Self, Failure> {
+        let certificate = edge::certificate(config)?;
+        let (public_socket, public) = bind("public", config.listen.public)?;
+        let (ops_socket, ops) = bind("ops", config.listen.ops)?;
+        let store = Arc::new(open(config, &clock).await?);
+        if manner.works {
+            declare::declare(config, store.as_ref(), clock()).await?;
+        }
+        let public_url = edge::public_url(config, public)?;
+        let setup_link = if manner.works { setup_link(store.as_ref(), &public_url, &clock).await? } else { None };
+        let control = web::bind_control(store_dir(config)?, &manner.runtime_dir)
+            .map_err(|error| Failure::failed(format!("the control socket cannot be made: {error}")))?;
+        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url)?;
+        let reporter = Arc::new(Reporter::new(Arc::clone(&front.health)));
+        let listeners = Listeners {
+            public: if manner.works { vec![public_socket] } else { Vec::new() },
+            ops: ops_socket,
+            control: Some(clone(&control)?),
+            tls: certificate.clone().map(web::server_config).transpose().map_err(io)?,
+        };
+        let running = web::start(Arc::clone(&front), listeners).map_err(io)?;
+        front.health.set_replayed();
+        let workers = manner.works.then(|| {
+            let keep = Retention { payload_ms: config.retention.payload.ms(), metadata_ms: config.retention.metadata.ms() };
+            let chance = || {
+                let mut bytes = [0; 8];
+                random(&mut bytes);
+                u64::from_le_bytes(bytes)
+            };
+            let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
+            let notice = Arc::clone(&reporter);
+            let parts = worker::Parts::new(shared, Arc::clone(&clock), keep, notice, Arc::new(chance));
+            worker::start(parts, &CancellationToken::new())
+        });
+        Ok(Self { front, store, running, workers, reporter, control, certificate, public, ops, setup_link })
+    }
+
+    /// The control socket's path.
+    #[must_use]
+    pub fn control(&self) -> &Path {
+        &self.control.path
+    }
+
+    /// Returns when the store has stopped for good, with the reason.
+    pub async fn failed(&self) -> String {
+        self.reporter.failed().await
+    }
+
+    /// Puts another config in force: doors, certificate and declared records. All of it, or nothing.
+    ///
+    /// # Errors
+    /// When something in it cannot be used; everything is as before then.
+    pub async fn reload(&self, config: &Config, clock: &Clock) -> Result<(), Failure> {
+        let doors = edge::doors(config)?;
+        let files = edge::certificate_files(config)?;
+        if let (Some(certificate), Some((chain, key))) = (&self.certificate, &files) {
+            certificate.replace(chain, key).map_err(io)?;
+        }
+        declare::declare(config, self.store.as_ref(), clock()).await?;
+        self.front.doors.swap(doors);
+        self.front.set_config_hash(edge::config_hash(config, &self.store, clock)?);
+        Ok(())
+    }
+
+    /// Takes no more requests, lets what is under way end, and closes the store; ten seconds at most in all.
+    pub async fn stop(self) {
+        self.running.stop(REQUESTS_WITHIN).await;
+        if let Some(workers) = &self.workers {
+            let stopped = workers.stop(WORKERS_WITHIN).await;
+            tracing::debug!(?stopped, "the workers have ended");
+        }
+        use crate::store::Health;
+        // A store that hangs while it closes must not hold the exit: the log has everything.
+        if tokio::time::timeout(STORE_WITHIN, self.store.close()).await.is_err() {
+            tracing::warn!(code = "store-slow-close", "the store did not close in time; the next start replays its log");
+        }
+    }
+}
+
+fn io(error: std::io::Error) -> Failure {
+    Failure::failed(error.to_string())
+}
+
+fn clone(control: &ControlSocket) -> Result<std::os::unix::net::UnixListener, Failure> {
+    let listener = control.listener.try_clone().map_err(io)?;
+    listener.set_nonblocking(true).map_err(io)?;
+    Ok(listener)
+}
+
+/// Makes a new link as long as nobody has made an organization.
+async fn setup_link(store: &dyn Store, public_url: &Url, clock: &Clock) -> Result<Option<Url>, Failure> {
+    let failure = |why: String| Failure { exit: Exit::Store, message: why };
+    let any = store.organizations(&Page { limit: 1, cursor: None }).await.map_err(|error| failure(error.to_string()))?;
+    if !any.items.is_empty() {
+        return Ok(None);
+    }
+    let code = Token::generate(Bearer::Setup).map_err(|error| failure(error.to_string()))?;
+    let until = clock().plus_ms(SETUP_MS);
+    store.put_setup_code(code.hash(), until).await.map_err(|error| failure(error.to_string()))?;
+    let mut link = public_url.clone();
+    link.set_path("/setup");
+    link.query_pairs_mut().append_pair("code", code.reveal());
+    Ok(Some(link))
+}

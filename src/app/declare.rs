@@ -1,0 +1,31 @@
+//! Brings the recorded organizations, sources and connections in line with the config file.
+
+use crate::cli::{Exit, Failure};
+use crate::config::Config;
+use crate::domain::Timestamp;
+use crate::handler::declare::{Have, declare as plan};
+use crate::store::{Page, Store};
+
+/// More than one page of each is no daemon's config.
+const ALL: Page = Page { limit: 100_000, cursor: None };
+
+/// Plans the difference and writes it in one act; writes nothing when there is none.
+pub(super) async fn declare(config: &Config, store: &dyn Store, now: Timestamp) -> Result<(), Failure> {
+    let failure = |error: crate::store::StoreError| Failure { exit: Exit::Store, message: error.to_string() };
+    let have = Have {
+        organizations: store.organizations(&ALL).await.map_err(failure)?.items,
+        sources: store.sources().await.map_err(failure)?,
+        connections: store.connections(None, &ALL).await.map_err(failure)?.items,
+    };
+    let (changes, warnings) = plan(&config.declared(), &have, now);
+    for warning in warnings {
+        tracing::warn!(code = "config-changed", "{warning}");
+    }
+    if changes.is_empty() {
+        return Ok(());
+    }
+    tracing::info!(changes = changes.len(), "the config file's organizations, sources and connections are recorded");
+    store.apply(changes, Vec::new()).await.map_err(failure)?;
+    store.wake_unbound(now).await.map_err(failure)?;
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! Builds what the HTTP edge needs out of the config.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use url::Url;
+
+use super::random;
+use crate::cli::Failure;
+use crate::config::Config;
+use crate::domain::access::TokenKind;
+use crate::domain::{Clock, SourceKey};
+use crate::provider::Door;
+use crate::seal::token::{self, Bearer, Presented, Token};
+use crate::store::sled::SledStore;
+use crate::telemetry::metric::{self, Exporter};
+use crate::web::{Budget, Certificate, Doors, Doorway, Front, Health, Limits, Peers, RefusedLog, Throttle};
+
+/// The doors of all declared sources.
+pub(super) fn doors(config: &Config) -> Result<HashMap<SourceKey, Doorway>, Failure> {
+    let mut table = HashMap::new();
+    for (source, (forge, _, secrets)) in config.doors() {
+        let slots = u8::try_from(secrets.webhook.len().saturating_add(secrets.signing.len())).unwrap_or(u8::MAX);
+        metric::begin_source(forge.as_str(), &source, slots);
+        let door = Door::new(forge, source.clone(), secrets).map_err(Failure::usage)?;
+        table.insert(source, Doorway::new(door));
+    }
+    Ok(table)
+}
+
+/// The address people use: as configured, with the real port when any was asked for.
+pub(super) fn public_url(config: &Config, public: SocketAddr) -> Result<Url, Failure> {
+    let mut url = config.public_url.clone();
+    if url.port() == Some(0) {
+        url.set_port(Some(public.port())).map_err(|()| Failure::usage("public_url cannot have a port"))?;
+    }
+    Ok(url)
+}
+
+/// The bytes of certificate and key, when TLS is configured.
+pub(super) fn certificate_files(config: &Config) -> Result<Option<(Vec<u8>, Vec<u8>)>, Failure> {
+    let Some(tls) = &config.listen.tls else { return Ok(None) };
+    let read = |path: &std::path::Path| {
+        std::fs::read(path).map_err(|error| Failure::usage(format!("listen.tls: cannot read {}: {error}", path.display())))
+    };
+    Ok(Some((read(&tls.cert)?, read(&tls.key)?)))
+}
+
+/// The certificate in force.
+pub(super) fn certificate(config: &Config) -> Result<Option<Arc<Certificate>>, Failure> {
+    let Some((chain, key)) = certificate_files(config)? else { return Ok(None) };
+    let parsed = Certificate::parse(&chain, &key);
+    parsed.map(|certificate| Some(Arc::new(certificate))).map_err(|error| Failure::usage(format!("listen.tls: {error}")))
+}
+
+/// Names the config in force without giving anything away.
+pub(super) fn config_hash(config: &Config, store: &SledStore, clock: &Clock) -> Result<String, Failure> {
+    let cipher = store.keyring().cipher("instance", clock().ms()).map_err(|error| Failure::failed(error.to_string()))?;
+    Ok(config.hash(&cipher.fingerprint("config", b"hash")))
+}
+
+fn mint(kind: TokenKind) -> Option<(String, [u8; 32])> {
+    let token = Token::generate(Bearer::Api(kind)).ok()?;
+    Some((token.reveal().to_owned(), *token.hash()))
+}
+
+fn check(text: &str) -> Option<(TokenKind, [u8; 32])> {
+    match token::parse(text)? {
+        Presented { bearer: Bearer::Api(kind), hash } => Some((kind, hash)),
+        Presented { bearer: Bearer::Setup, .. } => None,
+    }
+}
+
+/// Everything the edge shares between requests.
+pub(super) fn front(
+    config: &Config,
+    store: Arc<SledStore>,
+    exporter: Arc<Exporter>,
+    clock: &Clock,
+    public_url: Url,
+) -> Result<Arc<Front>, Failure> {
+    let limits = Limits {
+        body_bytes_max: usize::try_from(config.limits.body_bytes_max).unwrap_or(usize::MAX),
+        ..Limits::default()
+    };
+    let config_hash = Mutex::new(config_hash(config, &store, clock)?);
+    Ok(Arc::new(Front {
+        doors: Doors::new(doors(config)?),
+        store,
+        clock: Arc::clone(clock),
+        random: Arc::new(random),
+        limits,
+        public_url,
+        health: Arc::new(Health::new(Arc::clone(clock))),
+        refused: RefusedLog::default(),
+        metrics: Arc::new(move || exporter.render()),
+        trusted_proxies: config.listen.trusted_proxies.clone(),
+        config_hash,
+        started_at: clock(),
+        token_check: Arc::new(check),
+        token_mint: Arc::new(mint),
+        budget: Budget::new(limits.inflight_bytes_max),
+        peers: Peers::default(),
+        throttle: Throttle::new(limits.failures_burst, limits.failures_per_minute),
+    }))
+}

@@ -1,0 +1,116 @@
+//! Puts the parts together: reads the config, opens the store, starts workers and servers, and ends it all in time.
+//!
+//! The clock, randomness and signals are owned here; everything below gets them as arguments.
+
+mod ask;
+mod check;
+mod daemon;
+mod declare;
+mod demo;
+mod edge;
+mod notice;
+mod serve;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+pub use daemon::{Daemon, Manner};
+
+use crate::cli::{self, Arguments, Command, Environment, Exit, Failure, Terminal};
+use crate::config::{Config, StoreUrl};
+use crate::domain::{Clock, Timestamp};
+use crate::store::OpenError;
+
+/// The real clock.
+#[must_use]
+pub fn clock() -> Clock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the system for the time")]
+    let now = || Timestamp::from_ms(chrono::Utc::now().timestamp_millis());
+    Arc::new(now)
+}
+
+/// Random bytes for ids and jitter; nothing secret depends on them alone.
+fn random(bytes: &mut [u8]) {
+    // A kernel without randomness has refused the master key already.
+    let _ = getrandom::fill(bytes);
+}
+
+/// Runs one command and gives back the code to end with.
+pub fn run(words: impl IntoIterator<Item = OsString>, environment: Environment) -> ExitCode {
+    let arguments = match Arguments::read(words) {
+        Ok(arguments) => arguments,
+        Err(exit) => return exit.into(),
+    };
+    keep_secrets_in();
+    let mut terminal = Terminal::standard();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return end(Err(Failure::failed(format!("no threads can be started: {error}"))), &mut terminal),
+    };
+    let outcome = runtime.block_on(dispatch(arguments, &environment, &mut terminal));
+    let code = end(outcome, &mut terminal);
+    // What still runs is safe to drop: everything acknowledged is on stable storage.
+    runtime.shutdown_background();
+    code
+}
+
+fn end(outcome: Result<Exit, Failure>, terminal: &mut Terminal) -> ExitCode {
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            // With nobody to read it, the code has to say it alone.
+            let _ = terminal.remark(&format!("error: {failure}"));
+            failure.exit.into()
+        }
+    }
+}
+
+/// No core file and no debugger of the same user gets at keys in memory (security S50).
+fn keep_secrets_in() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    // Both only make it harder; a kernel that refuses them is no reason not to run.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+}
+
+async fn dispatch(arguments: Arguments, environment: &Environment, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let file = arguments.config.as_deref();
+    let load = || Config::load(file, environment.clone());
+    match arguments.command {
+        Command::Completions { shell } => cli::completions(shell, terminal),
+        Command::Version(json) => cli::version(json.json, terminal),
+        Command::Send(send) => demo::send(&send, environment, terminal).await,
+        Command::Demo(demo) => demo::demo(demo.once, environment, terminal).await,
+        Command::Check(json) => check::check(&load()?, environment, json.json, terminal).await,
+        Command::Serve(serve) => serve::serve(load, &serve, environment, terminal).await,
+        Command::Healthcheck { live } => {
+            let question = if live { cli::health::Question::Alive } else { cli::health::Question::Ready };
+            cli::health::healthcheck(load()?.listen.ops, question, terminal).await
+        }
+        Command::Ask(what) => ask::ask(what, arguments.url.as_ref(), &load, environment, terminal).await,
+    }
+}
+
+/// The folder of the embedded store.
+fn store_dir(config: &Config) -> Result<&Path, Failure> {
+    match &config.store {
+        StoreUrl::Sled(dir) => Ok(dir),
+        StoreUrl::Postgres(_) => Err(Failure {
+            exit: Exit::Store,
+            message: "this version keeps everything in the embedded store; use store.url = \"sled:data/store\"".into(),
+        }),
+    }
+}
+
+/// Where a socket goes whose path in the store's folder would be too long.
+fn runtime_dir(environment: &Environment) -> PathBuf {
+    environment.get("XDG_RUNTIME_DIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        Self { exit: Exit::Store, message: error.to_string() }
+    }
+}

@@ -1,0 +1,237 @@
+//! Whether a delivery could be kept right now, and since when each part is how it is.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+use crate::domain::{Clock, Timestamp};
+
+/// A durable write older than this proves nothing any more.
+const WRITE_FRESH_MS: i64 = 5_000;
+/// Less free than this share of the disk, in percent, or …
+const FREE_PERCENT_MIN: u64 = 5;
+/// … less than so many bytes: no room to promise anything.
+const FREE_BYTES_MIN: u64 = 64 * 1024 * 1024;
+
+/// One part's state, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// Which part.
+    pub name: &'static str,
+    /// A stable word; `ok` is the good one.
+    pub state: &'static str,
+    /// Since when.
+    pub since: String,
+    /// More, without secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Mark {
+    state: &'static str,
+    since: Timestamp,
+    detail: Option<String>,
+}
+
+impl Mark {
+    fn turn(&mut self, state: &'static str, now: Timestamp, detail: Option<String>) {
+        if self.state != state {
+            self.since = now;
+        }
+        self.state = state;
+        self.detail = detail;
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    written_at: Option<Timestamp>,
+    store: Mark,
+    disk: Mark,
+    replay: Mark,
+    intake: Mark,
+    catch_up: Mark,
+}
+
+/// What the parts have reported.
+pub struct Health {
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+impl std::fmt::Debug for Health {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Health").finish_non_exhaustive()
+    }
+}
+
+impl Health {
+    /// Not ready: nothing was written or replayed yet.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        let now = clock();
+        let mark = |state| Mark { state, since: now, detail: None };
+        let state = State {
+            written_at: None,
+            store: mark("starting"),
+            disk: mark("unknown"),
+            replay: mark("running"),
+            intake: mark("ok"),
+            catch_up: mark("unknown"),
+        };
+        Self { clock, state: Mutex::new(state) }
+    }
+
+    fn change(&self, with: impl FnOnce(&mut State, Timestamp)) {
+        let now = (self.clock)();
+        with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner), now);
+    }
+
+    /// A write, real or probe, is on stable storage.
+    pub fn note_write(&self, at: Timestamp) {
+        self.change(|state, now| {
+            state.written_at = state.written_at.max(Some(at));
+            if state.store.state != "stopped" {
+                state.store.turn("ok", now, None);
+            }
+        });
+    }
+
+    /// A write did not succeed; the next one that does clears this. `code` is a stable word.
+    pub fn note_failure(&self, code: &'static str, sentence: &str) {
+        let detail = Some(format!("{code}: {sentence}"));
+        self.change(|state, now| {
+            if state.store.state != "stopped" {
+                state.store.turn("failing", now, detail);
+            }
+        });
+    }
+
+    /// Nothing will be written again by this process.
+    pub fn note_stopped(&self, sentence: &str) {
+        self.change(|state, now| state.store.turn("stopped", now, Some(sentence.to_owned())));
+    }
+
+    /// The process is about to end: balancers should look elsewhere.
+    pub fn set_draining(&self) {
+        self.change(|state, now| state.intake.turn("draining", now, None));
+    }
+
+    /// What was accepted before the start is known again.
+    pub fn set_replayed(&self) {
+        self.change(|state, now| state.replay.turn("ok", now, None));
+    }
+
+    /// Bytes free on the store's disk, and its size.
+    pub fn set_disk(&self, free: u64, total: u64) {
+        let low = free < FREE_BYTES_MIN || free.saturating_mul(100) < total.saturating_mul(FREE_PERCENT_MIN);
+        let detail = Some(format!("{free} of {total} bytes are free"));
+        self.change(|state, now| state.disk.turn(if low { "full" } else { "ok" }, now, detail));
+    }
+
+    /// How the last catch-up with the forges went. Does not decide readiness.
+    pub fn note_catch_up(&self, state: &'static str, sentence: &str) {
+        let detail = Some(sentence.to_owned());
+        self.change(|parts, now| parts.catch_up.turn(state, now, detail));
+    }
+
+    /// Why a delivery could not be kept right now; empty when it could.
+    #[must_use]
+    pub fn objections(&self) -> Vec<&'static str> {
+        let now = (self.clock)();
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let stale = state.written_at.is_none_or(|at| now.since(at) > WRITE_FRESH_MS);
+        let mut found = Vec::new();
+        let mut object = |wrong: bool, word| {
+            if wrong {
+                found.push(word)
+            }
+        };
+        object(state.store.state == "stopped", "store-stopped");
+        object(state.store.state == "failing", "store-failing");
+        object(stale, "no-recent-write");
+        object(state.disk.state == "full", "disk-full");
+        object(state.replay.state != "ok", "replaying");
+        object(state.intake.state != "ok", "draining");
+        found
+    }
+
+    /// Each part's state and since when.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let part = |name, mark: &Mark| Part {
+            name,
+            state: mark.state,
+            since: mark.since.rfc3339(),
+            detail: mark.detail.clone(),
+        };
+        vec![
+            part("store", &state.store),
+            part("disk", &state.disk),
+            part("replay", &state.replay),
+            part("intake", &state.intake),
+            part("catch_up", &state.catch_up),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+
+    fn health() -> (Health, Arc<AtomicI64>) {
+        let at = Arc::new(AtomicI64::new(1_000_000));
+        let read = Arc::clone(&at);
+        let health = Health::new(Arc::new(move || Timestamp::from_ms(read.load(Ordering::Relaxed))));
+        health.set_replayed();
+        health.set_disk(1 << 40, 1 << 41);
+        health.note_write(Timestamp::from_ms(1_000_000));
+        (health, at)
+    }
+
+    #[test]
+    fn r49_ready_means_that_something_was_written_within_five_seconds() {
+        let (health, at) = health();
+        at.fetch_add(5_000, Ordering::Relaxed);
+        assert!(health.objections().is_empty());
+        at.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(health.objections(), ["no-recent-write"]);
+        health.note_write(Timestamp::from_ms(1_005_001));
+        assert!(health.objections().is_empty());
+    }
+
+    #[test]
+    fn r49_a_new_process_is_not_ready() {
+        let health = Health::new(Arc::new(|| Timestamp::from_ms(5)));
+        assert_eq!(health.objections(), ["no-recent-write", "replaying"]);
+    }
+
+    #[test]
+    fn r49_a_full_disk_and_draining_are_objections() {
+        let (health, _) = health();
+        health.set_disk(4, 100);
+        assert_eq!(health.objections(), ["disk-full"]);
+        health.set_disk((1 << 40) / 25, 1 << 40);
+        assert_eq!(health.objections(), ["disk-full"], "four percent");
+        health.set_disk(1 << 40, 1 << 41);
+        health.set_draining();
+        assert_eq!(health.objections(), ["draining"]);
+    }
+
+    #[test]
+    fn a_stopped_store_is_not_brought_back_by_a_late_write() {
+        let (health, _) = health();
+        health.note_failure("disk", "no space");
+        assert_eq!(health.objections(), ["store-failing"]);
+        health.note_write(Timestamp::from_ms(1_000_000));
+        assert!(health.objections().is_empty());
+        health.note_stopped("sync failed");
+        health.note_write(Timestamp::from_ms(1_000_000));
+        assert_eq!(health.objections(), ["store-stopped"]);
+    }
+}

@@ -1,0 +1,205 @@
+//! `/setup?code=…`: the first organization and its admin token, once, by whoever holds the link of the first start.
+
+use std::collections::HashMap;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, ORIGIN};
+use actix_web::{HttpRequest, HttpResponse, web};
+use sha2::Digest;
+use tokio::time::Instant;
+
+use super::body::{self, Body, Intake};
+use super::error::Problem;
+use super::page::{escape, render};
+use super::throttle::Failure;
+use super::{Front, peer};
+use crate::domain::access::{TokenKind, TokenRecord};
+use crate::domain::change::{AuditEntry, Change};
+use crate::domain::organization::Organization;
+use crate::domain::{OrganizationSlug, Timestamp};
+
+/// How long the first token lives.
+const TOKEN_LIFE_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+/// A form with three short fields is never larger.
+const FORM_BYTES_MAX: usize = 8 * 1024;
+
+/// What is kept of a setup code.
+#[must_use]
+pub fn setup_code_hash(code: &str) -> [u8; 32] {
+    sha2::Sha256::digest(code.as_bytes()).into()
+}
+
+/// Shows the form; the code is not looked at yet, so that looking uses nothing up.
+pub(crate) async fn show(request: HttpRequest, front: web::Data<Front>) -> HttpResponse {
+    let fields = read_pairs(request.query_string().as_bytes());
+    let code = fields.get("code").map(String::as_str).unwrap_or_default();
+    if code.is_empty() { refused(&front) } else { form(&front, StatusCode::OK, &Form::blank(code), None) }
+}
+
+/// Uses the code up.
+pub(crate) async fn redeem(
+    request: HttpRequest,
+    front: web::Data<Front>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let address = peer::address(request.peer_addr(), request.headers(), &front.trusted_proxies);
+    let _visit = front.peers.enter(address, front.limits.peer_requests_max).ok_or_else(Problem::busy)?;
+    check_origin(request.headers(), &front.public_url)?;
+    let body = take_form(&request, &front, payload).await?;
+    let form_sent = Form::read(&body.bytes)?;
+    let (organization, token, text) = match prepare(&front, &form_sent) {
+        Ok(prepared) => prepared,
+        Err(sentence) => return Ok(form(&front, StatusCode::BAD_REQUEST, &form_sent, Some(&sentence))),
+    };
+    let hash = setup_code_hash(&form_sent.code);
+    let slug = organization.slug.clone();
+    let made = front.store.redeem_setup_code(&hash, organization, token, front.now()).await?;
+    if !made {
+        return Ok(wrong_code(&front, address));
+    }
+    note(&front, &slug).await;
+    Ok(welcome(&front, &slug, &text))
+}
+
+async fn take_form(request: &HttpRequest, front: &Front, payload: web::Payload) -> Result<Body, Problem> {
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !kind.starts_with("application/x-www-form-urlencoded") {
+        let message = "the setup page sends a form";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", message));
+    }
+    let declared = body::declared(request.headers(), FORM_BYTES_MAX)?;
+    let share = front.budget.share();
+    let intake =
+        Intake { limits: &front.limits, most: FORM_BYTES_MAX, declared, began: Instant::now(), share };
+    intake.read(&mut payload.into_inner()).await.map_err(|cut| cut.problem)
+}
+
+/// Another site's page must not press our button. The code is the proof; this only stops what a browser can tell.
+fn check_origin(headers: &HeaderMap, public_url: &url::Url) -> Result<(), Problem> {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let fine = match (text("sec-fetch-site"), text(ORIGIN.as_str())) {
+        (Some(site), _) => site == "same-origin",
+        // Browsers hide the origin of a form on a page that sends no referrer.
+        (None, Some(origin)) => origin == "null" || origin == public_url.origin().ascii_serialization(),
+        (None, None) => true,
+    };
+    if fine {
+        return Ok(());
+    }
+    let message = "this form was sent by a page of another site";
+    Err(Problem::new(StatusCode::FORBIDDEN, "foreign-origin", message)
+        .help("open the setup link itself, under the address that public_url names"))
+}
+
+struct Form {
+    code: String,
+    name: String,
+    slug: String,
+}
+
+impl Form {
+    fn blank(code: &str) -> Self {
+        Self { code: code.to_owned(), name: String::new(), slug: String::new() }
+    }
+
+    fn read(body: &[u8]) -> Result<Self, Problem> {
+        let mut fields = read_pairs(body);
+        let mut take = |name| fields.remove(name).unwrap_or_default();
+        let form = Self { code: take("code"), name: take("name").trim().to_owned(), slug: take("slug") };
+        if fields.is_empty() {
+            Ok(form)
+        } else {
+            Err(Problem::bad("unknown-field", "the setup form has the fields code, name and slug only"))
+        }
+    }
+}
+
+fn read_pairs(text: &[u8]) -> HashMap<String, String> {
+    url::form_urlencoded::parse(text).into_owned().collect()
+}
+
+type Prepared = (Organization, TokenRecord, String);
+
+fn prepare(front: &Front, form: &Form) -> Result<Prepared, String> {
+    let slug = OrganizationSlug::parse(&form.slug).map_err(|wrong| wrong.to_string())?;
+    if form.name.is_empty() || form.name.chars().count() > 100 || form.name.chars().any(char::is_control) {
+        return Err("the name must have 1 to 100 characters".to_owned());
+    }
+    let now = front.now();
+    let (text, hash) = (front.token_mint)(TokenKind::Admin);
+    let token = TokenRecord {
+        id: front.fresh_id(),
+        hash: hex::encode(hash),
+        kind: TokenKind::Admin,
+        organization: slug.clone(),
+        name: Some("first admin".to_owned()),
+        created_at: now,
+        expires_at: now.plus_ms(TOKEN_LIFE_MS),
+        revoked_at: None,
+    };
+    let (name, created_by) = (form.name.clone(), "setup".to_owned());
+    let organization = Organization { slug, name, home: None, authority: None, created_by, created_at: now };
+    Ok((organization, token, text))
+}
+
+fn wrong_code(front: &Front, address: std::net::IpAddr) -> HttpResponse {
+    match front.throttle.fail(address, front.now()) {
+        Failure::Counted => refused(front),
+        Failure::TooMany => {
+            let main = "<p>Too many attempts. Wait a minute and try again.</p>";
+            render(front, StatusCode::TOO_MANY_REQUESTS, "Too many attempts", main)
+        }
+    }
+}
+
+async fn note(front: &Front, slug: &OrganizationSlug) {
+    let at: Timestamp = front.now();
+    let entry = AuditEntry {
+        at,
+        organization: Some(slug.clone()),
+        actor: "setup".to_owned(),
+        action: "organization.created".to_owned(),
+        subject: slug.to_string(),
+        detail: "with its first admin token, by the link of the first start".to_owned(),
+    };
+    if let Err(error) = front.store.apply(vec![Change::Audit(entry)], Vec::new()).await {
+        tracing::error!(error = %error.to_string().escape_debug(), "the setup was not written to the audit log");
+    }
+}
+
+fn form(front: &Front, status: StatusCode, form: &Form, wrong: Option<&str>) -> HttpResponse {
+    let alert =
+        wrong.map(|sentence| format!("<p role=\"alert\">{}</p>", escape(sentence))).unwrap_or_default();
+    let main = format!(
+        "{alert}<p>Name your organization. You will get an admin token, shown once.</p>\
+         <form method=\"post\" action=\"/setup\"><input type=\"hidden\" name=\"code\" value=\"{code}\">\
+         <label for=\"name\">Name</label>\
+         <input id=\"name\" name=\"name\" required maxlength=\"100\" autocomplete=\"organization\" value=\"{name}\">\
+         <label for=\"slug\">Short name for addresses (a-z, 0-9 and -; never changes)</label>\
+         <input id=\"slug\" name=\"slug\" required maxlength=\"63\" pattern=\"[a-z0-9]([a-z0-9\\-]*[a-z0-9])?\" \
+         autocapitalize=\"none\" spellcheck=\"false\" value=\"{slug}\">\
+         <button type=\"submit\">Create the organization</button></form>",
+        code = escape(&form.code),
+        name = escape(&form.name),
+        slug = escape(&form.slug),
+    );
+    render(front, status, "Set up", &main)
+}
+
+fn welcome(front: &Front, slug: &OrganizationSlug, token: &str) -> HttpResponse {
+    let main = format!(
+        "<p>The organization <strong>{slug}</strong> exists. This is its admin token; it is shown only now:</p>\
+         <p><code>{token}</code></p><p>Keep it safe. It ends in 90 days; <code>scm-connect token create</code> \
+         makes another.</p>",
+        slug = escape(slug.as_str()),
+        token = escape(token),
+    );
+    render(front, StatusCode::CREATED, "Ready", &main)
+}
+
+fn refused(front: &Front) -> HttpResponse {
+    let main = "<p role=\"alert\">This setup link is wrong, was used already, or its time is over.</p>\
+                <p>If nobody has set up an organization yet, start the daemon again: it prints a new link. Otherwise \
+                make one with <code>scm-connect organizations create</code> on its machine.</p>";
+    render(front, StatusCode::FORBIDDEN, "This link does not work", main)
+}
