@@ -11,6 +11,9 @@ use crate::domain::event::{Person, Repository};
 use crate::domain::organization::Forge;
 use crate::domain::project::{Project, ProjectProof};
 
+/// How far the receipt of an old owner's loss may lie behind the time of the transfer.
+const HANDING_OVER_MS: i64 = 10 * 60 * 1000;
+
 /// How a statement stands to what is known of the repository.
 pub(super) enum Standing {
     /// It may be applied to this record, which may be a new one.
@@ -60,7 +63,6 @@ fn describe(work: &Work<'_>, project: &mut Project, told: &Repository) {
     let before = (project.full_path.clone(), project.removed, project.connection.clone());
     if !told.full_path.is_empty() {
         project.rename(&told.full_path);
-        project.previous_paths.retain(|path| *path != told.full_path);
     }
     if told.default_branch.is_some() {
         project.default_branch.clone_from(&told.default_branch);
@@ -148,7 +150,11 @@ fn remember_late(work: &mut Work<'_>, mut project: Project, paths: &[&str]) {
 
 pub(super) fn transferred(work: &mut Work<'_>, repository: &Repository, from: Option<&str>) {
     let from = from.unwrap_or_default();
-    match standing(work, repository, work.at()) {
+    let standing = match standing(work, repository, work.at()) {
+        Standing::Old(project) if is_handed_over(work, &project) => Standing::Fresh(project),
+        standing => standing,
+    };
+    match standing {
         Standing::Fresh(mut project) => {
             let is_gone = has_left(work, repository, from);
             describe(work, &mut project, repository);
@@ -160,6 +166,12 @@ pub(super) fn transferred(work: &mut Work<'_>, repository: &Repository, from: Op
         }
         Standing::Old(project) => remember_late(work, project, &[from, &repository.full_path]),
     }
+}
+
+/// One owner's loss and the other's gain are told at once, in any order, and dated by two clocks: ours and the forge's.
+fn is_handed_over(work: &Work<'_>, project: &Project) -> bool {
+    let is_recent = |seen: Timestamp| seen.since(work.at()) <= HANDING_OVER_MS;
+    project.removed && project.connection != work.connection.key && project.seen_at.is_none_or(is_recent)
 }
 
 /// GitLab's instance tells of a transfer out of the connected group as well; GitHub tells the receiver alone.
@@ -175,29 +187,29 @@ fn has_left(work: &Work<'_>, repository: &Repository, from: &str) -> bool {
 /// says of the repository at a later time brings it back.
 pub(super) fn deleted(work: &mut Work<'_>, repository: &Repository) {
     let at = work.at();
-    remove(work, repository, at, "project.removed", "deleted at the forge");
+    remove(work, repository, at, "deleted at the forge");
 }
 
 pub(super) fn withdrawn(work: &mut Work<'_>, repository: &Repository) {
     let at = work.received_at();
+    let is_elsewhere = |known: &Project| known.connection != work.connection.key;
+    if work.project(repository.id).is_some_and(|known| is_elsewhere(&known)) {
+        return work.supersede("the repository belongs to another connection by now");
+    }
     // Received before something that was applied since: the old turn of a grant that came and went.
     if work.project(repository.id).is_some_and(|known| known.seen_at > Some(at)) {
         return work.supersede("a newer statement about this repository was applied");
     }
-    remove(work, repository, at, "project.removed", "no longer granted to the installation");
+    remove(work, repository, at, "no longer granted to the installation");
 }
 
-fn remove(work: &mut Work<'_>, repository: &Repository, at: Timestamp, action: &str, why: &str) {
+fn remove(work: &mut Work<'_>, repository: &Repository, at: Timestamp, why: &str) {
     let mut project = work.project(repository.id).unwrap_or_else(|| unknown(work, repository));
-    let is_elsewhere = project.connection != work.connection.key;
-    if is_elsewhere && project.seen_at >= Some(at) {
-        return work.supersede("the repository belongs to another connection by now");
-    }
     let is_news = !project.removed;
     project.removed = true;
     project.seen_at = project.seen_at.max(Some(at));
     if is_news {
-        work.audit(action, project.full_path.clone(), why);
+        work.audit("project.removed", project.full_path.clone(), why);
     }
     work.put_project(project);
 }
@@ -232,7 +244,6 @@ pub(super) fn rename_below(work: &mut Work<'_>, from: &str, to: &str) {
         let below = project.full_path.strip_prefix(from).filter(|rest| rest.starts_with('/'));
         if let Some(path) = below.map(|rest| format!("{to}{rest}")) {
             project.rename(&path);
-            project.previous_paths.retain(|old| *old != path);
             work.put_project(project);
         }
     }

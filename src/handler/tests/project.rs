@@ -114,10 +114,6 @@ fn s35_deleted_and_made_again_under_the_same_name_is_a_stranger() {
 
 #[test]
 fn a_transfer_between_connections_of_the_organization_keeps_the_project() {
-    let mut world = World::new(Forge::Github);
-    let other = connection("app-other", "acme", Forge::Github, "other", Some(200));
-    world.put(Change::PutConnection(Box::new(other)));
-    world.deliver(&seen(10, "acme/one"), 100);
     let fact = Fact::RepositoryTransferred {
         repository: repo(1, "other/one"),
         from: Some("acme/one".to_owned()),
@@ -126,19 +122,23 @@ fn a_transfer_between_connections_of_the_organization_keeps_the_project() {
     let mut moved = event(Some(20), fact);
     moved.about =
         About { account: Some(AccountRef { id: Some(200), login: "other".to_owned() }), ..About::default() };
-    world.deliver(&moved, 200);
-    let project = world.project(1);
-    assert_eq!((&project.connection, project.full_path.as_str()), (&key("app-other"), "other/one"));
-    assert_eq!(project.previous_paths, ["acme/one"]);
-    assert_eq!((project.first_seen_at, project.moved_away), (at(100), false));
-    // The old owner's installation loses it afterwards; it is not lost.
-    let withdrawn = Fact::RepositoriesSelected {
-        selection: String::new(),
-        added: vec![],
-        removed: vec![repo(1, "acme/one")],
-    };
-    world.deliver(&event(Some(20), withdrawn), 15);
-    assert!(!world.project(1).removed);
+    let gone = vec![repo(1, "acme/one")];
+    let lost = Fact::RepositoriesSelected { selection: String::new(), added: Vec::new(), removed: gone };
+    let lost = event(Some(20), lost);
+    // The new owner hears of its gain and the old one of its loss, in any order.
+    for order in [[&moved, &lost], [&lost, &moved]] {
+        let mut world = World::new(Forge::Github);
+        let other = connection("app-other", "acme", Forge::Github, "other", Some(200));
+        world.put(Change::PutConnection(Box::new(other)));
+        world.deliver(&seen(10, "acme/one"), 100);
+        for (turn, event) in order.into_iter().enumerate() {
+            world.deliver(event, 200 + turn as i64);
+        }
+        let project = world.project(1);
+        assert_eq!((&project.connection, project.full_path.as_str()), (&key("app-other"), "other/one"));
+        assert_eq!(project.previous_paths, ["acme/one"]);
+        assert_eq!((project.first_seen_at, project.moved_away, project.removed), (at(100), false, false));
+    }
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn an_instances_fact_without_an_account_goes_to_the_sources_connection() {
     let plain = Connection { authority: false, ..connection("a", "acme", Forge::Gitlab, "a", Some(1)) };
     let authority = connection("b", "acme", Forge::Gitlab, "b", Some(2));
     for fact in facts {
-        assert_eq!(to(&ask(&source, &[plain.clone()], &nobody(&fact))).key, key("a"));
+        assert_eq!(to(&ask(&source, std::slice::from_ref(&plain), &nobody(&fact))).key, key("a"));
         let both = [plain.clone(), authority.clone()];
         assert_eq!(to(&ask(&source, &both, &nobody(&fact))).key, key("b"));
         let none = ended(ask(&source, &[], &nobody(&fact)));
