@@ -2,4 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
+mod crash;
+mod damage;
+mod edge;
+mod harness;
 mod tidy;

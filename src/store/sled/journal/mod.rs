@@ -87,6 +87,11 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
+    /// Whether the folder holds anything of a log: a seal, or frames without one.
+    pub(crate) fn exists(dir: &Path) -> bool {
+        SealFile::path_in(dir).exists() || file::list(dir).is_ok_and(|files| !files.is_empty())
+    }
+
     /// Opens the log in a folder, or makes one in an empty or missing folder.
     ///
     /// # Errors
