@@ -2,4 +2,5 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
+mod peers;
 mod tidy;
