@@ -23,6 +23,7 @@
 //! | [`app`] | puts the parts together; owns clock and signals |
 //! | [`fault`] | named points at which a test build can break |
 
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod domain;
@@ -33,3 +34,4 @@ pub mod seal;
 pub mod store;
 pub mod telemetry;
 pub mod web;
+pub mod worker;

@@ -8,14 +8,22 @@ use crate::config::Config;
 use crate::seal::{Keyring, MasterKey};
 
 /// Prints the effective config, then each finding.
-pub(super) async fn check(config: &Config, environment: &Environment, json: bool, terminal: &mut Terminal) -> Result<Exit, Failure> {
+pub(super) async fn check(
+    config: &Config,
+    environment: &Environment,
+    json: bool,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
     let dir = store_dir(config)?;
     let mut findings = Vec::new();
     for warning in config.warnings(clock()()) {
         findings.push(("warning", warning));
     }
     let runs = Client::find(None, Some(dir), environment).await.ok().flatten().is_some();
-    findings.push(("info", if runs { "a daemon holds the store".to_owned() } else { "no daemon runs on this store".to_owned() }));
+    findings.push((
+        "info",
+        if runs { "a daemon holds the store".to_owned() } else { "no daemon runs on this store".to_owned() },
+    ));
     let keys = keys(config, dir);
     let failed = keys.as_ref().err().map(ToString::to_string);
     match keys {
@@ -26,8 +34,10 @@ pub(super) async fn check(config: &Config, environment: &Environment, json: bool
         findings.push(("info", sentence));
     }
     if json {
-        let findings: Vec<_> =
-            findings.iter().map(|(level, text)| serde_json::json!({ "level": level, "message": text })).collect();
+        let findings: Vec<_> = findings
+            .iter()
+            .map(|(level, text)| serde_json::json!({ "level": level, "message": text }))
+            .collect();
         terminal.json(&serde_json::json!({ "config": config.report(), "findings": findings }))?;
     } else {
         terminal.line(config.report().trim_end())?;

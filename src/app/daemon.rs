@@ -76,7 +76,12 @@ impl Daemon {
     ///
     /// # Errors
     /// With one sentence, and the code to end with.
-    pub async fn start(config: &Config, exporter: Arc<Exporter>, clock: Clock, manner: &Manner) -> Result<Self, Failure> {
+    pub async fn start(
+        config: &Config,
+        exporter: Arc<Exporter>,
+        clock: Clock,
+        manner: &Manner,
+    ) -> Result<Self, Failure> {
         let certificate = edge::certificate(config)?;
         let (public_socket, public) = bind("public", config.listen.public)?;
         let (ops_socket, ops) = bind("ops", config.listen.ops)?;
@@ -85,7 +90,8 @@ impl Daemon {
             declare::declare(config, store.as_ref(), clock()).await?;
         }
         let public_url = edge::public_url(config, public)?;
-        let setup_link = if manner.works { setup_link(store.as_ref(), &public_url, &clock).await? } else { None };
+        let setup_link =
+            if manner.works { setup_link(store.as_ref(), &public_url, &clock).await? } else { None };
         let control = web::bind_control(store_dir(config)?, &manner.runtime_dir)
             .map_err(|error| Failure::failed(format!("the control socket cannot be made: {error}")))?;
         let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url)?;
@@ -99,7 +105,10 @@ impl Daemon {
         let running = web::start(Arc::clone(&front), listeners).map_err(io)?;
         front.health.set_replayed();
         let workers = manner.works.then(|| {
-            let keep = Retention { payload_ms: config.retention.payload.ms(), metadata_ms: config.retention.metadata.ms() };
+            let keep = Retention {
+                payload_ms: config.retention.payload.ms(),
+                metadata_ms: config.retention.metadata.ms(),
+            };
             let chance = || {
                 let mut bytes = [0; 8];
                 random(&mut bytes);
@@ -150,7 +159,10 @@ impl Daemon {
         use crate::store::Health;
         // A store that hangs while it closes must not hold the exit: the log has everything.
         if tokio::time::timeout(STORE_WITHIN, self.store.close()).await.is_err() {
-            tracing::warn!(code = "store-slow-close", "the store did not close in time; the next start replays its log");
+            tracing::warn!(
+                code = "store-slow-close",
+                "the store did not close in time; the next start replays its log"
+            );
         }
     }
 }
@@ -168,7 +180,10 @@ fn clone(control: &ControlSocket) -> Result<std::os::unix::net::UnixListener, Fa
 /// Makes a new link as long as nobody has made an organization.
 async fn setup_link(store: &dyn Store, public_url: &Url, clock: &Clock) -> Result<Option<Url>, Failure> {
     let failure = |why: String| Failure { exit: Exit::Store, message: why };
-    let any = store.organizations(&Page { limit: 1, cursor: None }).await.map_err(|error| failure(error.to_string()))?;
+    let any = store
+        .organizations(&Page { limit: 1, cursor: None })
+        .await
+        .map_err(|error| failure(error.to_string()))?;
     if !any.items.is_empty() {
         return Ok(None);
     }

@@ -3,7 +3,7 @@
 use crate::cli::{Exit, Failure};
 use crate::config::Config;
 use crate::domain::Timestamp;
-use crate::handler::declare::{Have, declare as plan};
+use crate::handler::{Have, declare as plan};
 use crate::store::{Page, Store};
 
 /// More than one page of each is no daemon's config.
@@ -24,7 +24,10 @@ pub(super) async fn declare(config: &Config, store: &dyn Store, now: Timestamp) 
     if changes.is_empty() {
         return Ok(());
     }
-    tracing::info!(changes = changes.len(), "the config file's organizations, sources and connections are recorded");
+    tracing::info!(
+        changes = changes.len(),
+        "the config file's organizations, sources and connections are recorded"
+    );
     store.apply(changes, Vec::new()).await.map_err(failure)?;
     store.wake_unbound(now).await.map_err(failure)?;
     Ok(())

@@ -21,7 +21,8 @@ use crate::web::{Budget, Certificate, Doors, Doorway, Front, Health, Limits, Pee
 pub(super) fn doors(config: &Config) -> Result<HashMap<SourceKey, Doorway>, Failure> {
     let mut table = HashMap::new();
     for (source, (forge, _, secrets)) in config.doors() {
-        let slots = u8::try_from(secrets.webhook.len().saturating_add(secrets.signing.len())).unwrap_or(u8::MAX);
+        let slots =
+            u8::try_from(secrets.webhook.len().saturating_add(secrets.signing.len())).unwrap_or(u8::MAX);
         metric::begin_source(forge.as_str(), &source, slots);
         let door = Door::new(forge, source.clone(), secrets).map_err(Failure::usage)?;
         table.insert(source, Doorway::new(door));
@@ -42,7 +43,8 @@ pub(super) fn public_url(config: &Config, public: SocketAddr) -> Result<Url, Fai
 pub(super) fn certificate_files(config: &Config) -> Result<Option<(Vec<u8>, Vec<u8>)>, Failure> {
     let Some(tls) = &config.listen.tls else { return Ok(None) };
     let read = |path: &std::path::Path| {
-        std::fs::read(path).map_err(|error| Failure::usage(format!("listen.tls: cannot read {}: {error}", path.display())))
+        std::fs::read(path)
+            .map_err(|error| Failure::usage(format!("listen.tls: cannot read {}: {error}", path.display())))
     };
     Ok(Some((read(&tls.cert)?, read(&tls.key)?)))
 }
@@ -51,12 +53,17 @@ pub(super) fn certificate_files(config: &Config) -> Result<Option<(Vec<u8>, Vec<
 pub(super) fn certificate(config: &Config) -> Result<Option<Arc<Certificate>>, Failure> {
     let Some((chain, key)) = certificate_files(config)? else { return Ok(None) };
     let parsed = Certificate::parse(&chain, &key);
-    parsed.map(|certificate| Some(Arc::new(certificate))).map_err(|error| Failure::usage(format!("listen.tls: {error}")))
+    parsed
+        .map(|certificate| Some(Arc::new(certificate)))
+        .map_err(|error| Failure::usage(format!("listen.tls: {error}")))
 }
 
 /// Names the config in force without giving anything away.
 pub(super) fn config_hash(config: &Config, store: &SledStore, clock: &Clock) -> Result<String, Failure> {
-    let cipher = store.keyring().cipher("instance", clock().ms()).map_err(|error| Failure::failed(error.to_string()))?;
+    let cipher = store
+        .keyring()
+        .cipher("instance", clock().ms())
+        .map_err(|error| Failure::failed(error.to_string()))?;
     Ok(config.hash(&cipher.fingerprint("config", b"hash")))
 }
 

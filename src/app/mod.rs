@@ -47,7 +47,9 @@ pub fn run(words: impl IntoIterator<Item = OsString>, environment: Environment) 
     let mut terminal = Terminal::standard();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return end(Err(Failure::failed(format!("no threads can be started: {error}"))), &mut terminal),
+        Err(error) => {
+            return end(Err(Failure::failed(format!("no threads can be started: {error}"))), &mut terminal);
+        }
     };
     let outcome = runtime.block_on(dispatch(arguments, &environment, &mut terminal));
     let code = end(outcome, &mut terminal);
@@ -75,7 +77,11 @@ fn keep_secrets_in() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 
-async fn dispatch(arguments: Arguments, environment: &Environment, terminal: &mut Terminal) -> Result<Exit, Failure> {
+async fn dispatch(
+    arguments: Arguments,
+    environment: &Environment,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
     let file = arguments.config.as_deref();
     let load = || Config::load(file, environment.clone());
     match arguments.command {
@@ -99,7 +105,9 @@ fn store_dir(config: &Config) -> Result<&Path, Failure> {
         StoreUrl::Sled(dir) => Ok(dir),
         StoreUrl::Postgres(_) => Err(Failure {
             exit: Exit::Store,
-            message: "this version keeps everything in the embedded store; use store.url = \"sled:data/store\"".into(),
+            message:
+                "this version keeps everything in the embedded store; use store.url = \"sled:data/store\""
+                    .into(),
         }),
     }
 }

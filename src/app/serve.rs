@@ -22,7 +22,8 @@ const STOP_WITHIN: Duration = Duration::from_millis(9_500);
 /// Sets up logs, once per process.
 pub(super) fn start_logs(environment: &Environment, clock: &Clock) -> Result<(), Failure> {
     let format = Format::of_terminal(std::io::stderr().is_terminal());
-    log::install(format, environment.get(LOG_VARIABLE).map(String::as_str), Arc::clone(clock)).map_err(Failure::usage)
+    log::install(format, environment.get(LOG_VARIABLE).map(String::as_str), Arc::clone(clock))
+        .map_err(Failure::usage)
 }
 
 /// Runs until a signal or a store that has stopped.
@@ -36,7 +37,8 @@ pub(super) async fn serve(
     let config = load()?;
     start_logs(environment, &clock)?;
     let exporter = Arc::new(metric::install().map_err(Failure::failed)?);
-    let mut signals = Signals::new().map_err(|error| Failure::failed(format!("no signals can be heard: {error}")))?;
+    let mut signals =
+        Signals::new().map_err(|error| Failure::failed(format!("no signals can be heard: {error}")))?;
     let manner = Manner { runtime_dir: runtime_dir(environment), works: true };
     let daemon = Daemon::start(&config, Arc::clone(&exporter), Arc::clone(&clock), &manner).await?;
     tracing::info!(public = %daemon.public, ops = %daemon.ops, version = env!("CARGO_PKG_VERSION"), "ready");
@@ -53,7 +55,10 @@ pub(super) async fn serve(
     upkeep.abort();
     std::thread::spawn(|| {
         std::thread::sleep(STOP_WITHIN);
-        tracing::error!(code = "stop-too-slow", "the stop took too long and is ended hard; everything acknowledged is kept");
+        tracing::error!(
+            code = "stop-too-slow",
+            "the stop took too long and is ended hard; everything acknowledged is kept"
+        );
         std::process::exit(Exit::Failed as i32);
     });
     daemon.stop().await;
@@ -103,7 +108,10 @@ async fn reload(daemon: &Daemon, load: &impl Fn() -> Result<Config, ConfigError>
     match applied {
         Ok(()) => tracing::info!(code = "config-reloaded", "the config was read again and is in force"),
         Err(failure) => {
-            tracing::error!(code = "config-refused", "the new config is refused, the old one stays: {failure}");
+            tracing::error!(
+                code = "config-refused",
+                "the new config is refused, the old one stays: {failure}"
+            );
         }
     }
 }

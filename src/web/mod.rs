@@ -48,8 +48,8 @@ use crate::store::Store;
 /// Reads a token's text: its kind and the SHA-256 by which its record is found. `None`: the checksum is wrong.
 pub type TokenCheck = Arc<dyn Fn(&str) -> Option<(TokenKind, [u8; 32])> + Send + Sync>;
 
-/// Makes a new token: its text, to be shown once, and the SHA-256 to keep.
-pub type TokenMint = Arc<dyn Fn(TokenKind) -> (String, [u8; 32]) + Send + Sync>;
+/// Makes a new token: its text, to be shown once, and the SHA-256 to keep. `None`: the system gives no random bytes.
+pub type TokenMint = Arc<dyn Fn(TokenKind) -> Option<(String, [u8; 32])> + Send + Sync>;
 
 /// Fills a slice with randomness.
 pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;

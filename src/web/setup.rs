@@ -126,7 +126,8 @@ fn prepare(front: &Front, form: &Form) -> Result<Prepared, String> {
         return Err("the name must have 1 to 100 characters".to_owned());
     }
     let now = front.now();
-    let (text, hash) = (front.token_mint)(TokenKind::Admin);
+    let minted = (front.token_mint)(TokenKind::Admin);
+    let (text, hash) = minted.ok_or_else(|| "the system gives no random bytes; try again".to_owned())?;
     let token = TokenRecord {
         id: front.fresh_id(),
         hash: hex::encode(hash),

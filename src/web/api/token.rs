@@ -93,7 +93,7 @@ fn make(
         return Err(Problem::bad("name-invalid", "the name has at most 100 characters"));
     }
     let expires_at = expiry(now, wish.expires_at.as_deref())?;
-    let (text, hash) = (call.front.token_mint)(wish.kind);
+    let (text, hash) = (call.front.token_mint)(wish.kind).ok_or_else(Problem::busy)?;
     let record = TokenRecord {
         id: call.front.fresh_id(),
         hash: hex::encode(hash),

@@ -132,6 +132,7 @@ fn a_pull_request_is_merged_only_when_it_is_closed_too() {
         }
     };
     assert_eq!(state(r#""state":"open","merged":false"#), "open");
+    assert_eq!(state(r#""state":"open","merged":true"#), "open");
     assert_eq!(state(r#""state":"closed","merged":false,"merged_at":null"#), "closed");
     assert_eq!(state(r#""state":"closed","merged":true"#), "merged");
     assert_eq!(state(r#""state":"closed","merged_at":"2019-05-15T15:20:41Z""#), "merged");

@@ -81,7 +81,7 @@ impl Walk<'_> {
     }
 }
 
-/// What a node is replaced by: the ten of S6, and more that numbers and texts can do.
+/// What a node is replaced by: those of S6, and more that numbers and texts can be.
 fn replacements() -> Vec<String> {
     let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
     let mut all: Vec<String> =
@@ -90,6 +90,7 @@ fn replacements() -> Vec<String> {
         deep,
         r#"{"id":[{"login":7}],"from":"\ud83d"}"#.to_owned(),
         "18446744073709551616".to_owned(),
+        r#""é/é""#.to_owned(),
     ]);
     all
 }
@@ -98,16 +99,20 @@ fn splice(text: &str, from: usize, to: usize, by: &str) -> String {
     [&text[..from], by, &text[to..]].concat()
 }
 
-/// Reads all mutants of all payloads that are wanted, or of those that are not, and returns how many.
-fn mutate(listed: bool) -> usize {
+/// Reads every `step`th mutant of the payloads that are wanted, or of those that are not; returns how many.
+fn mutate(listed: bool, step: usize) -> usize {
     let replacements = replacements();
-    let (mut reads, mut readable) = (0usize, 0usize);
+    let (mut seen, mut reads, mut readable) = (0usize, 0usize, 0usize);
     let wanted = |event: &str| LISTED.contains(&event) == listed;
     for (event, file, body) in fixtures().into_iter().filter(|(event, ..)| wanted(event)) {
         let nodes = Walk::nodes(&body);
         assert!(nodes.len() > 3, "{file}");
         for node in nodes.iter().skip(1) {
             for by in replacements.iter().map(Some).chain([None]) {
+                seen += 1;
+                if !seen.is_multiple_of(step) {
+                    continue;
+                }
                 let mutant = match by {
                     Some(by) => splice(&body, node.start, node.end, by),
                     None => splice(&body, node.member.0, node.member.1, ""),
@@ -134,12 +139,20 @@ fn the_walk_finds_every_node_and_its_member() {
 
 #[test]
 fn s06_every_mutant_of_a_wanted_payload_is_read_without_a_panic() {
-    assert!(mutate(true) > 300_000);
+    assert!(mutate(true, 1) > 300_000);
+}
+
+/// They are all read on one path, whatever they are called. Five is coprime to the thirteen mutants of a node, so each
+/// kind of mutant is met.
+#[test]
+fn s06_a_fifth_of_the_mutants_of_unwanted_payloads_is_read_without_a_panic() {
+    assert!(mutate(false, 5) > 80_000);
 }
 
 #[test]
+#[ignore = "part of the full run: a minute on a busy machine"]
 fn s06_every_mutant_of_an_unwanted_payload_is_read_without_a_panic() {
-    assert!(mutate(false) > 300_000);
+    assert!(mutate(false, 1) > 400_000);
 }
 
 #[test]

@@ -1,0 +1,290 @@
+//! Whom an event is about. The secret decides for which organizations it may speak; numbers pick the connection.
+//!
+//! A name finds a connection only while its account's number is unknown. A name that was given up can be taken by
+//! anybody, so it never stands against a number.
+
+use super::work::audit_entry;
+use crate::domain::change::{Change, Changes, Reason, Verdict};
+use crate::domain::event::{About, AccountRef, Event, Fact};
+use crate::domain::known::Candidates;
+use crate::domain::organization::{Account, Connection, ConnectionState, Forge, Kind, Source};
+use crate::domain::{ConnectionKey, OrganizationSlug, Timestamp, id_of};
+
+/// Where an event belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Routing {
+    /// To this connection; it may be a new one, to be recorded with the first change.
+    To(Box<Connection>),
+    /// Nowhere: the delivery ends like this.
+    End(Changes),
+}
+
+impl Routing {
+    fn end(verdict: Verdict) -> Self {
+        Self::End(Changes::none(verdict))
+    }
+}
+
+/// Finds the connection an event is about.
+#[must_use]
+pub fn route(source: &Source, event: &Event, candidates: &Candidates, now: Timestamp) -> Routing {
+    if source.removed {
+        return Routing::end(Verdict::Ignored(Reason::SourceRemoved));
+    }
+    match event.fact {
+        Fact::Unwanted => return Routing::end(Verdict::Ignored(Reason::Unwanted)),
+        Fact::Ping => return Routing::End(greet(&candidates.of_source)),
+        _ => {}
+    }
+    let held = [&candidates.by_installation, &candidates.by_account, &candidates.by_project];
+    if held.into_iter().flatten().any(|holder| !source.organizations.contains(&holder.organization)) {
+        return Routing::End(foreign_tenant(source, now));
+    }
+    let asked = Asked { source, event, candidates };
+    if let Some(connection) = asked.by_number().or_else(|| asked.by_name()).or_else(|| asked.by_hook()) {
+        return Routing::To(Box::new(connection.clone()));
+    }
+    if let Some(near) = asked.near_miss() {
+        return Routing::End(misspelt(source, near, &asked.login(), now));
+    }
+    match (&event.about.account, event.about.group, source.organizations.as_slice()) {
+        (None, None, organizations) => Routing::End(of_nobody(event, organizations, now)),
+        (_, _, [only]) => match asked.found(only, now) {
+            Some(connection) => Routing::To(Box::new(connection)),
+            None => Routing::end(Verdict::Unbound),
+        },
+        _ => Routing::end(Verdict::Unbound),
+    }
+}
+
+/// A hook says hello.
+fn greet(of_source: &[Connection]) -> Changes {
+    let mut changes = Changes::none(Verdict::Done);
+    if let [only] = of_source {
+        changes.organization = Some(only.organization.clone());
+        changes.connection = Some(only.key.clone());
+    }
+    changes
+}
+
+/// The account is held by an organization for which the source may not speak. Whose it is, is told to nobody.
+pub(super) fn foreign_tenant(source: &Source, now: Timestamp) -> Changes {
+    let mut changes = Changes::none(Verdict::Ignored(Reason::ForeignTenant));
+    let detail = "the account belongs to an organization for which this source may not speak";
+    let of = only_organization(source);
+    let subject = source.key.as_str().to_owned();
+    changes.changes.push(Change::Audit(audit_entry(now, of, "delivery.foreign-tenant", subject, detail)));
+    changes
+}
+
+/// Declared with a name that differs in letter case only: somebody should look, and nothing is bound until then.
+fn misspelt(source: &Source, near: &Connection, told: &str, now: Timestamp) -> Changes {
+    let mut changes = Changes::none(Verdict::Unbound);
+    let detail = format!(
+        "connection {} names the account \"{}\"; the forge spells it \"{told}\": correct the name",
+        near.key, near.account.login
+    );
+    let subject = source.key.as_str().to_owned();
+    let entry = audit_entry(now, Some(&near.organization), "delivery.near-miss", subject, &detail);
+    changes.changes.push(Change::Audit(entry));
+    changes
+}
+
+/// A person's fact, and no connection to which it could matter.
+fn of_nobody(event: &Event, organizations: &[OrganizationSlug], now: Timestamp) -> Changes {
+    let changes_members = matches!(event.fact, Fact::PersonDeleted { .. } | Fact::PersonRenamed { .. });
+    if changes_members && organizations.len() > 1 {
+        return Changes::none(Verdict::Unbound);
+    }
+    let only = if let [only] = organizations { Some(only) } else { None };
+    let mut changes = Changes::none(Verdict::Done);
+    changes.organization = only.cloned();
+    let detail = "no connection has been heard of yet to which this could matter";
+    let entry = audit_entry(now, only, "delivery.without-connection", event.name.clone(), detail);
+    changes.changes.push(Change::Audit(entry));
+    changes
+}
+
+fn only_organization(source: &Source) -> Option<&OrganizationSlug> {
+    if let [only] = source.organizations.as_slice() { Some(only) } else { None }
+}
+
+/// A question to the candidates.
+struct Asked<'a> {
+    source: &'a Source,
+    event: &'a Event,
+    candidates: &'a Candidates,
+}
+
+impl<'a> Asked<'a> {
+    fn about(&self) -> &'a About {
+        &self.event.about
+    }
+
+    /// The name under which a connection may have been declared: the whole path at GitLab, the owner at GitHub.
+    fn login(&self) -> String {
+        let account = self.about().account.as_ref().map(|account| account.login.clone()).unwrap_or_default();
+        let path = match (&self.event.fact, self.source.forge) {
+            (Fact::GroupSeen { path, .. }, Forge::Gitlab) if !account.is_empty() => Some(path.as_str()),
+            (fact, Forge::Gitlab) => full_path(fact),
+            (_, Forge::Github) => None,
+        };
+        path.map_or(account, str::to_owned)
+    }
+
+    /// Connections of this source for whose organizations it may speak.
+    fn own(&self) -> impl Iterator<Item = &'a Connection> {
+        let source = self.source;
+        let all = self.candidates.of_source.iter();
+        all.filter(move |connection| source.organizations.contains(&connection.organization))
+    }
+
+    fn by_number(&self) -> Option<&'a Connection> {
+        let candidates = self.candidates;
+        let account = candidates.by_installation.as_ref().or(candidates.by_account.as_ref());
+        match self.source.forge {
+            Forge::Github => account,
+            // Where it went is in the new path; the number still points to where it was.
+            Forge::Gitlab if matches!(self.event.fact, Fact::RepositoryTransferred { .. }) => {
+                account.or_else(|| self.by_name()).or(candidates.by_project.as_ref())
+            }
+            Forge::Gitlab => account.or(candidates.by_project.as_ref()).or_else(|| self.by_parent()),
+        }
+    }
+
+    /// A subgroup of a connected group.
+    fn by_parent(&self) -> Option<&'a Connection> {
+        let Fact::GroupSeen { parent: Some(parent), .. } = self.event.fact else { return None };
+        self.own().find(|connection| connection.account.external_id == Some(parent))
+    }
+
+    /// A connection that was declared by name. GitHub tells the account's number, so a known one must be found by it.
+    fn by_name(&self) -> Option<&'a Connection> {
+        let login = self.login();
+        if login.is_empty() {
+            return None;
+        }
+        let is_declared = |connection: &&Connection| match self.source.forge {
+            Forge::Github => connection.account.external_id.is_none() && connection.account.login == login,
+            Forge::Gitlab => is_inside(&login, &connection.account.login),
+        };
+        self.own().filter(is_declared).max_by_key(|connection| connection.account.login.len())
+    }
+
+    /// What names no account is about the one connection that the hook can be about.
+    fn by_hook(&self) -> Option<&'a Connection> {
+        if self.about().account.is_some() {
+            return None;
+        }
+        let mut own = self.own();
+        let first = own.next()?;
+        let rest: Vec<&Connection> = own.collect();
+        if rest.is_empty() {
+            return Some(first);
+        }
+        if rest.iter().any(|other| other.organization != first.organization) {
+            return None;
+        }
+        let mut all = std::iter::once(first).chain(rest);
+        if self.about().group.is_none() {
+            return all.find(|connection| connection.authority).or(Some(first));
+        }
+        // Of several, only one whose group is known can say that this is another group.
+        all.filter(|connection| connection.account.external_id.is_some())
+            .max_by_key(|connection| connection.authority)
+    }
+
+    fn near_miss(&self) -> Option<&'a Connection> {
+        let login = self.login();
+        let top = login.split('/').next().unwrap_or_default();
+        let is_near = |connection: &&Connection| {
+            let declared = connection.account.login.as_str();
+            let near = declared.eq_ignore_ascii_case(&login) || declared.eq_ignore_ascii_case(top);
+            near && !declared.is_empty() && connection.account.external_id.is_none()
+        };
+        self.own().find(is_near)
+    }
+
+    /// A connection for an account that nobody holds, under the only organization the source speaks for.
+    fn found(&self, organization: &OrganizationSlug, now: Timestamp) -> Option<Connection> {
+        let account = match (&self.about().account, self.about().group) {
+            (Some(AccountRef { id, login }), None) => Account { login: login.clone(), external_id: *id },
+            (Some(AccountRef { login, .. }), Some(group)) => {
+                let is_itself = self.login() == *login;
+                Account { login: login.clone(), external_id: is_itself.then_some(group) }
+            }
+            (None, Some(group)) => Account { login: format!("group-{group}"), external_id: Some(group) },
+            (None, None) => return None,
+        };
+        let installation = self.about().installation;
+        let has_app = installation.is_some();
+        Some(Connection {
+            key: self.new_key(&account)?,
+            organization: organization.clone(),
+            kind: Kind::of(self.source.forge, &self.source.host),
+            host: self.source.host.clone(),
+            url: self.source.url.clone(),
+            account,
+            source: self.source.key.clone(),
+            credential: if has_app { "app" } else { "none" }.to_owned(),
+            installation,
+            authority: false,
+            reasons: if has_app { Vec::new() } else { vec![ConnectionState::Limited] },
+            repository_selection: None,
+            permissions: std::collections::BTreeMap::new(),
+            installation_seen_at: None,
+            roster_stale_since: None,
+            last_event_at: None,
+            last_sync_at: None,
+            created_by: "webhook".to_owned(),
+            created_at: now,
+        })
+    }
+
+    /// `<source>-<account>`, told apart by the account's number where another connection of the source has that name.
+    fn new_key(&self, account: &Account) -> Option<ConnectionKey> {
+        let plain = format!("{}-{}", self.source.key, slug_of(&account.login));
+        let short = id_of(&[&account.login]);
+        let mark = account.external_id.map_or_else(|| short.chars().take(8).collect(), |id| id.to_string());
+        let room = 63_usize.saturating_sub(mark.len()).saturating_sub(1);
+        let marked = format!("{}-{mark}", plain.chars().take(room).collect::<String>().trim_end_matches('-'));
+        let is_free =
+            |key: &ConnectionKey| self.candidates.of_source.iter().all(|connection| connection.key != *key);
+        [plain, marked].iter().filter_map(|key| ConnectionKey::parse(key).ok()).find(is_free)
+    }
+}
+
+/// Whether the path is the account's own, or lies below it.
+pub(super) fn is_inside(path: &str, login: &str) -> bool {
+    let below = |rest: &str| rest.is_empty() || rest.starts_with('/');
+    !login.is_empty() && path.strip_prefix(login).is_some_and(below)
+}
+
+fn full_path(fact: &Fact) -> Option<&str> {
+    let repository = match fact {
+        Fact::CollaboratorChanged { repository, .. }
+        | Fact::RepositorySeen { repository }
+        | Fact::RepositoryRenamed { repository, .. }
+        | Fact::RepositoryTransferred { repository, .. }
+        | Fact::RepositoryDeleted { repository }
+        | Fact::Pushed { repository, .. }
+        | Fact::ChangeRequested { repository, .. }
+        | Fact::RunChanged { repository, .. } => repository,
+        _ => return None,
+    };
+    Some(repository.full_path.as_str()).filter(|path| !path.is_empty())
+}
+
+/// What of a name may stand in a key.
+fn slug_of(login: &str) -> String {
+    let mut slug = String::new();
+    for letter in login.chars().map(|letter| letter.to_ascii_lowercase()) {
+        if letter.is_ascii_lowercase() || letter.is_ascii_digit() {
+            slug.push(letter);
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    let slug = slug.trim_end_matches('-');
+    if slug.is_empty() { "account".to_owned() } else { slug.to_owned() }
+}

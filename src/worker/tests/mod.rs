@@ -1,0 +1,167 @@
+//! The loops, on a store that is told what to answer.
+
+pub(super) mod fake;
+
+mod inbox;
+mod indexer;
+mod loops;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use tokio_util::sync::CancellationToken;
+
+use super::inbox::lock;
+use super::{Chance, Context, LoopState, Notice, Parts, Rules};
+use crate::domain::change::{Changes, Verdict};
+use crate::domain::delivery::{Delivery, Lane};
+use crate::domain::event::{About, Event, Fact, Repository};
+use crate::domain::known::{Candidates, Known};
+use crate::domain::organization::{Account, Connection, Forge, Kind, Organization, Source};
+use crate::domain::{Clock, ConnectionKey, OrganizationSlug, Timestamp};
+use crate::handler::Routing;
+use crate::provider::Unreadable;
+use crate::store::{Outcome, Retention};
+use fake::Fake;
+
+/// What was told, in order.
+#[derive(Default)]
+pub(super) struct Heard {
+    lines: Mutex<Vec<String>>,
+    last_write: Mutex<Option<Timestamp>>,
+}
+
+impl Heard {
+    fn hear(&self, line: String) {
+        lock(&self.lines).push(line);
+    }
+
+    fn lines(&self, about: &str) -> Vec<String> {
+        lock(&self.lines).iter().filter(|line| line.starts_with(about)).cloned().collect()
+    }
+}
+
+impl Notice for Heard {
+    fn writable(&self, _: Timestamp) {
+        self.hear("writable".into());
+    }
+    fn unwritable(&self, why: &str, _: Timestamp) {
+        self.hear(format!("unwritable: {why}"));
+    }
+    fn changed(&self, name: &'static str, state: LoopState, _: Timestamp) {
+        self.hear(format!("{name} {state:?}"));
+    }
+    fn fatal(&self, why: &str) {
+        self.hear(format!("fatal: {why}"));
+    }
+    fn last_write(&self) -> Option<Timestamp> {
+        *lock(&self.last_write)
+    }
+}
+
+fn organization() -> Organization {
+    Organization {
+        slug: OrganizationSlug::parse("acme").unwrap(),
+        name: "Acme".into(),
+        home: None,
+        authority: None,
+        created_by: "config".into(),
+        created_at: Timestamp::from_ms(0),
+    }
+}
+
+fn connection(source: &Source) -> Connection {
+    Connection {
+        key: ConnectionKey::parse("acme-github").unwrap(),
+        organization: organization().slug,
+        kind: Kind::GithubCloud,
+        host: source.host.clone(),
+        url: source.url.clone(),
+        account: Account { login: "acme".into(), external_id: Some(1) },
+        source: source.key.clone(),
+        credential: "none".into(),
+        installation: None,
+        authority: false,
+        reasons: Vec::new(),
+        repository_selection: None,
+        permissions: BTreeMap::new(),
+        installation_seen_at: None,
+        roster_stale_since: None,
+        last_event_at: None,
+        last_sync_at: None,
+        created_by: "config".into(),
+        created_at: Timestamp::from_ms(0),
+    }
+}
+
+/// The body's first word decides: what cannot be read, what panics, what never ends.
+fn read(_: Forge, delivery: &Delivery) -> Result<Event, Unreadable> {
+    let word = std::str::from_utf8(delivery.body()).unwrap();
+    let fact = match word {
+        "unreadable" => return Err(Unreadable("no JSON object".into())),
+        "read panics" => panic!("reader\u{7}"),
+        "read spins" => loop {
+            std::thread::park();
+        },
+        "ping" => Fact::Ping,
+        "unwanted" => Fact::Unwanted,
+        _ => Fact::RepositorySeen { repository: repository() },
+    };
+    let action = Some("cre\nated".to_owned());
+    Ok(Event { name: word.to_owned(), action, about: About::default(), at: None, fact })
+}
+
+fn repository() -> Repository {
+    Repository { id: 1, full_path: "a/b".into(), default_branch: None, visibility: None, archived: None }
+}
+
+fn lane(event: &Event) -> Lane {
+    Lane { key: format!("lane of {}", event.name), blocks: false }
+}
+
+fn route(source: &Source, event: &Event, _: &Candidates, _: Timestamp) -> Routing {
+    match event.name.as_str() {
+        "unbound" => Routing::End(Changes::none(Verdict::Unbound)),
+        _ => Routing::To(Box::new(connection(source))),
+    }
+}
+
+fn handle(event: &Event, known: &Known) -> Changes {
+    match event.name.as_str() {
+        "handle panics" => panic!("{}\u{1b}[2J", "x".repeat(5_000)),
+        "handle spins" => loop {
+            std::thread::park();
+        },
+        _ => {}
+    }
+    // Shows in the answer that the worker says when the delivery came.
+    Changes::none(Verdict::Superseded(known.received_at.ms().to_string()))
+}
+
+/// A floor to work on: the store, what was told, and a clock that stands still.
+pub(super) struct Floor {
+    store: Arc<Fake>,
+    heard: Arc<Heard>,
+}
+
+impl Floor {
+    fn new() -> Self {
+        Self { store: Arc::default(), heard: Arc::default() }
+    }
+
+    fn parts(&self) -> Parts {
+        let clock: Clock = Arc::new(|| Timestamp::from_ms(1_000));
+        let chance: Chance = Arc::new(|| 0);
+        let keep = Retention { payload_ms: 1, metadata_ms: 1 };
+        let rules = Rules { read, lane, route, handle };
+        Parts { rules, ..Parts::new(self.store.clone(), clock, keep, self.heard.clone(), chance) }
+    }
+
+    fn context(&self) -> Arc<Context> {
+        Arc::new(Context::new(self.parts(), CancellationToken::new()))
+    }
+
+    fn settled(&self) -> Vec<Outcome> {
+        self.store.with(|script| script.settled.iter().map(|(_, outcome)| outcome.clone()).collect())
+    }
+}
