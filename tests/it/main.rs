@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
+mod fuzz;
 mod peers;
 mod tidy;
