@@ -1,6 +1,6 @@
 //! Event → Changes. Pure: no store, no clock, no network.
 //!
-//! [`lane`] says what an event queues behind, [`route`] whom it is about, [`lookup`] what must be known for it, and
+//! [`lane()`] says what an event queues behind, [`route()`] whom it is about, [`lookup`] what must be known for it, and
 //! [`handle`] what it changes. [`declare()`] does the same for what an operator has written into the config file.
 //!
 //! A payload is a hint. Nobody is let in by one: who joins is `pending` until the forge, asked by us, confirms it;

@@ -63,7 +63,6 @@ fn describe(work: &Work<'_>, project: &mut Project, told: &Repository) {
     let before = (project.full_path.clone(), project.removed, project.connection.clone());
     if !told.full_path.is_empty() {
         project.rename(&told.full_path);
-        project.previous_paths.retain(|path| *path != told.full_path);
     }
     if told.default_branch.is_some() {
         project.default_branch.clone_from(&told.default_branch);
@@ -245,7 +244,6 @@ pub(super) fn rename_below(work: &mut Work<'_>, from: &str, to: &str) {
         let below = project.full_path.strip_prefix(from).filter(|rest| rest.starts_with('/'));
         if let Some(path) = below.map(|rest| format!("{to}{rest}")) {
             project.rename(&path);
-            project.previous_paths.retain(|old| *old != path);
             work.put_project(project);
         }
     }

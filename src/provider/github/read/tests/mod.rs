@@ -36,11 +36,11 @@ const LISTED: [&str; 18] = [
     "workflow_run",
 ];
 
-/// Files with random values that GitHub would never send, and how they end.
-const IMPOSSIBLE: [(&str, &str); 3] = [
-    ("generated.installation_target.renamed.json", "the account's number is missing or malformed"),
-    ("generated.member.removed.json", "the repository's number is missing or malformed"),
-    ("generated.organization.member_removed.json", "the organization's number is missing or malformed"),
+/// Files made from the schema with random, negative numbers that GitHub would never send: they mean nothing.
+const IMPOSSIBLE: [&str; 3] = [
+    "generated.installation_target.renamed.json",
+    "generated.member.removed.json",
+    "generated.organization.member_removed.json",
 ];
 
 fn folder() -> PathBuf {
@@ -125,14 +125,9 @@ fn no_recorded_payload_of_a_listed_event_is_unwanted_or_unreadable() {
     let all = fixtures();
     assert!(all.len() >= 325);
     for (event, file, body) in &all {
-        let understood = read_json(event, body);
-        match IMPOSSIBLE.iter().find(|(name, _)| name == file) {
-            Some((_, expected)) => assert_eq!(understood.unwrap_err().0, *expected, "{file}"),
-            None => {
-                let is_unwanted = understood.unwrap().fact == Fact::Unwanted;
-                assert_eq!(is_unwanted, !LISTED.contains(&event.as_str()), "{file}");
-            }
-        }
+        let is_unwanted = read_json(event, body).unwrap().fact == Fact::Unwanted;
+        let means_nothing = !LISTED.contains(&event.as_str()) || IMPOSSIBLE.contains(&file.as_str());
+        assert_eq!(is_unwanted, means_nothing, "{file}");
     }
     for event in LISTED {
         assert!(all.iter().any(|(name, ..)| name == event), "{event} has no payload");
@@ -235,7 +230,7 @@ fn what_github_invents_tomorrow_is_unwanted_and_still_says_whom_it_is_about() {
 #[test]
 fn a_fact_without_its_number_is_unreadable() {
     for (event, body) in [
-        ("installation", r#"{"action":"deleted","installation":{"id":-1}}"#),
+        ("installation", r#"{"action":"deleted","installation":{"id":0}}"#),
         ("installation", r#"{"action":"created"}"#),
         ("installation_repositories", r#"{"action":"added","installation":{"id":1e400}}"#),
         ("organization", r#"{"action":"member_added","organization":{"id":1},"membership":{"user":null}}"#),
