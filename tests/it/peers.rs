@@ -131,7 +131,7 @@ fn github_cases() -> Vec<Case> {
         .map(|(event, file)| (file.to_owned(), event, json, fixture(&format!("github/{file}"))))
         .collect();
     assert!(bodies.iter().any(|(.., body)| !body.is_ascii()), "no body has a letter beyond ASCII");
-    let (file, .., push) = &bodies[0];
+    let (file, .., push) = bodies.first().unwrap();
     let form = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("payload", std::str::from_utf8(push).unwrap())
         .finish();
