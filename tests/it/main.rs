@@ -5,5 +5,7 @@
 mod crash;
 mod damage;
 mod edge;
+mod fuzz;
 mod harness;
+mod peers;
 mod tidy;
