@@ -26,9 +26,6 @@ pub(super) enum Way {
 }
 
 impl Way {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Flip, Self::Truncate, Self::Zero, Self::Swap, Self::Delete, Self::DeleteFolder];
-
     /// How often: in the bounded form, and in the full one (reliability R9).
     pub(super) const fn times(self, full: bool) -> usize {
         match (self, full) {

@@ -138,7 +138,9 @@ async fn altered_documents(entries: &Entries, kept: &Kept, control: &Control) ->
 /// Fails when anything that was acknowledged is not there, unchanged, with its effect.
 pub(crate) async fn assert_nothing_lost(ledger: &Ledger, daemon: &Daemon) {
     let wrong = losses(&ledger.entries(), daemon).await;
-    assert!(wrong.is_empty(), "{} ({})\n{}", wrong.join("\n"), ledger.summary(), daemon.output());
+    let few: Vec<&str> = wrong.iter().take(8).map(String::as_str).collect();
+    let of = (wrong.len(), ledger.summary());
+    assert!(wrong.is_empty(), "{} wrong, {}: {}\n{}", of.0, of.1, few.join("\n"), daemon.output());
 }
 
 /// The bytes of every delivery in a store that nobody holds, compared with what was sent.
