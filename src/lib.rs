@@ -1,5 +1,6 @@
 //! scm-connect.
 
+pub mod demo;
 pub mod domain;
 pub mod handler;
 pub mod provider;
