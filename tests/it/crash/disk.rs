@@ -88,7 +88,10 @@ async fn fill(client: &Client, bytes: usize) {
 async fn taken_again(client: &Client) -> Duration {
     let began = Instant::now();
     while client.send(400).await != Answer::Status(202) {
-        assert!(began.elapsed() <= Duration::from_secs(10), "nothing is taken 10 s after there is room again");
+        assert!(
+            began.elapsed() <= Duration::from_secs(10),
+            "nothing is taken 10 s after there is room again"
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     began.elapsed()

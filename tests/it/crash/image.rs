@@ -177,7 +177,10 @@ async fn caught(run: u64, start: impl Fn(&Bench) -> Start) {
     assert!(ledger.acked() > 20, "{}", ledger.summary());
     let bad = judge(&mut rig, shots, 1).await;
     println!("r02 caught: {}", bad.join("\n"));
-    assert!(!bad.is_empty(), "acknowledged without a sync, and the images show no loss: this proof proves nothing");
+    assert!(
+        !bad.is_empty(),
+        "acknowledged without a sync, and the images show no loss: this proof proves nothing"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -74,10 +74,7 @@ pub(super) async fn make(dir: &Path, dice: &mut Dice, bulk: bool) {
 async fn accept(store: &SledStore, id: &str, body: Vec<u8>) {
     let source = SourceKey::parse("our-app").unwrap();
     let raw = RawDelivery { source, headers: Vec::new(), body: Bytes::from(body) };
-    store
-        .accept(Delivery::authenticate(raw, &Trusting(id.into()), NOON).unwrap(), NOON)
-        .await
-        .unwrap();
+    store.accept(Delivery::authenticate(raw, &Trusting(id.into()), NOON).unwrap(), NOON).await.unwrap();
 }
 
 /// Indexes all, handles half of it, gives one up, and leaves the rest queued.

@@ -160,7 +160,11 @@ async fn r12_a_daemon_without_handles_recovers_within_five_seconds() {
     let fresh = Client::new(&daemon.public, &ledger);
     let began = std::time::Instant::now();
     while !fresh.send(300).await.is_ack() {
-        assert!(began.elapsed() <= Duration::from_secs(5), "nothing is taken 5 s later:\n{}", daemon.output());
+        assert!(
+            began.elapsed() <= Duration::from_secs(5),
+            "nothing is taken 5 s later:\n{}",
+            daemon.output()
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     println!("r12: during {during} ({}), again after {:?}", hungry.is_ok(), began.elapsed());

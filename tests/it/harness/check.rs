@@ -58,7 +58,8 @@ pub(crate) async fn kept(daemon: &Daemon) -> Kept {
             continue;
         }
         let projects = list(&control, "projects").await;
-        let named = |one: &Value| (text(one, "external_id").parse().unwrap(), text(one, "full_path").to_owned());
+        let named =
+            |one: &Value| (text(one, "external_id").parse().unwrap(), text(one, "full_path").to_owned());
         let count = deliveries.len();
         let deliveries: BTreeMap<_, _> =
             deliveries.into_iter().map(|one| (text(&one, "external_id").to_owned(), one)).collect();
@@ -112,14 +113,16 @@ fn equation(kept: &Kept) -> Option<String> {
     }
     let known = FINAL.iter().chain(["queued", "working", "waiting"].iter());
     let sum: usize = known.filter_map(|state| states.get(state)).sum();
-    (sum != kept.deliveries.len()).then(|| format!("{} deliveries, in states {states:?}", kept.deliveries.len()))
+    (sum != kept.deliveries.len())
+        .then(|| format!("{} deliveries, in states {states:?}", kept.deliveries.len()))
 }
 
 async fn altered_documents(entries: &Entries, kept: &Kept, control: &Control) -> Vec<String> {
     let mut wrong = Vec::new();
     let every = kept.deliveries.len().div_ceil(BODIES_ASKED_MAX).max(1);
     for (id, one) in kept.deliveries.iter().step_by(every) {
-        let shown = control.get(&["deliveries", text(one, "id")], &[]).await.map_err(|failure| failure.message);
+        let shown =
+            control.get(&["deliveries", text(one, "id")], &[]).await.map_err(|failure| failure.message);
         let shown = match shown {
             Ok(shown) => shown,
             Err(why) => {
@@ -155,7 +158,8 @@ pub(crate) async fn altered_bytes(entries: &Entries, store: &Path, key: &Path) -
         let found = store.deliveries(&DeliveryFilter::default(), &page).await.unwrap();
         for record in found.items {
             let id: DeliveryId = record.id;
-            let body = store.delivery_body(id).await.unwrap().map(|one| hex::encode(Sha256::digest(one.body())));
+            let body =
+                store.delivery_body(id).await.unwrap().map(|one| hex::encode(Sha256::digest(one.body())));
             if body.as_ref() != entries.get(&record.external_id).map(|entry| &entry.hash) {
                 wrong.push(format!("delivery {} has other bytes than were sent", record.external_id));
             }
