@@ -115,6 +115,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         reader,
         keyring,
         status,
+        claimed: std::sync::atomic::AtomicBool::new(false),
         lock,
     }))
 }

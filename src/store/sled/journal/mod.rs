@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use error::JournalError;
+pub(crate) use error::{JournalError, is_passing};
 pub(crate) use reader::Reader;
 pub(crate) use verify::verify;
 
