@@ -43,7 +43,7 @@ pub(super) struct Checkpointer {
 impl Checkpointer {
     pub(super) fn start(parts: Parts) -> std::io::Result<Self> {
         let (stop, stopped) = channel();
-        std::thread::Builder::new().name("checkpoint".into()).spawn(move || run(&parts, &stopped))?;
+        std::thread::Builder::new().name("checkpoint".into()).spawn(move || run(parts, &stopped))?;
         Ok(Self { stop })
     }
 
@@ -56,7 +56,7 @@ impl Checkpointer {
     }
 }
 
-fn run(parts: &Parts, stopped: &Receiver<Sender<()>>) {
+fn run(parts: Parts, stopped: &Receiver<Sender<()>>) {
     let mut done: u64 = 0;
     loop {
         let stop = match stopped.recv_timeout(EVERY) {
@@ -65,10 +65,11 @@ fn run(parts: &Parts, stopped: &Receiver<Sender<()>>) {
             Err(RecvTimeoutError::Disconnected) => return,
         };
         parts.status.measure();
+        parts.status.keep_reserve();
         let (sequence, log_bytes) = parts.status.records();
         if !parts.status.failed() && sequence > done {
             match checkpoint(&parts.dir, &parts.db, sequence)
-                .and_then(|()| shorten(parts, sequence, log_bytes))
+                .and_then(|()| shorten(&parts, sequence, log_bytes))
             {
                 Ok(()) => done = sequence,
                 Err(StoreError::Unavailable(why)) => {
@@ -78,6 +79,7 @@ fn run(parts: &Parts, stopped: &Receiver<Sender<()>>) {
             }
         }
         if let Some(reply) = stop {
+            drop(parts);
             let _ = reply.send(());
             return;
         }
