@@ -39,8 +39,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// What is named in one place only.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("actix_web", &["src/web/", "src/app/"]),
-    ("sled::", &["src/store/sled/"]),
-    ("Delivery::restore", &["src/store/", "src/domain/delivery.rs"]),
+    ("sled::", &["src/store/sled/", "src/app/"]),
+    ("Delivery::restore", &["src/store/", "src/domain/delivery.rs", "src/web/tests/", "src/worker/tests/"]),
     ("fault::point", &["src/store/", "src/worker/", "src/web/", "src/fault.rs"]),
     ("std::env::vars", &["src/main.rs", "build.rs"]),
 ];

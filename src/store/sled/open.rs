@@ -77,6 +77,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     let tree: sled::Tree = (*db).clone();
     checkpoint::checkpoint(dir, &db, digest.sequence).map_err(from_store)?;
     let status = Arc::new(Status::new(dir));
+    status.keep_reserve();
     status.note_records(digest.sequence, records.bytes());
     let backlog = Arc::new(Mutex::new(backlog(&tree, &inbox.reader(), &keyring)?));
     let reader = inbox.reader();

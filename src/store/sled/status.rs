@@ -13,7 +13,7 @@ const ROOM_BYTES_MIN: u64 = 24 << 20;
 
 /// A file that only holds space, given up when the disk is full (reliability R10).
 const RESERVE: &str = "reserve";
-const RESERVE_BYTES: u64 = 64 << 20;
+const RESERVE_BYTES_MAX: u64 = 64 << 20;
 
 /// Shared by the threads of one store.
 #[derive(Debug)]
@@ -95,11 +95,12 @@ impl Status {
     /// Sets space aside for a full disk, as long as there is plenty.
     pub(super) fn keep_reserve(&self) {
         let path = self.dir.join(RESERVE);
-        if self.free() < RESERVE_BYTES.saturating_mul(4) || path.exists() {
+        let bytes = RESERVE_BYTES_MAX.min(self.total.load(Ordering::Relaxed) / 8);
+        if self.free() < bytes.saturating_mul(4) || path.exists() {
             return;
         }
         let made = std::fs::File::create(&path).and_then(|file| {
-            Ok(rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE_BYTES)?)
+            Ok(rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes)?)
         });
         if made.is_err() {
             let _ = std::fs::remove_file(&path);

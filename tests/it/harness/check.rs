@@ -80,9 +80,22 @@ fn model<'a>(entries: &Entries, present: impl Iterator<Item = &'a String>) -> BT
     latest.into_iter().map(|(repository, entry)| (repository, entry.path.clone())).collect()
 }
 
+/// What is kept, once all that was acknowledged is listed: a delivery is on stable storage before the lists know it.
+async fn everything(entries: &Entries, daemon: &Daemon) -> Kept {
+    let until = Instant::now() + SETTLED_WITHIN;
+    loop {
+        let kept = kept(daemon).await;
+        let acked = entries.iter().filter(|(_, entry)| entry.answer.is_ack());
+        if acked.into_iter().all(|(id, _)| kept.deliveries.contains_key(id)) || Instant::now() >= until {
+            return kept;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// Everything that is wrong with what a daemon has, given what was sent and acknowledged.
 pub(crate) async fn losses(entries: &Entries, daemon: &Daemon) -> Vec<String> {
-    let kept = kept(daemon).await;
+    let kept = everything(entries, daemon).await;
     let mut wrong = Vec::new();
     for (id, entry) in entries.iter().filter(|(_, entry)| entry.answer.is_ack()) {
         if !kept.deliveries.contains_key(id) {
