@@ -26,6 +26,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod domain;
 pub mod fault;
 pub mod handler;

@@ -46,6 +46,7 @@ pub struct Daemon {
     reporter: Arc<Reporter>,
     control: ControlSocket,
     certificate: Option<Arc<Certificate>>,
+    watch: tokio::task::JoinHandle<()>,
     /// Where the public listener really is; the port may have been 0.
     pub public: SocketAddr,
     /// Where the ops listener really is.
@@ -104,6 +105,7 @@ impl Daemon {
         };
         let running = web::start(Arc::clone(&front), listeners).map_err(io)?;
         front.health.set_replayed();
+        let watch = tokio::spawn(watch_disk(Arc::clone(&front.health), store_dir(config)?.to_owned()));
         let workers = manner.works.then(|| {
             let keep = Retention {
                 payload_ms: config.retention.payload.ms(),
@@ -119,7 +121,19 @@ impl Daemon {
             let parts = worker::Parts::new(shared, Arc::clone(&clock), keep, notice, Arc::new(chance));
             worker::start(parts, &CancellationToken::new())
         });
-        Ok(Self { front, store, running, workers, reporter, control, certificate, public, ops, setup_link })
+        Ok(Self {
+            front,
+            store,
+            running,
+            workers,
+            reporter,
+            control,
+            certificate,
+            watch,
+            public,
+            ops,
+            setup_link,
+        })
     }
 
     /// The control socket's path.
@@ -151,6 +165,7 @@ impl Daemon {
 
     /// Takes no more requests, lets what is under way end, and closes the store; ten seconds at most in all.
     pub async fn stop(self) {
+        self.watch.abort();
         self.running.stop(REQUESTS_WITHIN).await;
         if let Some(workers) = &self.workers {
             let stopped = workers.stop(WORKERS_WITHIN).await;
@@ -164,6 +179,19 @@ impl Daemon {
                 "the store did not close in time; the next start replays its log"
             );
         }
+    }
+}
+
+/// Looks at the store's disk every few seconds, for `/readyz`.
+async fn watch_disk(health: Arc<web::Health>, dir: PathBuf) {
+    loop {
+        if let Ok(disk) = rustix::fs::statvfs(&dir) {
+            health.set_disk(
+                disk.f_bavail.saturating_mul(disk.f_frsize),
+                disk.f_blocks.saturating_mul(disk.f_frsize),
+            );
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
     }
 }
 

@@ -1,21 +1,98 @@
 //! `demo` and `send`: recorded deliveries, through a real front door.
 
-use crate::cli::{Environment, Exit, Failure, Terminal, arguments};
+use std::sync::Arc;
+
+use url::Url;
+
+use super::serve::start_logs;
+use super::{Daemon, Manner, clock, random, runtime_dir};
+use crate::cli::arguments::Send;
+use crate::cli::send::Signers;
+use crate::cli::{Client, Environment, Exit, Failure, Terminal};
+use crate::config::Config;
+use crate::demo::play::{self, Secrets, Sender};
+use crate::demo::recorded::BuiltIn;
+use crate::demo::report::Outcome;
+use crate::provider::{github, gitlab};
+use crate::telemetry::metric;
+
+const SIGNERS: Signers = Signers { github: github::hook::sign, gitlab: gitlab::hook::sign };
 
 /// Sends one recorded delivery.
 pub(super) async fn send(
-    _send: &arguments::Send,
-    _environment: &Environment,
-    _terminal: &mut Terminal,
+    send: &Send,
+    environment: &Environment,
+    terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
-    Err(Failure::failed("not yet"))
+    crate::cli::send::send(send, &BuiltIn, &SIGNERS, environment, clock()(), terminal).await
 }
 
-/// Plays the story.
+fn secret() -> String {
+    let mut bytes = [0; 32];
+    random(&mut bytes);
+    hex::encode(bytes)
+}
+
+/// A folder of its own that is gone afterwards, however the demo ends by itself.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new() -> Result<Self, Failure> {
+        let mut tag = [0; 6];
+        random(&mut tag);
+        let path = std::env::temp_dir().join(format!("scm-connect-demo-{}", hex::encode(tag)));
+        std::fs::create_dir(&path)
+            .map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Plays the story through the front door of a throw-away daemon, and prints what came of it.
 pub(super) async fn demo(
-    _once: bool,
-    _environment: &Environment,
-    _terminal: &mut Terminal,
+    once: bool,
+    environment: &Environment,
+    terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
-    Err(Failure::failed("not yet"))
+    let clock = clock();
+    let mut quiet = environment.clone();
+    quiet.entry("SCM_CONNECT_LOG".to_owned()).or_insert_with(|| "warn".to_owned());
+    start_logs(&quiet, &clock)?;
+    let folder = Folder::new()?;
+    let secrets = Secrets { github: secret(), gitlab: secret() };
+    let text = crate::demo::config(&folder.0.join("store"), &secrets.github, &secrets.gitlab);
+    let config = Config::parse("demo", &text, Environment::new())?;
+    let exporter = Arc::new(metric::install().map_err(Failure::failed)?);
+    let manner = Manner { runtime_dir: runtime_dir(environment), works: true };
+    let daemon = Daemon::start(&config, exporter, Arc::clone(&clock), &manner).await?;
+    let door = Url::parse(&format!("http://{}", daemon.public))
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    let client = Client::at_socket(daemon.control())?;
+    let bar = indicatif::ProgressBar::new(0);
+    let sender = Sender::new(door.clone(), secrets, SIGNERS, Arc::clone(&clock))?;
+    let played = sender
+        .play(&mut |done, all| {
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+        })
+        .await?;
+    bar.finish_and_clear();
+    play::settle(&client).await?;
+    let outcome = Outcome::read(&client, played).await?;
+    terminal.outcome(&outcome)?;
+    let objections = outcome.objections();
+    for objection in &objections {
+        terminal.remark(&format!("wrong: {objection}"))?;
+    }
+    if !once && objections.is_empty() {
+        terminal.line(&format!("it stays up at {door} until you press Ctrl-C"))?;
+        let _ = tokio::signal::ctrl_c().await;
+    }
+    daemon.stop().await;
+    Ok(if objections.is_empty() { Exit::Done } else { Exit::Failed })
 }

@@ -27,7 +27,7 @@ pub async fn ask(
         terminal.remark("warning: the token travels unprotected: the URL is plain http")?;
     }
     match what {
-        Ask::Token(command) => token(command, client, terminal).await,
+        Ask::Token(command) => token(command, client, terminal, now).await,
         Ask::Organizations(command) => organizations(command, client, terminal).await,
         Ask::Connections(command) => connections(command, client, terminal).await,
         Ask::Projects(command) => projects(command, client, terminal).await,
@@ -81,13 +81,18 @@ pub(super) fn show(record: &Value, json: bool, terminal: &mut Terminal) -> Resul
     Ok(Exit::Done)
 }
 
-async fn token(command: TokenCommand, client: &Client, terminal: &mut Terminal) -> Result<Exit, Failure> {
+async fn token(
+    command: TokenCommand,
+    client: &Client,
+    terminal: &mut Terminal,
+    now: Timestamp,
+) -> Result<Exit, Failure> {
     match command {
         TokenCommand::Create { organization, kind, name, expires, json } => {
-            let mut body = json!({ "organization": organization, "kind": TokenKind::from(kind).as_str() });
+            let mut body = json!({ "kind": TokenKind::from(kind).as_str() });
             add(&mut body, "name", name);
-            add(&mut body, "expires_in", expires.map(|period| period.to_string()));
-            let made = client.post(&["tokens"], &body).await?;
+            add(&mut body, "expires_at", expires.map(|period| now.plus_ms(period.ms()).rfc3339()));
+            let made = client.post_within(Some(organization.as_str()), &["tokens"], &body).await?;
             if json.json {
                 terminal.json(&made)?;
                 return Ok(Exit::Done);

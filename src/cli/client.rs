@@ -146,8 +146,25 @@ impl Client {
     /// # Errors
     /// When the daemon does not answer, or refuses.
     pub async fn post(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
+        self.post_within(None, path, body).await
+    }
+
+    /// Asks for something to be done inside of one organization.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or refuses.
+    pub async fn post_within(
+        &self,
+        organization: Option<&str>,
+        path: &[&str],
+        body: &Value,
+    ) -> Result<Value, Failure> {
+        let mut address = self.address(path)?;
+        if let Some(organization) = organization {
+            address.query_pairs_mut().append_pair("organization", organization);
+        }
         // Without a time limit: verifying a large store takes as long as it takes.
-        self.send(self.http.post(self.address(path)?).json(body)).await
+        self.send(self.http.post(address).json(body)).await
     }
 
     /// Takes away.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::arguments::{DeadLetters, DeadLettersCommand, DeliveriesCommand, DeliveryChoice};
-use super::ask::{list, query, show};
+use super::ask::{add, list, query, show};
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::terminal::{Column, Terminal};
@@ -146,7 +146,7 @@ async fn replay_one(
     Ok(Exit::Done)
 }
 
-/// The daemon answers `{"count": N}`.
+/// The daemon answers how many matched, and how many of them it has queued.
 async fn replay_many(
     filter: Vec<(&'static str, String)>,
     dry_run: bool,
@@ -154,14 +154,17 @@ async fn replay_many(
     client: &Client,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
-    let filter: serde_json::Map<String, Value> =
-        filter.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value))).collect();
-    let answer =
-        client.post(&["deliveries", "replay"], &json!({ "filter": filter, "dry_run": dry_run })).await?;
+    let (organization, filter): (Vec<_>, Vec<_>) =
+        filter.into_iter().partition(|(key, _)| *key == "organization");
+    let organization = organization.first().map(|(_, slug)| slug.as_str());
+    let mut wish = json!({ "dry_run": dry_run });
+    filter.into_iter().for_each(|(key, value)| add(&mut wish, key, Some(value)));
+    let answer = client.post_within(organization, &["deliveries", "replay"], &wish).await?;
     if json {
         terminal.json(&answer)?;
     } else {
-        let count = answer.get("count").and_then(Value::as_u64);
+        let key = if dry_run { "matched" } else { "queued" };
+        let count = answer.get(key).and_then(Value::as_u64);
         let count = count.ok_or_else(|| Failure::failed("the daemon did not say how many"))?;
         let word = if dry_run { "would be" } else { "are" };
         terminal.line(&format!("{count} deliveries {word} queued again"))?;

@@ -65,6 +65,41 @@ impl Terminal {
         self.table(vec!["FIELD".into(), "VALUE".into()], cells.collect())
     }
 
+    /// What came of the demo.
+    pub(crate) fn outcome(&mut self, outcome: &crate::demo::report::Outcome) -> std::io::Result<()> {
+        let (taken, refused): (Vec<_>, Vec<_>) = outcome.played.iter().partition(|one| one.status < 300);
+        self.line(&format!(
+            "{} recorded deliveries were sent, {} were taken",
+            outcome.played.len(),
+            taken.len()
+        ))?;
+        for one in refused {
+            self.line(&format!(
+                "refused ({}): {} in {}, its signature was corrupted",
+                one.status, one.event, one.file
+            ))?;
+        }
+        let states: Vec<String> =
+            outcome.states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        self.line(&format!("they are {}", states.join(", ")))?;
+        self.section("Connections")?;
+        let columns: &[Column] =
+            &[("KEY", "key"), ("KIND", "kind"), ("ACCOUNT", "account.login"), ("STATE", "state")];
+        self.rows(columns, &outcome.connections)?;
+        self.section("Projects")?;
+        let columns: &[Column] =
+            &[("PATH", "full_path"), ("HOST", "host"), ("STATE", "state"), ("CI", "ci_state")];
+        self.rows(columns, &outcome.projects)?;
+        self.section("Members")?;
+        let columns: &[Column] =
+            &[("LOGIN", "login"), ("HOST", "host"), ("STATE", "state"), ("SOURCE", "source")];
+        self.rows(columns, &outcome.members)
+    }
+
+    fn section(&mut self, title: &str) -> std::io::Result<()> {
+        writeln!(self.out, "\n{title}")
+    }
+
     fn table(&mut self, titles: Vec<String>, rows: Vec<Vec<String>>) -> std::io::Result<()> {
         if !self.is_terminal {
             for row in std::iter::once(titles).chain(rows) {

@@ -73,6 +73,7 @@ pub(crate) fn table() -> Vec<Line> {
 pub(crate) fn mount(config: &mut web::ServiceConfig, lines: Vec<Line>) {
     let mut grouped: Vec<(&'static str, Vec<Line>)> = Vec::new();
     for line in lines {
+        tracing::trace!(method = %line.method, path = line.path, who = ?line.who, "a route is open");
         match grouped.iter_mut().find(|(path, _)| *path == line.path) {
             Some((_, lines)) => lines.push(line),
             None => grouped.push((line.path, vec![line])),

@@ -8,15 +8,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("fault", &[]),
     ("seal", &["domain"]),
-    ("telemetry", &[]),
+    ("telemetry", &["domain"]),
     ("provider", &["domain"]),
     ("handler", &["domain"]),
     ("store", &["domain", "seal", "fault"]),
     ("worker", &["provider", "store", "handler", "domain", "fault"]),
     ("web", &["provider", "store", "domain", "seal", "telemetry", "fault"]),
-    ("config", &["provider", "store", "domain", "seal"]),
+    ("config", &["provider", "store", "domain", "seal", "telemetry"]),
     ("demo", &["provider", "domain", "cli"]),
-    ("cli", &["config", "provider", "domain", "seal", "demo"]),
+    ("cli", &["config", "provider", "domain", "seal", "demo", "telemetry"]),
     (
         "app",
         &[

@@ -39,7 +39,8 @@ macro_rules! contract {
                 a_failing_head_holds_a_blocking_lane_for_a_quarter_of_an_hour,
                 a_changed_record_makes_the_worker_look_again,
                 attempts_are_counted_before_they_start,
-                a_redelivery_in_a_busy_lane_disturbs_nobody
+                a_redelivery_in_a_busy_lane_disturbs_nobody,
+                a_smaller_id_that_comes_second_keeps_its_lane_moving
             ],
             records: [
                 what_is_settled_is_there_after_a_restart,

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use super::committer::Committer;
+use super::journal::is_passing;
 use super::key::short_hash;
 use super::redo::RedoCipher;
 use super::snapshot;
@@ -42,7 +43,7 @@ pub(super) struct Checkpointer {
 impl Checkpointer {
     pub(super) fn start(parts: Parts) -> std::io::Result<Self> {
         let (stop, stopped) = channel();
-        std::thread::Builder::new().name("checkpoint".into()).spawn(move || run(&parts, &stopped))?;
+        std::thread::Builder::new().name("checkpoint".into()).spawn(move || run(parts, &stopped))?;
         Ok(Self { stop })
     }
 
@@ -55,7 +56,7 @@ impl Checkpointer {
     }
 }
 
-fn run(parts: &Parts, stopped: &Receiver<Sender<()>>) {
+fn run(parts: Parts, stopped: &Receiver<Sender<()>>) {
     let mut done: u64 = 0;
     loop {
         let stop = match stopped.recv_timeout(EVERY) {
@@ -64,10 +65,11 @@ fn run(parts: &Parts, stopped: &Receiver<Sender<()>>) {
             Err(RecvTimeoutError::Disconnected) => return,
         };
         parts.status.measure();
+        parts.status.keep_reserve();
         let (sequence, log_bytes) = parts.status.records();
         if !parts.status.failed() && sequence > done {
             match checkpoint(&parts.dir, &parts.db, sequence)
-                .and_then(|()| shorten(parts, sequence, log_bytes))
+                .and_then(|()| shorten(&parts, sequence, log_bytes))
             {
                 Ok(()) => done = sequence,
                 Err(StoreError::Unavailable(why)) => {
@@ -77,6 +79,7 @@ fn run(parts: &Parts, stopped: &Receiver<Sender<()>>) {
             }
         }
         if let Some(reply) = stop {
+            drop(parts);
             let _ = reply.send(());
             return;
         }
@@ -88,8 +91,13 @@ pub(super) fn checkpoint(dir: &Path, db: &sled::Db, sequence: u64) -> Result<(),
     let _ = fault::point("checkpoint.before-flush");
     db.flush().map_err(|error| StoreError::Failed(format!("sled cannot flush: {error}")))?;
     let file = dir.join("db").join("db");
-    let synced = File::open(&file).and_then(|file| file.sync_data());
-    synced.map_err(|error| StoreError::Failed(format!("cannot sync {}: {error}", file.display())))?;
+    let opened = File::open(&file).map_err(|error| match is_passing(&error) {
+        true => StoreError::Unavailable(format!("{} cannot be opened now: {error}", file.display())),
+        false => StoreError::Failed(format!("cannot open {}: {error}", file.display())),
+    })?;
+    opened
+        .sync_data()
+        .map_err(|error| StoreError::Failed(format!("cannot sync {}: {error}", file.display())))?;
     let _ = fault::point("checkpoint.before-mark");
     mark(dir, sequence)
 }
@@ -106,6 +114,7 @@ fn mark(dir: &Path, sequence: u64) -> Result<(), StoreError> {
         .and_then(|()| File::open(dir)?.sync_all());
     written.map_err(|error| match error.kind() {
         std::io::ErrorKind::StorageFull => StoreError::Unavailable("the disk is full (checkpoint)".into()),
+        _ if is_passing(&error) => StoreError::Unavailable(format!("no checkpoint now: {error}")),
         _ => StoreError::Failed(format!("cannot write {}: {error}", path.display())),
     })
 }

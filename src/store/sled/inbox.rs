@@ -1,5 +1,7 @@
 //! [`Inbox`] on the embedded store.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 
 use super::act::index::{HeadFacts, ToIndex};
@@ -32,10 +34,10 @@ fn dedupe_key(delivery: &Delivery) -> [u8; 16] {
 }
 
 fn opened(inner: &Inner, position: super::journal::Position) -> Result<frame::Opened, StoreError> {
-    let frame = inner
-        .reader
-        .read(position)
-        .map_err(|error| StoreError::Corrupt(format!("the inbox log: {error}")))?;
+    let frame = inner.reader.read(position).map_err(|error| {
+        let why = format!("the inbox log: {error}");
+        if error.is_passing() { StoreError::Unavailable(why) } else { StoreError::Corrupt(why) }
+    })?;
     frame::open(&inner.keyring, &frame.payload)
 }
 
@@ -153,11 +155,18 @@ impl Inbox for SledStore {
     ) -> Result<Vec<Claim>, StoreError> {
         let due = Key::of(Table::Queue).time(now.plus_ms(1));
         let any = self.inner.tree.scan(Key::of(Table::Queue).as_bytes(), Some(due.as_bytes()), 1)?;
-        if any.is_empty() {
+        if any.is_empty() && self.inner.claimed.load(Ordering::SeqCst) {
             return Ok(Vec::new());
         }
-        let claimed =
-            self.inner.committer.act(move |stage| act::claim::claim(stage, now, lease_ms, limit)).await?;
+        // What a process before this one held is free at once: with the lock in our hands, it is gone.
+        let first = !self.inner.claimed.swap(true, Ordering::SeqCst);
+        let claimed = self.inner.committer.act(move |stage| {
+            if first {
+                act::claim::free_all(stage, now)?;
+            }
+            act::claim::claim(stage, now, lease_ms, limit)
+        });
+        let claimed = claimed.await?;
         self.read(move |inner| claimed.into_iter().map(|stored| claim_of(inner, stored)).collect()).await
     }
 

@@ -34,6 +34,7 @@ mod tests;
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
@@ -70,6 +71,8 @@ struct Inner {
     reader: journal::Reader,
     keyring: Keyring,
     status: Arc<status::Status>,
+    /// Whether this process has claimed anything yet.
+    claimed: AtomicBool,
     /// Held as long as the store is open.
     lock: File,
 }

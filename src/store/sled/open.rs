@@ -55,8 +55,10 @@ fn io(what: &str, path: &Path, error: &std::io::Error) -> OpenError {
 pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, OpenError> {
     let lock = lock(dir)?;
     let keyring = keys(dir, key_file, now)?;
-    let (inbox, opened) = journal(dir, "inbox")?;
-    let (records, _) = journal(dir, "records")?;
+    // The database is made after both logs: where it has been, a log that is not there is one that was lost.
+    let has_records = ["db", "checkpoint"].iter().any(|name| dir.join(name).exists());
+    let (inbox, opened) = journal(dir, "inbox", has_records)?;
+    let (records, _) = journal(dir, "records", has_records)?;
     if opened.truncated_bytes > 0 {
         tracing::info!(bytes = opened.truncated_bytes, "cut off what a crash had left unacknowledged");
     }
@@ -113,6 +115,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         reader,
         keyring,
         status,
+        claimed: std::sync::atomic::AtomicBool::new(false),
         lock,
     }))
 }
@@ -167,9 +170,19 @@ fn keys(dir: &Path, key_file: &Path, now: Timestamp) -> Result<Keyring, OpenErro
     Ok(Keyring::open_or_create(&dir.join("keyring"), &master, has_data, now.ms())?)
 }
 
-fn journal(dir: &Path, name: &str) -> Result<(Journal, super::journal::Opened), OpenError> {
-    Journal::open(&dir.join("journal").join(name), Options::default())
-        .map_err(|error| from_journal(name, &error))
+fn journal(
+    dir: &Path,
+    name: &str,
+    has_records: bool,
+) -> Result<(Journal, super::journal::Opened), OpenError> {
+    let dir = dir.join("journal").join(name);
+    if has_records && !Journal::exists(&dir) {
+        return Err(OpenError::Damaged(format!(
+            "the {name} log {} is missing, and the database beside it was made with one",
+            dir.display()
+        )));
+    }
+    Journal::open(&dir, Options::default()).map_err(|error| from_journal(name, &error))
 }
 
 /// The records log and its snapshots, as the replay needs them.

@@ -35,7 +35,7 @@ impl Format {
 }
 
 /// What is logged unless somebody asks for something else.
-pub const FILTER: &str = "info";
+pub const FILTER: &str = "info,actix_server=warn";
 
 /// Starts logging to stderr. `filter` is in the manner of `RUST_LOG`: `info,scm_connect::worker=debug`.
 ///

@@ -1,1 +1,133 @@
-//! Tests of the edge.
+//! Tests of the edge, against a store in memory and doors that a test can open.
+
+mod api;
+mod fake;
+mod gates;
+mod hook;
+mod sample;
+mod setup;
+mod wire;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sha2::Digest;
+
+use self::fake::Fake;
+use super::{Budget, Doors, Doorway, Front, Health, Limits, Peers, RefusedLog, Throttle};
+use crate::domain::access::{TokenKind, TokenRecord};
+use crate::domain::delivery::{Authenticate, Encoding, Envelope, RawDelivery, Rejected};
+use crate::domain::organization::Forge;
+use crate::domain::{OrganizationSlug, SourceKey, Timestamp};
+
+const NOW: Timestamp = Timestamp::from_ms(1_790_000_000_000);
+
+/// Opens for `x-test-proof: good`; says with `x-test-verdict` what else it finds.
+#[derive(Debug)]
+struct TestDoor;
+
+impl Authenticate for TestDoor {
+    fn authenticate(&self, raw: &RawDelivery, _now: Timestamp) -> Result<Envelope, Rejected> {
+        if !raw.has_header("x-test-proof") {
+            return Err(Rejected::ProofMissing);
+        }
+        if raw.header("x-test-proof") != Some("good") {
+            return Err(Rejected::ProofWrong);
+        }
+        match raw.header("x-test-verdict") {
+            Some("stale") => return Err(Rejected::Stale),
+            Some("malformed") => return Err(Rejected::Malformed("no event")),
+            Some("media") => return Err(Rejected::MediaType),
+            _ => {}
+        }
+        Ok(Envelope {
+            external_id: raw.header("x-test-id").unwrap_or("1").to_owned(),
+            hook_id: String::new(),
+            event: raw.header("x-github-event").unwrap_or("push").to_owned(),
+            encoding: Encoding::Json,
+            secret_slot: 0,
+            same_within_ms: None,
+        })
+    }
+}
+
+fn hash(text: &str) -> [u8; 32] {
+    sha2::Sha256::digest(text.as_bytes()).into()
+}
+
+fn kind_of(text: &str) -> Option<TokenKind> {
+    [TokenKind::Ci, TokenKind::Read, TokenKind::Admin]
+        .into_iter()
+        .find(|kind| text.starts_with(kind.as_str()))
+}
+
+/// A front for tests; the token `admin-acme` is an admin token of acme, and so on.
+fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
+    let clock: crate::domain::Clock = Arc::new(|| NOW);
+    let count = AtomicU64::new(1);
+    let door = |forge| Doorway { forge, door: Arc::new(TestDoor) };
+    let doors = [("acme-github", Forge::Github), ("acme-gitlab", Forge::Gitlab)];
+    let doors: HashMap<_, _> =
+        doors.into_iter().map(|(key, forge)| (SourceKey::parse(key).unwrap(), door(forge))).collect();
+    Front {
+        store,
+        doors: Doors::new(doors),
+        health: Arc::new(Health::new(Arc::clone(&clock))),
+        clock,
+        random: Arc::new(move |bytes| {
+            let n = count.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+            bytes.iter_mut().zip(n.iter().cycle()).for_each(|(to, from)| *to = *from);
+        }),
+        limits,
+        public_url: url::Url::parse("https://scm.example.com/").unwrap(),
+        refused: RefusedLog::default(),
+        metrics: Arc::new(|| "# metrics\n".to_owned()),
+        trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+        config_hash: std::sync::Mutex::new("c0ffee".to_owned()),
+        started_at: NOW,
+        token_check: Arc::new(|text| kind_of(text).map(|kind| (kind, hash(text)))),
+        token_mint: Arc::new(|kind| {
+            let text = format!("{}-minted", kind.as_str());
+            let hashed = hash(&text);
+            Some((text, hashed))
+        }),
+        budget: Budget::new(limits.inflight_bytes_max),
+        peers: Peers::default(),
+        throttle: Throttle::new(limits.failures_burst, limits.failures_per_minute),
+    }
+}
+
+fn front() -> (Arc<Front>, Arc<Fake>) {
+    front_limited(roomy())
+}
+
+fn front_limited(limits: Limits) -> (Arc<Front>, Arc<Fake>) {
+    let store = Arc::new(Fake::with_two_tenants());
+    (Arc::new(front_with(Arc::clone(&store), limits)), store)
+}
+
+/// Small bodies, and failures without end.
+fn roomy() -> Limits {
+    Limits {
+        body_bytes_max: 100_000,
+        inflight_bytes_max: 400_000,
+        request_deadline: Duration::from_secs(5),
+        failures_burst: 1_000_000,
+        ..Limits::default()
+    }
+}
+
+fn token(text: &str, organization: &str) -> TokenRecord {
+    TokenRecord {
+        id: format!("id-{text}"),
+        hash: hex::encode(hash(text)),
+        kind: kind_of(text).unwrap(),
+        organization: OrganizationSlug::parse(organization).unwrap(),
+        name: None,
+        created_at: NOW,
+        expires_at: NOW.plus_ms(if text.ends_with("expired") { 0 } else { 1000 }),
+        revoked_at: text.ends_with("revoked").then_some(NOW),
+    }
+}

@@ -74,13 +74,15 @@ async fn r28_what_killed_the_process_three_times_is_parked_unread() {
 
 #[tokio::test(start_paused = true)]
 async fn r28_a_handler_that_never_ends_is_left_behind_after_30_s_while_the_claim_is_kept() {
+    let _release = super::Release("handle spins");
     let floor = Floor::new();
     let context = floor.context();
     let attempt = tokio::spawn(async move { make(&context, claim(1, 1, "handle spins")).await });
-    while !attempt.is_finished() {
-        tokio::task::yield_now().await;
+    super::met("handle spins", 1).await;
+    for _ in 0..301 {
         tokio::time::advance(Duration::from_millis(100)).await;
     }
+    attempt.await.unwrap();
     let settled = floor.settled();
     assert!(matches!(&settled[..], [Outcome::Retry { error, .. }] if error == OVERTIME), "{settled:?}");
     assert!(floor.store.calls("extend") >= 2, "{}", floor.store.calls("extend"));

@@ -57,7 +57,7 @@ async fn a_loop_that_fails_begins_again_slower_each_time_and_tells_once() {
     });
     let began = Instant::now();
     let workers = run(&floor);
-    floor.store.until(|script| script.calls.get("unindexed") == Some(&5)).await;
+    floor.store.until(|script| script.calls.get("unindexed") >= Some(&5)).await;
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(250 + 500 + 1_000 + 2_000), "{took:?}");
     assert!(took <= Duration::from_millis(3_900), "{took:?}");

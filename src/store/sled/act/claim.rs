@@ -7,6 +7,9 @@ use crate::domain::delivery::{Attempt, DeliveryState};
 use crate::domain::{DeliveryId, Timestamp};
 use crate::store::StoreError;
 
+/// Leases ended by one act; no process holds as many.
+const FREED_MAX: usize = 1024;
+
 /// Due heads of lanes: each is leased, its attempt counted before it starts.
 pub(in super::super) fn claim(
     stage: &mut Stage<'_>,
@@ -66,4 +69,18 @@ pub(in super::super) fn extend(
     stage.mark(key::queue(until, &stored.lane), id.as_bytes());
     save(stage, Some(&before), &stored)?;
     Ok(true)
+}
+
+/// Ends every lease now: at a start, nobody is left who holds one. The attempts stay counted, as they never ended.
+pub(in super::super) fn free_all(stage: &mut Stage<'_>, now: Timestamp) -> Result<(), StoreError> {
+    for (key, _) in stage.with_prefix(&key::by_state(DeliveryState::Working), FREED_MAX)? {
+        let Some(id) = key::id_at_end(&key) else { continue };
+        let Some(mut stored) = load(stage, id)? else { continue };
+        let before = stored.record.clone();
+        stage.delete(key::queue(before.due_at.unwrap_or(now), &stored.lane))?;
+        stage.mark(key::queue(now, &stored.lane), id.as_bytes());
+        stored.record.due_at = Some(now);
+        save(stage, Some(&before), &stored)?;
+    }
+    Ok(())
 }

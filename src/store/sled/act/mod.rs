@@ -83,9 +83,10 @@ pub(super) fn enqueue(
     Ok(())
 }
 
-/// Takes a delivery out of its lane; when it was the head, the next one becomes due.
+/// Takes a delivery out of its lane; when the lane's turn was its, the next one becomes due.
 ///
-/// `due` is where the head's own entry in the queue lies: always its record's `due_at`.
+/// `due` is where its own entry in the queue lies, if it has one: always its record's `due_at`. The entry decides, not
+/// the order of ids: of two that arrive at once, the smaller id may be indexed when the other one is already at work.
 pub(super) fn dequeue(
     stage: &mut Stage<'_>,
     lane: &[u8; 16],
@@ -93,14 +94,15 @@ pub(super) fn dequeue(
     due: Timestamp,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let was_head = head(stage, lane)? == Some(id);
+    let entry = key::queue(due, lane);
+    let had_turn = stage.raw(entry.as_bytes())?.is_some_and(|holder| holder == id.as_bytes());
     stage.delete(key::lane(lane).id(id))?;
-    if !was_head {
+    if !had_turn {
         return Ok(());
     }
-    stage.delete(key::queue(due, lane))?;
+    stage.delete(entry)?;
     stage.delete(blocked(lane))?;
-    let Some(next) = head(stage, lane)? else { return Ok(()) };
+    let Some(next) = first_of(stage, lane)? else { return Ok(()) };
     let lost = || StoreError::Corrupt("a lane names a delivery that is not there".into());
     let mut stored = load(stage, next)?.ok_or_else(lost)?;
     stored.record.due_at = Some(now);
@@ -109,7 +111,7 @@ pub(super) fn dequeue(
     Ok(())
 }
 
-fn head(stage: &Stage<'_>, lane: &[u8; 16]) -> Result<Option<DeliveryId>, StoreError> {
+fn first_of(stage: &Stage<'_>, lane: &[u8; 16]) -> Result<Option<DeliveryId>, StoreError> {
     Ok(stage.with_prefix(&key::lane(lane), 1)?.first().and_then(|(key, _)| key::id_at_end(key)))
 }
 
@@ -128,7 +130,7 @@ pub(super) fn blocked(lane: &[u8; 16]) -> Key {
     Key::of(Table::Blocked).bytes(lane)
 }
 
-/// The mark by which [`super::Inbox::wake_unbound`] finds a delivery.
+/// The mark by which [`crate::store::Inbox::wake_unbound`] finds a delivery.
 pub(super) fn unbound(id: DeliveryId) -> Key {
     Key::of(Table::Unbound).id(id)
 }

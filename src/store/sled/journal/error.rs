@@ -140,3 +140,17 @@ impl JournalError {
         }
     }
 }
+
+/// Whether the system says "not now": no file handles, no memory. It says nothing about what is on the disk.
+pub(crate) fn is_passing(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|number| passing.contains(&number))
+}
+
+impl JournalError {
+    /// Whether the same may work a moment later.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_passing(source))
+    }
+}

@@ -1,0 +1,129 @@
+//! One of each record.
+
+use super::NOW;
+use crate::domain::change::AuditEntry;
+use crate::domain::delivery::{DeliveryRecord, DeliveryState};
+use crate::domain::organization::*;
+use crate::domain::project::{Project, ProjectProof};
+use crate::domain::*;
+
+pub(super) fn slug(text: &str) -> OrganizationSlug {
+    OrganizationSlug::parse(text).unwrap()
+}
+
+pub(super) fn host() -> Host {
+    Host::of(&"https://github.com".parse().unwrap()).unwrap()
+}
+
+pub(super) fn delivery_id(n: u8) -> DeliveryId {
+    DeliveryId::from_bytes([n; 16])
+}
+
+pub(super) fn organization(name: &str) -> Organization {
+    let (home, authority) = (None, None);
+    let created_by = "config".to_owned();
+    Organization { slug: slug(name), name: name.to_owned(), home, authority, created_by, created_at: NOW }
+}
+
+pub(super) fn connection(name: &str) -> Connection {
+    Connection {
+        key: ConnectionKey::parse(&format!("{name}-github")).unwrap(),
+        organization: slug(name),
+        kind: Kind::GithubCloud,
+        host: host(),
+        url: "https://github.com".parse().unwrap(),
+        account: Account { login: name.to_owned(), external_id: Some(7) },
+        source: SourceKey::parse(&format!("{name}-github")).unwrap(),
+        credential: "app".to_owned(),
+        installation: Some(2),
+        authority: true,
+        reasons: vec![],
+        repository_selection: None,
+        permissions: [("metadata".to_owned(), "read".to_owned())].into(),
+        installation_seen_at: None,
+        roster_stale_since: None,
+        last_event_at: Some(NOW),
+        last_sync_at: None,
+        created_by: "config".to_owned(),
+        created_at: NOW,
+    }
+}
+
+pub(super) fn project(name: &str) -> Project {
+    Project {
+        organization: slug(name),
+        connection: connection(name).key,
+        provider: Forge::Github,
+        host: host(),
+        external_id: 9_007_199_254_740_993,
+        full_path: format!("{name}/site"),
+        previous_paths: vec![],
+        default_branch: None,
+        visibility: None,
+        archived: false,
+        removed: false,
+        moved_away: false,
+        paused: false,
+        ci_state: "none".to_owned(),
+        first_seen_at: NOW,
+        last_check_in_at: None,
+        last_push_at: None,
+        last_pipeline: None,
+        seen_at: None,
+        proof: ProjectProof::Proven,
+    }
+}
+
+pub(super) fn member(name: &str) -> Member {
+    Member {
+        organization: slug(name),
+        host: host(),
+        external_id: 5,
+        login: format!("{name}-person"),
+        previous_logins: vec![],
+        role: None,
+        role_source: "forge".to_owned(),
+        state: MemberState::Pending,
+        source: connection(name).key,
+        seen_at: None,
+        last_confirmed_at: None,
+        removed_at: None,
+    }
+}
+
+pub(super) fn record(n: u8, organization: Option<&str>, state: DeliveryState) -> DeliveryRecord {
+    DeliveryRecord {
+        id: delivery_id(n),
+        source: SourceKey::parse("acme-github").unwrap(),
+        provider: "github".to_owned(),
+        organization: organization.map(slug),
+        connection: None,
+        event: "push".to_owned(),
+        action: None,
+        external_id: n.to_string(),
+        hook_id: String::new(),
+        received_at: NOW,
+        state,
+        attempts: 1,
+        duplicates: 0,
+        last_error: None,
+        reason: None,
+        replay_suspected: false,
+        body_bytes: 2,
+        secret_slot: 0,
+        finished_at: None,
+        due_at: None,
+        lane: String::new(),
+    }
+}
+
+pub(super) fn audit(name: &str) -> AuditEntry {
+    AuditEntry {
+        at: NOW,
+        organization: Some(slug(name)),
+        actor: "config".to_owned(),
+        action: "organization.created".to_owned(),
+        subject: name.to_owned(),
+        detail: String::new(),
+    }
+}

@@ -1,0 +1,21 @@
+//! What the proofs from outside share: the real program as a child, a client that signs, a ledger of what was
+//! acknowledged, and the comparison of the two.
+
+pub(crate) mod bench;
+pub(crate) mod check;
+pub(crate) mod client;
+pub(crate) mod daemon;
+pub(crate) mod dice;
+pub(crate) mod ledger;
+pub(crate) mod parcel;
+
+/// Whether the full campaigns are asked for (`SCM_CONNECT_FULL=1`); else they are bounded.
+#[expect(clippy::disallowed_methods, reason = "a test's own setting")]
+pub(crate) fn is_full() -> bool {
+    std::env::var("SCM_CONNECT_FULL").is_ok_and(|value| value == "1")
+}
+
+/// The bounded or the full number.
+pub(crate) fn sized<T>(bounded: T, full: T) -> T {
+    if is_full() { full } else { bounded }
+}
