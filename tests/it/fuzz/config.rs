@@ -1,6 +1,7 @@
 //! The config: what an operator mistypes is named, and no mistake shows a secret.
 
 use proptest::prelude::*;
+use proptest::sample::Index;
 use scm_connect::config::Config;
 
 use super::bytes::damaged;
@@ -74,6 +75,39 @@ const WORDS: &[&str] = &[
     "{ file = \"/\" }",
 ];
 
+/// Values of every kind, some beyond every range.
+const VALUES: &[&str] = &[
+    "inf",
+    "1e400",
+    "-1",
+    "0xffff_ffff_ffff_ffff",
+    "1979-05-27",
+    "true",
+    "\"\"",
+    "\"99999999999999999999d\"",
+    "\"-1d\"",
+    "\"é\"",
+    "\"http://[::1\"",
+    "[]",
+    "[[]]",
+    "[1]",
+    "{}",
+    "[{}]",
+    "[{ value = 1 }]",
+];
+
+/// Gives one key of the text another value.
+fn retyped(text: &[u8], line: &Index, value: &Index) -> Vec<u8> {
+    let text = String::from_utf8_lossy(text);
+    let keys: Vec<&str> = text.lines().filter(|line| line.contains(" = ")).collect();
+    if keys.is_empty() {
+        return text.as_bytes().to_vec();
+    }
+    let old = line.get(&keys);
+    let key = old.split(" = ").next().unwrap_or_default();
+    text.replacen(*old, &format!("{key} = {}", value.get(VALUES)), 1).into_bytes()
+}
+
 fn environment(text: &[u8]) -> Vec<(String, String)> {
     let text = String::from_utf8_lossy(text).into_owned();
     vec![
@@ -98,9 +132,13 @@ fn the_samples_hold_so_that_damage_is_what_is_refused() {
 fn a_damaged_config_is_read_or_refused_by_name() {
     let seeds = [SMALL, LARGE].map(|text| text.as_bytes().to_vec()).to_vec();
     let names = ["1024", "LIMITS__BODY_BYTES_MAX", "STORE__URL", ""].map(|text| text.as_bytes().to_vec());
-    let inputs = (damaged(3), proptest::option::weighted(0.2, damaged(2)));
-    let cases = fuzz("config", &inputs, |(text, overlay)| {
-        let text = text.bytes(&seeds, WORDS);
+    let retype = proptest::option::weighted(0.5, (any::<Index>(), any::<Index>()));
+    let inputs = (damaged(2), retype, proptest::option::weighted(0.2, damaged(2)));
+    let cases = fuzz("config", &inputs, |(text, retype, overlay)| {
+        let mut text = text.bytes(&seeds, WORDS);
+        if let Some((line, value)) = retype {
+            text = retyped(&text, &line, &value);
+        }
         let overlay = overlay.map(|it| environment(&it.bytes(&names, &["__", "=", "\u{0}"])));
         let refused = Config::parse("f", &String::from_utf8_lossy(&text), overlay.unwrap_or_default()).err();
         if let Some(error) = refused {

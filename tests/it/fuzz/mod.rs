@@ -21,7 +21,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 const CASE_MAX: Duration = Duration::from_secs(10);
 /// A case that has not ended by then never will.
 const HANG: Duration = Duration::from_secs(60);
-const ROUND: u32 = 64;
+const ROUND: u32 = 16;
 
 fn is_full() -> bool {
     std::env::var_os("SCM_CONNECT_FULL").is_some_and(|value| value == "1")
