@@ -58,6 +58,7 @@ fn injected(trace: &Path) -> usize {
 /// What a daemon did about failing calls.
 struct Seen {
     injected: usize,
+    exit: Option<i32>,
 }
 
 /// A daemon under injection takes a load; afterwards one without must have all that was acknowledged.
@@ -89,7 +90,7 @@ async fn case(run: u64, call: &str, how: &str) -> Seen {
     let daemon = bench.daemon().await;
     assert_nothing_lost(&ledger, &daemon).await;
     daemon.stop().await;
-    Seen { injected }
+    Seen { injected, exit }
 }
 
 async fn sweep(calls: &[(&str, &str)], run: u64) {
@@ -127,6 +128,8 @@ async fn r04_a_failing_open_rename_or_directory_sync_loses_nothing() {
 async fn r04_a_full_quota_is_never_acknowledged() {
     let seen = case(4_900, "pwrite64", "error=ENOSPC:when=5+").await;
     assert!(seen.injected > 0);
+    // No room is no reason to end.
+    assert_eq!(seen.exit, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,5 @@
 //! The process at its edges: starting twice, stopping under load, another config, no handles left.
 
-use std::collections::BTreeMap;
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -151,7 +150,9 @@ async fn r12_a_daemon_without_handles_recovers_within_five_seconds() {
     let daemon = bench.start().under(&limit).ready().await;
     let client = Client::new(&daemon.public, &ledger);
     client.send_all(5, 300).await;
-    let connect = || TcpStream::connect(&daemon.public);
+    // A full queue of the kernel lets further ones wait for seconds; these are enough.
+    let address = daemon.public.parse().unwrap();
+    let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(20));
     let idle: Vec<_> = (0..500).filter_map(|_| connect().ok()).collect();
     assert!(idle.len() > 100, "only {} connections", idle.len());
     let hungry = tokio::time::timeout(Duration::from_secs(3), client.send_all(10, 300)).await;
@@ -168,8 +169,7 @@ async fn r12_a_daemon_without_handles_recovers_within_five_seconds() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     println!("r12: during {during} ({}), again after {:?}", hungry.is_ok(), began.elapsed());
-    let figures: BTreeMap<_, _> = [("acked", ledger.acked())].into();
-    assert!(figures["acked"] >= 6, "{figures:?}");
+    assert!(ledger.acked() >= 6, "{}", ledger.summary());
     assert_nothing_lost(&ledger, &daemon).await;
     daemon.stop().await;
 }
