@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use crate::domain::Timestamp;
+use crate::store::sled::SledStore;
 use crate::web::Health;
 use crate::worker::{LoopState, Notice};
 
@@ -12,13 +13,14 @@ use crate::worker::{LoopState, Notice};
 #[derive(Debug)]
 pub(super) struct Reporter {
     health: Arc<Health>,
+    store: Arc<SledStore>,
     fatal: Mutex<Option<String>>,
     told: Notify,
 }
 
 impl Reporter {
-    pub(super) fn new(health: Arc<Health>) -> Self {
-        Self { health, fatal: Mutex::new(None), told: Notify::new() }
+    pub(super) fn new(health: Arc<Health>, store: Arc<SledStore>) -> Self {
+        Self { health, store, fatal: Mutex::new(None), told: Notify::new() }
     }
 
     fn reason(&self) -> Option<String> {
@@ -50,6 +52,10 @@ impl Notice for Reporter {
         if state == LoopState::Failing {
             tracing::warn!(code = "loop-failing", name, "a background loop fails and begins again by itself");
         }
+    }
+
+    fn commits_waiting(&self) -> bool {
+        self.store.is_taking()
     }
 
     fn fatal(&self, why: &str) {

@@ -170,6 +170,7 @@ impl Intake {
 
     /// Keeps a delivery; answers after the sync that covers it, or covers its first copy.
     pub(super) async fn take(&self, entry: Entry) -> Result<Taken, StoreError> {
+        let _waiting = Waiting::new(&self.status);
         self.ask(|reply| Message::Take(entry, reply)).await
     }
 
@@ -188,6 +189,22 @@ impl Intake {
         if self.queue.try_send(Message::Stop(reply)).is_ok() {
             let _ = done.await;
         }
+    }
+}
+
+/// Counts a delivery as waiting for its sync, also when its caller goes away meanwhile.
+struct Waiting<'a>(&'a Status);
+
+impl<'a> Waiting<'a> {
+    fn new(status: &'a Status) -> Self {
+        status.note_waiting(true);
+        Self(status)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.note_waiting(false);
     }
 }
 

@@ -101,6 +101,12 @@ impl SledStore {
         &self.inner.keyring
     }
 
+    /// Whether deliveries wait for their sync this moment: other work then steps aside.
+    #[must_use]
+    pub fn is_taking(&self) -> bool {
+        self.inner.status.waiting() > 0
+    }
+
     fn new_id(&self, now: Timestamp) -> DeliveryId {
         let ms = now.ms().max(0).unsigned_abs();
         let nanos = u32::try_from(ms % 1000).unwrap_or(0).saturating_mul(1_000_000);

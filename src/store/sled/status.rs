@@ -25,6 +25,7 @@ pub(super) struct Status {
     total: AtomicU64,
     records_sequence: AtomicU64,
     records_bytes: AtomicU64,
+    waiting: AtomicU64,
 }
 
 impl Status {
@@ -37,9 +38,24 @@ impl Status {
             total: AtomicU64::new(u64::MAX),
             records_sequence: AtomicU64::new(0),
             records_bytes: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
         };
         status.measure();
         status
+    }
+
+    /// A delivery begins (`true`) or ends to wait for its sync.
+    pub(super) fn note_waiting(&self, begins: bool) {
+        if begins {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Deliveries that wait for their sync.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// The first failure stays; nothing is acknowledged after it.

@@ -31,7 +31,7 @@ pub(crate) use verify::verify;
 use crate::fault::{self, Action};
 use file::{HEAD_BYTES, Head};
 use frame::HEADER_BYTES;
-use open::{check_current, continuous, cut_foreign, cut_tail, make, padded, sync_dir};
+use open::{check_current, continuous, cut_foreign, cut_tail, follow, make, padded, sync_dir};
 use reader::Shared;
 use seal::{Seal, SealFile};
 
@@ -101,7 +101,8 @@ impl Journal {
         make(dir)?;
         let seal_file = SealFile::open(dir)?;
         let found = seal_file.read()?;
-        let seal = found.seal;
+        // A seal that cannot be read may have covered more than the one before it: what follows that one unbroken is kept.
+        let seal = if found.slot_lost { follow(dir, found.seal)? } else { found.seal };
         let listed = file::list(dir)?;
         let files = continuous(dir, &listed, &seal)?;
         let mut truncated_bytes = cut_foreign(&listed, &seal)?;

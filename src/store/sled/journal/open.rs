@@ -135,3 +135,28 @@ pub(super) fn check_current(current: &File, path: &Path, seal: &Seal) -> Result<
     }
     if hash != seal.hash { Err(damaged("the running hash is not that of the seal")) } else { Ok(()) }
 }
+
+/// Goes on from a seal as long as whole frames follow, in its file and in the one that a batch behind it began.
+pub(super) fn follow(dir: &Path, mut seal: Seal) -> Result<Seal, JournalError> {
+    loop {
+        let path = file::log_path(dir, seal.file);
+        let Ok(opened) = File::open(&path) else { return Ok(seal) };
+        let bytes = opened.metadata().map_err(|error| JournalError::io("look at", &path, error))?.len();
+        let next = seal.last_seq.saturating_add(1);
+        let mut walk = Walk::new(opened, &path, seal.file, next, seal.end, bytes)?;
+        // The first frame that is not whole is where a crash has torn the batch.
+        while let Ok(Some(step)) = walk.step() {
+            seal.hash = step.chain(&seal.hash);
+            seal.last_seq = step.position.seq;
+            seal.end = walk.offset();
+        }
+        let next = seal.last_seq.saturating_add(1);
+        let path = file::log_path(dir, next);
+        let head = File::open(&path).ok().and_then(|file| Head::read(&file, &path, next).ok());
+        if next == seal.file || head.is_none_or(|head| head.hash != seal.hash) {
+            return Ok(seal);
+        }
+        seal.file = next;
+        seal.end = HEAD_BYTES;
+    }
+}

@@ -239,6 +239,26 @@ fn r09_a_shortened_zeroed_or_missing_file_is_named() {
 }
 
 #[test]
+fn r09_a_seal_slot_that_nobody_can_read_loses_no_frame() {
+    let whole = sample(12);
+    let log = whole.path().join("log");
+    for slot in 0..2 {
+        let dir = tempfile::tempdir().unwrap();
+        copy(&log, dir.path());
+        let seal = super::seal::SealFile::path_in(dir.path());
+        let mut pages = fs::read(&seal).unwrap();
+        pages[slot * 8192..(slot + 1) * 8192].fill(0xa5);
+        fs::write(&seal, pages).unwrap();
+        let (mut journal, _) = Journal::open(dir.path(), SMALL).unwrap();
+        let found: Vec<u64> = journal.reader().scan(1).map(|found| found.unwrap().0.seq).collect();
+        assert_eq!(found, (1..=12).collect::<Vec<_>>(), "slot {slot}");
+        grow(&mut journal, 1, 1);
+        drop(journal);
+        assert_eq!(read_all(dir.path()).unwrap(), expected(13), "slot {slot}");
+    }
+}
+
+#[test]
 fn a_log_of_a_later_version_is_refused_untouched() {
     let whole = sample(2);
     let log = whole.path().join("log");
