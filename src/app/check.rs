@@ -40,8 +40,9 @@ pub(super) async fn check(
             .collect();
         terminal.json(&serde_json::json!({ "config": config.report(), "findings": findings }))?;
     } else {
-        terminal.line(config.report().trim_end())?;
-        terminal.line("")?;
+        for line in config.report().lines().chain([""]) {
+            terminal.line(line)?;
+        }
         for (level, text) in findings {
             terminal.line(&format!("{level}: {text}"))?;
         }

@@ -89,9 +89,10 @@ impl Daemon {
         manner: &Manner,
     ) -> Result<Self, Failure> {
         let certificate = edge::certificate(config)?;
+        // The store first: when another process owns it, that is what there is to say.
+        let store = Arc::new(open(config, &clock).await?);
         let (public_socket, public) = bind("public", config.listen.public)?;
         let (ops_socket, ops) = bind("ops", config.listen.ops)?;
-        let store = Arc::new(open(config, &clock).await?);
         if manner.works {
             declare::declare(config, store.as_ref(), clock()).await?;
         }

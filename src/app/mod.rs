@@ -107,7 +107,7 @@ async fn dispatch(
         Command::Send(send) => demo::send(&send, environment, terminal).await,
         Command::Demo(demo) => demo::demo(demo.once, environment, terminal).await,
         Command::Check(json) => check::check(&load()?, environment, json.json, terminal).await,
-        Command::Serve(serve) => serve::serve(load, &serve, environment, terminal).await,
+        Command::Serve => serve::serve(load, environment, terminal).await,
         Command::Healthcheck { live } => {
             let question = if live { cli::health::Question::Alive } else { cli::health::Question::Ready };
             cli::health::healthcheck(load()?.listen.ops, question, terminal).await

@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Daemon, Manner, clock, runtime_dir};
-use crate::cli::arguments::Serve;
 use crate::cli::{Environment, Exit, Failure, Terminal};
 use crate::config::{Config, ConfigError};
 use crate::domain::Clock;
@@ -29,7 +28,6 @@ pub(super) fn start_logs(environment: &Environment, clock: &Clock) -> Result<(),
 /// Runs until a signal or a store that has stopped.
 pub(super) async fn serve(
     load: impl Fn() -> Result<Config, ConfigError>,
-    _how: &Serve,
     environment: &Environment,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {

@@ -70,7 +70,7 @@ pub enum Command {
     #[command(
         after_help = "Without a config it runs on ./data, makes its own master key and prints a one-time link."
     )]
-    Serve(Serve),
+    Serve,
     /// Show it at work on a throw-away store, with a built-in stand-in forge
     #[command(after_help = "Example:\n  scm-connect demo --once     show it and end")]
     Demo(Demo),
@@ -105,14 +105,6 @@ Ends with 0 when every delivery was taken (2xx).")]
     /// What is asked of the daemon, or of the store when no daemon runs.
     #[command(flatten)]
     Ask(Ask),
-}
-
-/// Runs the daemon.
-#[derive(Debug, Clone, Args)]
-pub struct Serve {
-    /// Start although the store has lost what it had acknowledged; says what is gone, and keeps the damaged files.
-    #[arg(long)]
-    pub accept_loss: bool,
 }
 
 /// Shows it at work.

@@ -19,7 +19,7 @@ fn the_command_line_is_consistent() {
 fn every_command_of_the_contract_can_be_typed() {
     for line in [
         "serve",
-        "serve --config scm.toml --accept-loss",
+        "serve --config scm.toml",
         "demo --once",
         "check --config scm.toml",
         "send push --to http://127.0.0.1:8080/hooks/a --secret s",
