@@ -68,7 +68,12 @@ fn bind(what: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Fa
 pub(super) async fn open(config: &Config, clock: &Clock) -> Result<SledStore, Failure> {
     let (dir, key, now) = (store_dir(config)?.to_owned(), config.key_file.clone(), clock());
     let opened = tokio::task::spawn_blocking(move || crate::store::sled::open(&dir, &key, now)).await;
-    let opened = opened.map_err(|error| Failure::failed(format!("opening the store panicked: {error}")))?;
+    // sled panics where the disk answers it with an error.
+    let opened = opened.map_err(|_| Failure {
+        exit: Exit::Store,
+        message: "the store cannot be opened: the disk refused to be read or written; the log says where"
+            .into(),
+    })?;
     Ok(opened?)
 }
 

@@ -39,8 +39,11 @@ pub(super) fn public_url(config: &Config, public: SocketAddr) -> Result<Url, Fai
     Ok(url)
 }
 
+/// A certificate chain and its key, in PEM.
+type Pem = (Vec<u8>, Vec<u8>);
+
 /// The bytes of certificate and key, when TLS is configured.
-pub(super) fn certificate_files(config: &Config) -> Result<Option<(Vec<u8>, Vec<u8>)>, Failure> {
+pub(super) fn certificate_files(config: &Config) -> Result<Option<Pem>, Failure> {
     let Some(tls) = &config.listen.tls else { return Ok(None) };
     let read = |path: &std::path::Path| {
         std::fs::read(path)

@@ -44,6 +44,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>, environment: Environment) 
         Err(exit) => return exit.into(),
     };
     keep_secrets_in();
+    log_panics();
     let mut terminal = Terminal::standard();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
@@ -67,6 +68,22 @@ fn end(outcome: Result<Exit, Failure>, terminal: &mut Terminal) -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// A panic is one log line, like every other fault; what it interrupted is answered by whoever waits for it.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let text = panic.payload().downcast_ref::<&str>().copied();
+        let text =
+            text.or_else(|| panic.payload().downcast_ref::<String>().map(String::as_str)).unwrap_or_default();
+        tracing::error!(
+            code = "panic",
+            place,
+            text,
+            "a thread met something that cannot be; what is stored is safe"
+        );
+    }));
 }
 
 /// No core file and no debugger of the same user gets at keys in memory (security S50).

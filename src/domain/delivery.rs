@@ -1,7 +1,7 @@
 //! One webhook request: raw, proven, and as it is remembered.
 //!
 //! A [`Delivery`] can be made in two ways only: by [`Delivery::authenticate`], which asks the source for proof, and
-//! by [`Delivery::restore`], which belongs to the store. So nothing unproven can be stored or handled.
+//! by `Delivery::restore`, which belongs to the store. So nothing unproven can be stored or handled.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

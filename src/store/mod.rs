@@ -5,19 +5,21 @@
 
 #[cfg(test)]
 mod contract;
+mod list;
 pub mod sled;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+
+pub use list::{DeliveryFilter, MemberFilter, Page, Paged, ProjectFilter};
 
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change, Changes};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord, DeliveryState, Lane};
 use crate::domain::event::About;
 use crate::domain::known::{Candidates, Known, Lookup, RecordKey};
-use crate::domain::organization::{Connection, Member, MemberState, Organization, Source};
+use crate::domain::organization::{Connection, Member, Organization, Source};
 use crate::domain::pipeline::Pipeline;
-use crate::domain::project::{Project, ProjectState};
+use crate::domain::project::Project;
 use crate::domain::{ConnectionKey, DeliveryId, Host, OrganizationSlug, SourceKey, Timestamp};
 
 /// Why the store could not do it.
@@ -154,71 +156,6 @@ pub enum Settled {
     LeaseLost,
     /// A record changed since it was read; nothing was changed, handle the event again.
     Changed(Box<Claim>),
-}
-
-/// Which part of a list.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Page {
-    /// At most so many, 1 to 200.
-    pub limit: usize,
-    /// Where the page before ended; opaque.
-    pub cursor: Option<String>,
-}
-
-/// One part of a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Paged<T> {
-    /// The records.
-    pub items: Vec<T>,
-    /// Where the next page begins; `None` at the end.
-    pub next: Option<String>,
-}
-
-/// Which deliveries. Newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct DeliveryFilter {
-    /// Of this organization.
-    pub organization: Option<OrganizationSlug>,
-    /// From this source.
-    pub source: Option<SourceKey>,
-    /// About this connection.
-    pub connection: Option<ConnectionKey>,
-    /// In this state.
-    pub state: Option<DeliveryState>,
-    /// Of this event.
-    pub event: Option<String>,
-    /// With this reason.
-    pub reason: Option<String>,
-    /// With this delivery id at the forge.
-    pub external_id: Option<String>,
-    /// Received at or after.
-    pub since: Option<Timestamp>,
-    /// Received before.
-    pub until: Option<Timestamp>,
-}
-
-/// Which projects. By path.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ProjectFilter {
-    /// Of this organization.
-    pub organization: Option<OrganizationSlug>,
-    /// Through this connection.
-    pub connection: Option<ConnectionKey>,
-    /// In this state.
-    pub state: Option<ProjectState>,
-    /// Path begins with or contains this, letter case aside.
-    pub search: Option<String>,
-}
-
-/// Which members. By login.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct MemberFilter {
-    /// Of this organization.
-    pub organization: Option<OrganizationSlug>,
-    /// In this state.
-    pub state: Option<MemberState>,
-    /// With this login.
-    pub login: Option<String>,
 }
 
 /// How long things are kept, in milliseconds.

@@ -1,9 +1,17 @@
 //! The one binary of tests that look at the product from outside.
 
-#![expect(clippy::unwrap_used, reason = "a test says what it expects")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what it expects, and what it found"
+)]
 
 mod crash;
 mod damage;
 mod edge;
+mod fuzz;
 mod harness;
+mod peers;
 mod tidy;

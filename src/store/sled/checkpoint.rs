@@ -48,7 +48,7 @@ pub(super) struct Checkpointer {
 impl Checkpointer {
     pub(super) fn start(parts: Parts) -> std::io::Result<Self> {
         let (stop, stopped) = channel();
-        std::thread::Builder::new().name("checkpoint".into()).spawn(move || run(&parts, &stopped))?;
+        std::thread::Builder::new().name("checkpoint".into()).spawn(move || run(parts, &stopped))?;
         Ok(Self { stop })
     }
 
@@ -61,7 +61,7 @@ impl Checkpointer {
     }
 }
 
-fn run(parts: &Parts, stopped: &Receiver<Sender<()>>) {
+fn run(parts: Parts, stopped: &Receiver<Sender<()>>) {
     let mut done: u64 = 0;
     loop {
         let stop = match stopped.recv_timeout(EVERY) {
@@ -70,10 +70,11 @@ fn run(parts: &Parts, stopped: &Receiver<Sender<()>>) {
             Err(RecvTimeoutError::Disconnected) => return,
         };
         parts.status.measure();
+        parts.status.keep_reserve();
         let (sequence, log_bytes) = parts.status.records();
         if !parts.status.failed() && sequence > done {
             match checkpoint(&parts.dir, &parts.db, sequence)
-                .and_then(|()| shorten(parts, sequence, log_bytes))
+                .and_then(|()| shorten(&parts, sequence, log_bytes))
             {
                 Ok(()) => done = sequence,
                 Err(StoreError::Unavailable(why)) => {
@@ -86,6 +87,7 @@ fn run(parts: &Parts, stopped: &Receiver<Sender<()>>) {
             if parts.status.failed() {
                 abandon(&parts.db);
             }
+            drop(parts);
             let _ = reply.send(());
             return;
         }

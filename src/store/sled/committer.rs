@@ -120,6 +120,8 @@ fn run(mut parts: Parts, queue: &Receiver<Message>) {
         }
         match last {
             Some(Message::Stop(done)) => {
+                // The files and their locks are let go before anybody hears of the end.
+                drop(parts);
                 let _ = done.send(());
                 return;
             }

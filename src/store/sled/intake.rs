@@ -216,6 +216,8 @@ fn run(mut parts: Parts, queue: &Receiver<Message>) {
         }
         match last {
             Some(Message::Stop(done)) => {
+                // The log and its lock are let go before anybody hears of the end.
+                drop(parts);
                 let _ = done.send(());
                 return;
             }

@@ -80,6 +80,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         return Err(from_store(error));
     }
     let status = Arc::new(Status::new(dir));
+    status.keep_reserve();
     status.note_records(digest.sequence, records.bytes());
     let backlog = Arc::new(Mutex::new(backlog(&tree, &inbox.reader(), &keyring)?));
     let reader = inbox.reader();

@@ -11,6 +11,10 @@ use crate::store::StoreError;
 /// every later write until it is opened anew.
 const ROOM_BYTES_MIN: u64 = 24 << 20;
 
+/// A file that only holds space, given up when the disk is full (reliability R10).
+const RESERVE: &str = "reserve";
+const RESERVE_BYTES_MAX: u64 = 64 << 20;
+
 /// Shared by the threads of one store.
 #[derive(Debug)]
 pub(super) struct Status {
@@ -77,6 +81,33 @@ impl Status {
         }
     }
 
+    /// Gives the reserve file's space to the records, so that what is under way can still be written down.
+    fn release_reserve(&self) {
+        if std::fs::remove_file(self.dir.join(RESERVE)).is_ok() {
+            tracing::warn!(
+                code = "disk-full",
+                "the disk is full: the reserve is given up, no delivery is taken"
+            );
+            self.measure();
+        }
+    }
+
+    /// Sets space aside for a full disk, as long as there is plenty.
+    pub(super) fn keep_reserve(&self) {
+        let path = self.dir.join(RESERVE);
+        let bytes = RESERVE_BYTES_MAX.min(self.total.load(Ordering::Relaxed) / 8);
+        if self.free() < bytes.saturating_mul(4) || path.exists() {
+            return;
+        }
+        let made = std::fs::File::create(&path).and_then(|file| {
+            Ok(rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes)?)
+        });
+        if made.is_err() {
+            let _ = std::fs::remove_file(&path);
+        }
+        self.measure();
+    }
+
     pub(super) fn free(&self) -> u64 {
         self.free.load(Ordering::Relaxed)
     }
@@ -86,8 +117,10 @@ impl Status {
         if self.failed() {
             return Err(self.failure());
         }
+        // Asked anew each time, for a microsecond: somebody else may fill the disk at once.
+        self.measure();
         if self.free() < ROOM_BYTES_MIN {
-            self.measure();
+            self.release_reserve();
         }
         if self.free() < ROOM_BYTES_MIN {
             return Err(StoreError::Unavailable("the disk is almost full; free some space".into()));

@@ -85,13 +85,13 @@ fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
         refused: RefusedLog::default(),
         metrics: Arc::new(|| "# metrics\n".to_owned()),
         trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
-        config_hash: "c0ffee".to_owned(),
+        config_hash: std::sync::Mutex::new("c0ffee".to_owned()),
         started_at: NOW,
         token_check: Arc::new(|text| kind_of(text).map(|kind| (kind, hash(text)))),
         token_mint: Arc::new(|kind| {
             let text = format!("{}-minted", kind.as_str());
             let hashed = hash(&text);
-            (text, hashed)
+            Some((text, hashed))
         }),
         budget: Budget::new(limits.inflight_bytes_max),
         peers: Peers::default(),

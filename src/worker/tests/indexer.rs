@@ -1,9 +1,12 @@
 //! What the indexer makes of good and bad bodies.
 
-use super::Floor;
+use std::time::Duration;
+
 use super::fake::{id, unindexed};
+use super::{Floor, met, times};
 use crate::domain::delivery::DeliveryState::{self, Dead, Done, Ignored};
 use crate::store::{Indexed, StoreError};
+use crate::worker::bounds::TIME_MAX;
 use crate::worker::indexer::round;
 
 async fn index(floor: &Floor, bodies: &[&str]) -> Vec<Indexed> {
@@ -30,12 +33,13 @@ async fn a_delivery_is_queued_behind_its_lane_and_what_is_no_work_ends() {
 
 #[tokio::test]
 async fn s06_a_body_that_makes_the_reader_panic_harms_only_itself() {
-    let rows = index(&Floor::new(), &["push", "read panics", "unreadable", "push"]).await;
+    let rows = index(&Floor::new(), &["counted beside a panic", "read panics", "unreadable", "push"]).await;
     assert_eq!(
         rows.iter().map(ended).collect::<Vec<_>>(),
         [None, Some((Dead, "unreadable")), Some((Dead, "unreadable")), None]
     );
     assert_eq!(rows[1].lane.key, format!("unreadable:{}", id(2)));
+    assert_eq!(times("counted beside a panic"), 1, "the batch is not read again for it");
     assert_eq!(rows[1].event, "push", "the header's name, without its control character");
 }
 
@@ -43,14 +47,19 @@ async fn s06_a_body_that_makes_the_reader_panic_harms_only_itself() {
 async fn r28_a_body_that_never_ends_holds_up_nobody_for_good() {
     let _release = super::Release("read spins");
     let floor = Floor::new();
-    let found = ["push", "read spins", "push"].iter().zip(1..).map(|(body, n)| unindexed(n, body)).collect();
+    let (good, bad) = ("counted beside a spin", "read spins");
+    let found = [good, bad, good].iter().zip(1..).map(|(body, n)| unindexed(n, body)).collect();
     floor.store.with(|script| script.unindexed = found);
     let context = floor.context();
     let indexing = tokio::spawn(async move { round(&context).await });
-    while !indexing.is_finished() {
-        tokio::task::yield_now().await;
-        tokio::time::advance(std::time::Duration::from_millis(100)).await;
-    }
+    let past = TIME_MAX + Duration::from_millis(1);
+    // Together: the first is read, the second spins, and the third is not reached.
+    met(bad, 1).await;
+    tokio::time::advance(past).await;
+    // Singly: both good ones are read at once.
+    met(bad, 2).await;
+    met(good, 3).await;
+    tokio::time::advance(past).await;
     assert_eq!(indexing.await.unwrap().unwrap(), 3);
     let rows = floor.store.with(|script| std::mem::take(&mut script.rows));
     assert_eq!(rows.iter().map(ended).collect::<Vec<_>>(), [None, Some((Dead, "unreadable")), None]);

@@ -103,6 +103,10 @@ fn read(_: Forge, delivery: &Delivery) -> Result<Event, Unreadable> {
         "read spins" => spin(word),
         "ping" => Fact::Ping,
         "unwanted" => Fact::Unwanted,
+        _ if word.starts_with("counted") => {
+            lock(&BEGUN).push(word.to_owned());
+            Fact::RepositorySeen { repository: repository() }
+        }
         _ => Fact::RepositorySeen { repository: repository() },
     };
     let action = Some("cre\nated".to_owned());
@@ -112,8 +116,28 @@ fn read(_: Forge, delivery: &Delivery) -> Result<Event, Unreadable> {
 /// Words whose spinning is over; without this the test's runtime would wait for the thread.
 static RELEASED: Mutex<Vec<&str>> = Mutex::new(Vec::new());
 
+/// Which word spins, once for each thread; and which word was read, once for each time.
+static BEGUN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn times(word: &str) -> usize {
+    lock(&BEGUN).iter().filter(|met| *met == word).count()
+}
+
+/// Waits until so many threads have met the word. Threads run in real time, whatever the paused clock says, so a test
+/// must not move the clock before they are there.
+async fn met(word: &str, times: usize) {
+    while self::times(word) < times {
+        tokio::task::spawn_blocking(|| ()).await.unwrap();
+    }
+    // What has answered must be able to hand over its answer as well.
+    for _ in 0..50 {
+        tokio::task::spawn_blocking(|| ()).await.unwrap();
+    }
+}
+
 /// Does not come back before the test is over.
 fn spin(word: &str) -> Fact {
+    lock(&BEGUN).push(word.to_owned());
     while !lock(&RELEASED).contains(&word) {
         std::thread::sleep(std::time::Duration::from_millis(1));
     }

@@ -130,7 +130,7 @@ pub(super) fn blocked(lane: &[u8; 16]) -> Key {
     Key::of(Table::Blocked).bytes(lane)
 }
 
-/// The mark by which [`super::Inbox::wake_unbound`] finds a delivery.
+/// The mark by which [`crate::store::Inbox::wake_unbound`] finds a delivery.
 pub(super) fn unbound(id: DeliveryId) -> Key {
     Key::of(Table::Unbound).id(id)
 }
