@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+use rustix::fs::FallocateFlags;
+
 use super::committer::Committer;
 use super::journal::is_passing;
 use super::key::short_hash;
@@ -23,6 +25,9 @@ use crate::store::StoreError;
 const EVERY: Duration = Duration::from_secs(2);
 /// The records log is replaced by a snapshot when it is larger than this and twice the newest snapshot.
 const LOG_BYTES_MIN: u64 = 64 << 20;
+
+/// More than sled writes between two looks at the disk.
+const RESERVE_BYTES: u64 = 16 << 20;
 
 /// What the thread needs.
 pub(super) struct Parts {
@@ -79,6 +84,9 @@ fn run(parts: Parts, stopped: &Receiver<Sender<()>>) {
             }
         }
         if let Some(reply) = stop {
+            if parts.status.failed() {
+                abandon(&parts.db);
+            }
             drop(parts);
             let _ = reply.send(());
             return;
@@ -86,20 +94,34 @@ fn run(parts: Parts, stopped: &Receiver<Sender<()>>) {
     }
 }
 
+/// Lets a failed database never end: its end would flush once more, and panic or hang where that cannot be done. The
+/// process ends soon, and the log has everything.
+pub(super) fn abandon(db: &sled::Db) {
+    std::mem::forget(db.clone());
+}
+
 /// Makes sure that sled holds everything up to `sequence` on stable storage, and marks that.
 pub(super) fn checkpoint(dir: &Path, db: &sled::Db, sequence: u64) -> Result<(), StoreError> {
     let _ = fault::point("checkpoint.before-flush");
     db.flush().map_err(|error| StoreError::Failed(format!("sled cannot flush: {error}")))?;
     let file = dir.join("db").join("db");
-    let opened = File::open(&file).map_err(|error| match is_passing(&error) {
-        true => StoreError::Unavailable(format!("{} cannot be opened now: {error}", file.display())),
-        false => StoreError::Failed(format!("cannot open {}: {error}", file.display())),
+    let opened = File::options().read(true).write(true).open(&file).map_err(|error| {
+        let why = format!("cannot open {}: {error}", file.display());
+        if is_passing(&error) { StoreError::Unavailable(why) } else { StoreError::Failed(why) }
     })?;
-    opened
-        .sync_data()
-        .map_err(|error| StoreError::Failed(format!("cannot sync {}: {error}", file.display())))?;
+    let synced = opened.sync_data();
+    synced.map_err(|error| StoreError::Failed(format!("cannot sync {}: {error}", file.display())))?;
+    reserve(&opened);
     let _ = fault::point("checkpoint.before-mark");
     mark(dir, sequence)
+}
+
+/// Keeps room behind sled's file, so that it can write what was already accepted when somebody else fills the disk: an
+/// error in its own flushing cannot be taken back. A file system that cannot do this is as safe, only less patient.
+fn reserve(file: &File) {
+    if let Ok(meta) = file.metadata() {
+        let _ = rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, meta.len(), RESERVE_BYTES);
+    }
 }
 
 fn mark(dir: &Path, sequence: u64) -> Result<(), StoreError> {

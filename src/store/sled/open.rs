@@ -75,7 +75,10 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     };
     let (db, digest) = database(&logs, now)?;
     let tree: sled::Tree = (*db).clone();
-    checkpoint::checkpoint(dir, &db, digest.sequence).map_err(from_store)?;
+    if let Err(error) = checkpoint::checkpoint(dir, &db, digest.sequence) {
+        checkpoint::abandon(&db);
+        return Err(from_store(error));
+    }
     let status = Arc::new(Status::new(dir));
     status.keep_reserve();
     status.note_records(digest.sequence, records.bytes());

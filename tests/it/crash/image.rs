@@ -4,21 +4,18 @@
 //! one instant: what was not synced is not in it. Each copy is mounted, a daemon is started on it, and it must have
 //! everything that was acknowledged before the copy began. Needs root, loop devices and xfs.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::disk::{Mount, run};
 use super::syscall::strace;
 use crate::harness::bench::Bench;
-use crate::harness::check::{altered_bytes, losses};
+use crate::harness::check::{Entries, altered_bytes, losses};
 use crate::harness::client::Client;
 use crate::harness::daemon::Start;
 use crate::harness::dice::Dice;
-use crate::harness::ledger::{Answer, Entry, Ledger};
+use crate::harness::ledger::{Answer, Ledger};
 use crate::harness::sized;
-
-type Entries = BTreeMap<String, Entry>;
 
 /// The two file systems. Fields are dropped in this order.
 struct Rig {

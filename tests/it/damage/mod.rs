@@ -119,10 +119,12 @@ fn report(counts: &BTreeMap<(Way, &str), usize>, bad: &[String]) {
     assert!(bad.is_empty(), "{} of the damages were not met well:\n{}", bad.len(), bad.join("\n"));
 }
 
-fn campaign(ways: &[Way], seed: u64, bulk: bool) {
+fn campaign(ways: &[Way], seed: u64) {
     let mut dice = Dice::new("r09", seed);
     let original = tempfile::tempdir().unwrap();
-    runtime().block_on(subject::make(original.path(), &mut dice, bulk));
+    runtime().block_on(subject::make(original.path(), &mut dice, is_full()));
+    // It only holds space, and copying it would take most of the time.
+    let _ = std::fs::remove_file(original.path().join("store/reserve"));
     let before = {
         let copy = tempfile::tempdir().unwrap();
         wound::copy(original.path(), copy.path());
@@ -149,15 +151,15 @@ fn campaign(ways: &[Way], seed: u64, bulk: bool) {
 
 #[test]
 fn r09_bits_flipped_in_a_closed_store_change_no_answer_unnoticed() {
-    campaign(&[Way::Flip], 901, false);
+    campaign(&[Way::Flip], 901);
 }
 
 #[test]
 fn r09_files_cut_short_or_gone_change_no_answer_unnoticed() {
-    campaign(&[Way::Truncate, Way::Delete, Way::DeleteFolder], 902, false);
+    campaign(&[Way::Truncate, Way::Delete, Way::DeleteFolder], 902);
 }
 
 #[test]
 fn r09_pages_zeroed_or_swapped_change_no_answer_unnoticed() {
-    campaign(&[Way::Zero, Way::Swap], 903, false);
+    campaign(&[Way::Zero, Way::Swap], 903);
 }

@@ -51,7 +51,7 @@ fn github() -> (url::Url, Host) {
     (url, host)
 }
 
-/// Fills a new store in `dir` and closes it. With `bulk`, the inbox log has closed files too.
+/// Fills a new store in `dir` and closes it. With `bulk`, the inbox log has a closed file too.
 pub(super) async fn make(dir: &Path, dice: &mut Dice, bulk: bool) {
     let store = reopen(dir).unwrap();
     store.apply(records(), Vec::new()).await.unwrap();

@@ -1,7 +1,7 @@
 //! The ledger against a restarted daemon: every acknowledged delivery is there with the bytes that were sent, has a
 //! state, and what came of all of them is what a simple model says (rulings 35, reliability R1 and R23).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,8 @@ const BODIES_ASKED_MAX: usize = 100;
 
 const FINAL: [&str; 4] = ["done", "ignored", "superseded", "dead"];
 
-type Entries = BTreeMap<String, Entry>;
+/// The ledger's lines by the forge's id.
+pub(crate) type Entries = BTreeMap<String, Entry>;
 
 /// What a daemon says that it has.
 #[derive(Debug)]
@@ -46,14 +47,17 @@ async fn list(control: &Control, what: &str) -> Vec<Value> {
     control.list(&[what], &[], usize::MAX, None).await.map_err(|failure| failure.message).unwrap().items
 }
 
-/// Waits until nothing is queued, and reads all.
-pub(crate) async fn kept(daemon: &Daemon) -> Kept {
+/// Waits until everything acknowledged is listed (an index may lag behind an answer) and nothing is queued, and reads
+/// all.
+pub(crate) async fn kept(entries: &Entries, daemon: &Daemon) -> Kept {
     let control = control(daemon).await;
     let until = Instant::now() + SETTLED_WITHIN;
     loop {
         let deliveries = list(&control, "deliveries").await;
-        let open = deliveries.iter().filter(|one| !FINAL.contains(&text(one, "state"))).count();
-        if open > 0 && Instant::now() < until {
+        let listed: BTreeSet<&str> = deliveries.iter().map(|one| text(one, "external_id")).collect();
+        let open = deliveries.iter().any(|one| !FINAL.contains(&text(one, "state")))
+            || entries.iter().any(|(id, entry)| entry.answer.is_ack() && !listed.contains(id.as_str()));
+        if open && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         }
@@ -80,22 +84,9 @@ fn model<'a>(entries: &Entries, present: impl Iterator<Item = &'a String>) -> BT
     latest.into_iter().map(|(repository, entry)| (repository, entry.path.clone())).collect()
 }
 
-/// What is kept, once all that was acknowledged is listed: a delivery is on stable storage before the lists know it.
-async fn everything(entries: &Entries, daemon: &Daemon) -> Kept {
-    let until = Instant::now() + SETTLED_WITHIN;
-    loop {
-        let kept = kept(daemon).await;
-        let acked = entries.iter().filter(|(_, entry)| entry.answer.is_ack());
-        if acked.into_iter().all(|(id, _)| kept.deliveries.contains_key(id)) || Instant::now() >= until {
-            return kept;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
 /// Everything that is wrong with what a daemon has, given what was sent and acknowledged.
 pub(crate) async fn losses(entries: &Entries, daemon: &Daemon) -> Vec<String> {
-    let kept = everything(entries, daemon).await;
+    let kept = kept(entries, daemon).await;
     let mut wrong = Vec::new();
     for (id, entry) in entries.iter().filter(|(_, entry)| entry.answer.is_ack()) {
         if !kept.deliveries.contains_key(id) {
