@@ -79,7 +79,7 @@ impl Bench {
     }
 
     /// Closes the store and opens it again.
-    pub(super) async fn restart(&self) {
+    pub(in crate::store) async fn restart(&self) {
         let mut place = self.store.write().await;
         let old = place.take().expect("it is open");
         old.close().await.expect("it closes");
@@ -108,7 +108,7 @@ impl Bench {
     }
 
     /// Accepts and indexes: a delivery in the lane named by its body.
-    pub(super) async fn queues(&self, external_id: &str, lane: &str) -> DeliveryId {
+    pub(in crate::store) async fn queues(&self, external_id: &str, lane: &str) -> DeliveryId {
         let id = self.accepts(external_id, lane.as_bytes()).await;
         self.indexes(false).await;
         id
@@ -118,7 +118,7 @@ impl Bench {
         self.store().await.claim_deliveries(at, LEASE_MS, 100).await.expect("it claims")
     }
 
-    pub(super) async fn claims_one(&self, at: Timestamp) -> Claim {
+    pub(in crate::store) async fn claims_one(&self, at: Timestamp) -> Claim {
         let mut all = self.claims(at).await;
         assert_eq!(all.len(), 1, "exactly one is due");
         all.remove(0)

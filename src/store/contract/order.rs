@@ -78,7 +78,6 @@ pub(in crate::store) async fn a_lease_that_is_extended_is_kept(bench: &Bench) {
 pub(in crate::store) async fn a_lease_that_ends_is_given_to_another(bench: &Bench) {
     let id = bench.queues("a", "x").await;
     let lost = bench.claims_one(NOON).await;
-    bench.restart().await;
     assert!(bench.claims(NOON.plus_ms(LEASE_MS - 1)).await.is_empty());
     let claim = bench.claims_one(NOON.plus_ms(LEASE_MS)).await;
     assert_eq!((claim.record.id, claim.record.attempts), (id, 2));

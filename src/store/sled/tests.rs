@@ -6,13 +6,14 @@ use crate::domain::Timestamp;
 use crate::store::Store;
 use crate::store::contract::{Bench, contract};
 
+const NOON: Timestamp = Timestamp::from_ms(1_780_000_000_000);
+
 async fn on_sled() -> Bench {
     let dir = Arc::new(tempfile::tempdir().unwrap());
     let reopen = move || -> std::pin::Pin<Box<dyn Future<Output = Arc<dyn Store>> + Send>> {
         let dir = Arc::clone(&dir);
         Box::pin(async move {
-            let now = Timestamp::from_ms(1_780_000_000_000);
-            let store = super::open(&dir.path().join("store"), &dir.path().join("master.key"), now).unwrap();
+            let store = super::open(&dir.path().join("store"), &dir.path().join("master.key"), NOON).unwrap();
             Arc::new(store) as Arc<dyn Store>
         })
     };
@@ -20,3 +21,18 @@ async fn on_sled() -> Bench {
 }
 
 contract!(on_sled);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_frees_what_the_process_before_it_held() {
+    let bench = on_sled().await;
+    let id = bench.queues("a", "x").await;
+    let lost = bench.claims_one(NOON).await;
+    bench.restart().await;
+    let claim = bench.claims_one(NOON.plus_ms(1)).await;
+    assert_eq!(
+        (claim.record.id, claim.record.attempts),
+        (id, 2),
+        "the attempt that never ended stays counted"
+    );
+    assert!(claim.fence > lost.fence);
+}

@@ -17,6 +17,8 @@ use super::parcel::document_hash;
 
 /// All that is queued is handled by then.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+/// An answered delivery is in the lists by then; one that is lost never is.
+const LISTED_WITHIN: Duration = Duration::from_secs(15);
 /// Bodies asked for one by one, at most; all are read when the store is opened afterwards.
 const BODIES_ASKED_MAX: usize = 100;
 
@@ -43,25 +45,28 @@ async fn control(daemon: &Daemon) -> Control {
     found.unwrap().expect("the daemon holds its control socket")
 }
 
-async fn list(control: &Control, what: &str) -> Vec<Value> {
-    control.list(&[what], &[], usize::MAX, None).await.map_err(|failure| failure.message).unwrap().items
+async fn list(daemon: &Daemon, what: &str) -> Vec<Value> {
+    let listed = control(daemon).await.list(&[what], &[], usize::MAX, None).await;
+    listed.unwrap_or_else(|failure| panic!("{what}: {}\n{}", failure.message, daemon.output())).items
 }
 
 /// Waits until everything acknowledged is listed (an index may lag behind an answer) and nothing is queued, and reads
 /// all.
 pub(crate) async fn kept(entries: &Entries, daemon: &Daemon) -> Kept {
-    let control = control(daemon).await;
-    let until = Instant::now() + SETTLED_WITHIN;
+    let began = Instant::now();
     loop {
-        let deliveries = list(&control, "deliveries").await;
+        let deliveries = list(daemon, "deliveries").await;
         let listed: BTreeSet<&str> = deliveries.iter().map(|one| text(one, "external_id")).collect();
-        let open = deliveries.iter().any(|one| !FINAL.contains(&text(one, "state")))
-            || entries.iter().any(|(id, entry)| entry.answer.is_ack() && !listed.contains(id.as_str()));
-        if open && Instant::now() < until {
+        let is_open = |one: &Value| !FINAL.contains(&text(one, "state"));
+        let is_missing =
+            |(id, entry): (&String, &Entry)| entry.answer.is_ack() && !listed.contains(id.as_str());
+        let wait = deliveries.iter().any(is_open) && began.elapsed() < SETTLED_WITHIN
+            || entries.iter().any(is_missing) && began.elapsed() < LISTED_WITHIN;
+        if wait {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         }
-        let projects = list(&control, "projects").await;
+        let projects = list(daemon, "projects").await;
         let named =
             |one: &Value| (text(one, "external_id").parse().unwrap(), text(one, "full_path").to_owned());
         let count = deliveries.len();

@@ -22,23 +22,26 @@ pub(crate) struct Start {
     logs: PathBuf,
     before: Vec<String>,
     environment: Vec<(String, String)>,
+    fault: String,
 }
 
 impl Start {
     pub(super) fn new(config: &Path, store: &Path, logs: &Path) -> Self {
         let (config, store, logs) = (config.to_owned(), store.to_owned(), logs.to_owned());
-        Self { config, store, logs, before: Vec::new(), environment: Vec::new() }
+        Self { config, store, logs, before: Vec::new(), environment: Vec::new(), fault: String::new() }
     }
 
     /// With a planted fault (`src/fault.rs`).
-    pub(crate) fn fault(self, spec: &str) -> Self {
-        self.variable("SCM_CONNECT_FAULT", spec)
+    pub(crate) fn fault(mut self, spec: &str) -> Self {
+        spec.clone_into(&mut self.fault);
+        self
     }
 
-    /// With an environment variable.
-    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
-        self
+    /// Its own fault, and the one that `tests/bars` plants to see a test fail.
+    #[expect(clippy::disallowed_methods, reason = "a test's own setting")]
+    fn faults(&self) -> String {
+        let planted = std::env::var("SCM_CONNECT_PLANT").unwrap_or_default();
+        format!("{planted},{}", self.fault)
     }
 
     /// Run by another program (`strace -D …`, `prlimit …`) that becomes or leaves it our own child.
@@ -58,7 +61,7 @@ impl Start {
             .args(rest)
             .args(["serve", "--config"])
             .arg(&self.config)
-            .env_remove("SCM_CONNECT_FAULT")
+            .env("SCM_CONNECT_FAULT", self.faults())
             .env("RUST_BACKTRACE", "0")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
