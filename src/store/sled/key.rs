@@ -38,6 +38,7 @@ pub(super) enum Table {
     ProjectByPath = b'n',
     ProjectOfConnection = b'k',
     Member = b'M',
+    MemberById = b'm',
     MemberByLogin = b'u',
     MemberOfConnection = b'v',
     Pipeline = b'R',
