@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod contract;
+mod frame;
 mod list;
 pub mod sled;
 

@@ -16,10 +16,10 @@ use super::redo::{self, RedoCipher};
 use super::snapshot;
 use super::stage::{Rows, Writes};
 use super::status::Status;
-use super::{SledStore, act, frame};
+use super::{SledStore, act};
 use crate::domain::Timestamp;
 use crate::seal::{Keyring, MasterKey, Purpose, SealError};
-use crate::store::{OpenError, StoreError};
+use crate::store::{OpenError, StoreError, frame};
 use crate::telemetry::{Fault, report};
 
 /// Rows that are counted before the store opens; a larger store is compared by `store verify` and the scrub.
