@@ -22,6 +22,7 @@ pub(crate) mod journal;
 mod key;
 mod list;
 mod open;
+mod reading;
 mod records;
 mod redo;
 mod row;
@@ -68,6 +69,7 @@ struct Inner {
     checkpointer: checkpoint::Checkpointer,
     backlog: Arc<Mutex<intake::Backlog>>,
     reader: journal::Reader,
+    reading: reading::Reading,
     keyring: Keyring,
     status: Arc<status::Status>,
     /// Whether this process has claimed anything yet.

@@ -12,6 +12,7 @@ use super::committer::{self, Committer};
 use super::digest::Digest;
 use super::intake::{self, Backlog, Intake, Pending};
 use super::journal::{Journal, JournalError, Options, Reader};
+use super::reading::Reading;
 use super::redo::{self, RedoCipher};
 use super::snapshot;
 use super::stage::{Rows, Writes};
@@ -111,6 +112,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         status: Arc::clone(&status),
     })
     .map_err(thread)?;
+    let reading = Reading::open(dir).map_err(|error| io("cannot open", &dir.join("reading"), &error))?;
     Ok(SledStore::assemble(super::Inner {
         dir: dir.to_owned(),
         tree,
@@ -119,6 +121,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         checkpointer,
         backlog,
         reader,
+        reading,
         keyring,
         status,
         claimed: std::sync::atomic::AtomicBool::new(false),
