@@ -5,11 +5,13 @@
 
 #[cfg(test)]
 mod contract;
+pub mod keep;
 mod list;
 pub mod sled;
 
 use async_trait::async_trait;
 
+pub use keep::{Frozen, Keep};
 pub use list::{DeliveryFilter, MemberFilter, Page, Paged, ProjectFilter};
 
 use crate::domain::access::{TokenKind, TokenRecord};
@@ -337,5 +339,31 @@ pub trait Health: Send + Sync {
 }
 
 /// Everything that is kept.
-pub trait Store: Inbox + Records + Access + Health {}
-impl<T: Inbox + Records + Access + Health> Store for T {}
+pub trait Store: Inbox + Records + Access + Health + Keep {}
+impl<T: Inbox + Records + Access + Health + Keep> Store for T {}
+
+/// What makes two deliveries the same one: source, hook and the forge's id.
+#[must_use]
+pub fn dedupe_key(source: &SourceKey, hook_id: &str, external_id: &str) -> [u8; 16] {
+    short_hash(&[source.as_str().as_bytes(), hook_id.as_bytes(), external_id.as_bytes()])
+}
+
+/// What makes two bodies the same one, within one source.
+#[must_use]
+pub fn body_hash(source: &SourceKey, body: &[u8]) -> [u8; 16] {
+    short_hash(&[source.as_str().as_bytes(), body])
+}
+
+/// The first sixteen bytes of SHA-256 over the parts, each led by its length.
+fn short_hash(parts: &[&[u8]]) -> [u8; 16] {
+    use sha2::Digest;
+    let mut hash = sha2::Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    let mut short = [0; 16];
+    short.copy_from_slice(digest.first_chunk::<16>().unwrap_or(&[0; 16]));
+    short
+}

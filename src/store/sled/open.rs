@@ -54,6 +54,7 @@ fn io(what: &str, path: &Path, error: &std::io::Error) -> OpenError {
 /// When the folder is locked, damaged, from a newer version, or the master key does not fit; nothing is changed then.
 pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, OpenError> {
     let lock = lock(dir)?;
+    super::keep::sweep(dir);
     let keyring = keys(dir, key_file, now)?;
     // The database is made after both logs: where it has been, a log that is not there is one that was lost.
     let has_records = ["db", "checkpoint"].iter().any(|name| dir.join(name).exists());
@@ -84,6 +85,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     status.note_records(digest.sequence, records.bytes());
     let backlog = Arc::new(Mutex::new(backlog(&tree, &inbox.reader(), &keyring)?));
     let reader = inbox.reader();
+    let pins = Arc::new(tokio::sync::RwLock::new(()));
     let thread = |error: std::io::Error| OpenError::Io(format!("cannot start a thread: {error}"));
     let committer = Committer::start(committer::Parts {
         tree: tree.clone(),
@@ -106,6 +108,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         tree: tree.clone(),
         committer: committer.clone(),
         cipher: snapshots.clone(),
+        pins: Arc::clone(&pins),
         status: Arc::clone(&status),
     })
     .map_err(thread)?;
@@ -117,6 +120,9 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         checkpointer,
         backlog,
         reader,
+        records: logs.records.clone(),
+        cipher: cipher.clone(),
+        pins,
         keyring,
         status,
         claimed: std::sync::atomic::AtomicBool::new(false),
