@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod contract;
+mod frame;
 pub mod keep;
 mod list;
 pub mod sled;
@@ -285,10 +286,14 @@ pub trait Records: Send + Sync {
     async fn project(&self, id: &str) -> Result<Option<Project>, StoreError>;
     /// A page of projects, by path.
     async fn projects(&self, filter: &ProjectFilter, page: &Page) -> Result<Paged<Project>, StoreError>;
+    /// One member by its id ([`Member::id`]).
+    async fn member(&self, id: &str) -> Result<Option<Member>, StoreError>;
     /// A page of members, by login.
     async fn members(&self, filter: &MemberFilter, page: &Page) -> Result<Paged<Member>, StoreError>;
     /// A page of a project's runs, newest first.
     async fn pipelines(&self, project: &Project, page: &Page) -> Result<Paged<Pipeline>, StoreError>;
+    /// One line of the audit log by its id ([`AuditEntry::id`]).
+    async fn audit_entry(&self, id: &str) -> Result<Option<AuditEntry>, StoreError>;
     /// A page of the audit log, newest first.
     async fn audit(
         &self,
@@ -341,29 +346,3 @@ pub trait Health: Send + Sync {
 /// Everything that is kept.
 pub trait Store: Inbox + Records + Access + Health + Keep {}
 impl<T: Inbox + Records + Access + Health + Keep> Store for T {}
-
-/// What makes two deliveries the same one: source, hook and the forge's id.
-#[must_use]
-pub fn dedupe_key(source: &SourceKey, hook_id: &str, external_id: &str) -> [u8; 16] {
-    short_hash(&[source.as_str().as_bytes(), hook_id.as_bytes(), external_id.as_bytes()])
-}
-
-/// What makes two bodies the same one, within one source.
-#[must_use]
-pub fn body_hash(source: &SourceKey, body: &[u8]) -> [u8; 16] {
-    short_hash(&[source.as_str().as_bytes(), body])
-}
-
-/// The first sixteen bytes of SHA-256 over the parts, each led by its length.
-fn short_hash(parts: &[&[u8]]) -> [u8; 16] {
-    use sha2::Digest;
-    let mut hash = sha2::Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    let digest = hash.finalize();
-    let mut short = [0; 16];
-    short.copy_from_slice(digest.first_chunk::<16>().unwrap_or(&[0; 16]));
-    short
-}

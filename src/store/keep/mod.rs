@@ -123,7 +123,7 @@ pub struct SetupCode {
 /// The first delivery with a body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BodySeen {
-    /// Of source and body; how it is made is the same in every store ([`super::body_hash`]).
+    /// Of source and body, made in the same way by every store.
     pub hash: [u8; 16],
     /// Which delivery had it first.
     pub first: DeliveryId,

@@ -10,12 +10,12 @@ use super::act::{self, Stored};
 use super::intake::{Entry, Taken, locked};
 use super::key::{Key, Table};
 use super::stage::Rows;
-use super::{Inner, SledStore, frame, list};
+use super::{Inner, SledStore, list};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord};
 use crate::domain::{DeliveryId, Timestamp};
 use crate::store::{
     Accepted, Claim, DeliveryFilter, Inbox, Indexed, Outcome, Page, Paged, Purged, Retention, Settled,
-    StoreError, Unindexed, body_hash, dedupe_key,
+    StoreError, Unindexed, frame,
 };
 
 /// Bodies unfolded for one round of the indexer, at most (but always one).
@@ -76,9 +76,8 @@ impl SledStore {
 impl Inbox for SledStore {
     async fn accept(&self, delivery: Delivery, now: Timestamp) -> Result<Accepted, StoreError> {
         let id = self.new_id(now);
-        let envelope = delivery.envelope();
-        let dedupe = dedupe_key(delivery.source(), &envelope.hook_id, &envelope.external_id);
-        let body_hash = body_hash(delivery.source(), delivery.body());
+        let dedupe = frame::key_of(&delivery);
+        let body_hash = frame::body_hash(&delivery);
         let payload = frame::close(&self.inner.keyring, id, dedupe, body_hash, &delivery, now)?;
         let same_within_ms = delivery.envelope().same_within_ms;
         match self.inner.intake.take(Entry { id, dedupe, received_at: now, same_within_ms, payload }).await? {

@@ -3,11 +3,10 @@
 //! One tree makes one batch atomic over all tables. Numbers are big-endian, so that they sort; texts end with a zero
 //! byte, which none of them can hold.
 
-pub(super) use crate::store::short_hash;
-
 use crate::domain::delivery::DeliveryState;
 use crate::domain::pipeline::RunKind;
 use crate::domain::{ConnectionKey, DeliveryId, Host, OrganizationSlug, SourceKey, Timestamp};
+pub(super) use crate::store::frame::short_hash;
 
 /// The first byte of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +39,7 @@ pub(super) enum Table {
     ProjectByPath = b'n',
     ProjectOfConnection = b'k',
     Member = b'M',
+    MemberById = b'm',
     MemberByLogin = b'u',
     MemberOfConnection = b'v',
     Pipeline = b'R',
@@ -52,7 +52,7 @@ pub(super) enum Table {
 
 impl Table {
     /// All tables.
-    pub(super) const ALL: [Self; 35] = [
+    pub(super) const ALL: [Self; 36] = [
         Self::Meta,
         Self::Part,
         Self::Delivery,
@@ -81,6 +81,7 @@ impl Table {
         Self::ProjectOfConnection,
         Self::Member,
         Self::MemberByLogin,
+        Self::MemberById,
         Self::MemberOfConnection,
         Self::Pipeline,
         Self::PipelineByTime,

@@ -15,7 +15,6 @@ mod act;
 mod checkpoint;
 mod committer;
 mod digest;
-mod frame;
 mod health;
 mod inbox;
 mod intake;

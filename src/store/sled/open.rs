@@ -16,10 +16,11 @@ use super::redo::{self, RedoCipher};
 use super::snapshot;
 use super::stage::{Rows, Writes};
 use super::status::Status;
-use super::{SledStore, act, frame};
+use super::{SledStore, act};
 use crate::domain::Timestamp;
 use crate::seal::{Keyring, MasterKey, Purpose, SealError};
-use crate::store::{OpenError, StoreError};
+use crate::store::{OpenError, StoreError, frame};
+use crate::telemetry::{Fault, report};
 
 /// Rows that are counted before the store opens; a larger store is compared by `store verify` and the scrub.
 const COUNTED_AT_OPEN_MAX: u64 = 400_000;
@@ -61,7 +62,8 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     let (inbox, opened) = journal(dir, "inbox", has_records)?;
     let (records, _) = journal(dir, "records", has_records)?;
     if opened.truncated_bytes > 0 {
-        tracing::info!(bytes = opened.truncated_bytes, "cut off what a crash had left unacknowledged");
+        let bytes = opened.truncated_bytes;
+        report!(Fault::CrashTailCut, bytes, "cut off what a crash had left unacknowledged");
     }
     let instance = keyring.cipher("instance", now.ms())?;
     let cipher = RedoCipher::new(instance.clone(), Purpose::RecordsLog);
@@ -214,11 +216,7 @@ fn database(logs: &Logs<'_>, now: Timestamp) -> Result<(sled::Db, Digest), OpenE
             Ok((db, digest))
         }
         Err(why) => {
-            tracing::warn!(
-                code = "store-rebuilt",
-                reason = why,
-                "the database is built anew from snapshot and log"
-            );
+            report!(Fault::StoreRebuilt, reason = why, "the database is built anew from snapshot and log");
             rebuild(logs, &path, now)
         }
     }

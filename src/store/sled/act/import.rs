@@ -13,7 +13,7 @@ use crate::domain::change::Change;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::known::Versioned;
 use crate::store::keep::{BodySeen, Fact, ImportMark, KeptDelivery};
-use crate::store::{StoreError, dedupe_key};
+use crate::store::{StoreError, frame};
 
 /// The row of an unfinished import.
 pub(in super::super) fn mark() -> Key {
@@ -108,7 +108,7 @@ fn delivery(stage: &mut Stage<'_>, kept: KeptDelivery, position: Option<Position
     } = kept;
     let id = record.id;
     let lane = if aside { own_lane(id) } else { index::lane_key(record.source.as_str(), &record.lane) };
-    let dedupe = dedupe_key(&record.source, &record.hook_id, &record.external_id);
+    let dedupe = frame::dedupe_key(&record.source, &record.hook_id, &record.external_id);
     stage.mark(key::external(&record.external_id).id(id), &[]);
     stage.mark(key::by_source(&record.source).id(id), &[]);
     if kept.holds_key {

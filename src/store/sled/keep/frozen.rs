@@ -15,14 +15,14 @@ use super::super::act::{self, Stored, access, index};
 use super::super::intake::{DELIVERED, parse_first};
 use super::super::key::{self, Key, Table, behind};
 use super::super::stage::{Rows, unreadable};
-use super::super::{Inner, SledStore, checkpoint, frame, health, inbox, redo};
+use super::super::{Inner, SledStore, checkpoint, health, inbox, redo};
 use crate::domain::delivery::Attempt;
 use crate::domain::known::Versioned;
-use crate::store::StoreError;
 use crate::store::keep::{
     BodySeen, Fact, Frozen, Item, KeptDelivery, KeptUnindexed, PIECE_BYTES_MAX, PIECE_ITEMS_MAX, Piece,
     SetupCode,
 };
+use crate::store::{StoreError, frame};
 
 const PREFIX: &str = "frozen-";
 /// Rows copied at once: the copy takes sled's lock for all databases of the process, so not for long.
@@ -66,6 +66,7 @@ const fn is_copied(table: Table) -> bool {
         | Table::ProjectByPath
         | Table::ProjectOfConnection
         | Table::MemberByLogin
+        | Table::MemberById
         | Table::MemberOfConnection
         | Table::PipelineByTime
         | Table::AuditOfOrganization

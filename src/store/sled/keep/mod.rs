@@ -9,12 +9,12 @@ use super::act::import;
 use super::intake::{Entry, locked};
 use super::journal::Position;
 use super::stage::Rows;
-use super::{Inner, SledStore, frame};
+use super::{Inner, SledStore};
 use crate::domain::delivery::Delivery;
 use crate::domain::{DeliveryId, Timestamp};
 use crate::seal::Keyring;
 use crate::store::keep::{Fact, Frozen, ImportMark, Item, Keep};
-use crate::store::{StoreError, body_hash, dedupe_key};
+use crate::store::{StoreError, frame};
 
 pub(super) use frozen::sweep;
 
@@ -33,9 +33,7 @@ fn entry(
     received_at: Timestamp,
     delivery: &Delivery,
 ) -> Result<Entry, StoreError> {
-    let envelope = delivery.envelope();
-    let dedupe = dedupe_key(delivery.source(), &envelope.hook_id, &envelope.external_id);
-    let hash = body_hash(delivery.source(), delivery.body());
+    let (dedupe, hash) = (frame::key_of(delivery), frame::body_hash(delivery));
     let payload = frame::close(&inner.keyring, id, dedupe, hash, delivery, received_at)?;
     // An earlier one of this key came at another moment; one of the same moment is this one, written before a cut.
     Ok(Entry { id, dedupe, received_at, same_within_ms: Some(0), payload })
