@@ -21,7 +21,7 @@ use crate::domain::organization::{Connection, Member, Organization, Source};
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
 use crate::domain::{DeliveryId, Timestamp};
-use crate::seal::Keyring;
+pub use crate::seal::Keyring;
 
 /// Items that one piece holds at most.
 pub const PIECE_ITEMS_MAX: usize = 256;

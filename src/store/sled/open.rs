@@ -78,12 +78,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     };
     let (db, digest) = database(&logs, now)?;
     let tree: sled::Tree = (*db).clone();
-    if let Err(error) = checkpoint::checkpoint(dir, &db, digest.sequence) {
-        checkpoint::abandon(&db);
-        return Err(from_store(error));
-    }
-    let status = Arc::new(Status::new(dir));
-    status.keep_reserve();
+    let status = settle(dir, &db, digest.sequence)?;
     status.note_records(digest.sequence, records.bytes());
     let backlog = Arc::new(Mutex::new(backlog(&tree, &inbox.reader(), &keyring)?));
     let reader = inbox.reader();
@@ -130,6 +125,17 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         claimed: std::sync::atomic::AtomicBool::new(false),
         lock,
     }))
+}
+
+/// The first checkpoint, and what the threads know of the disk.
+fn settle(dir: &Path, db: &sled::Db, sequence: u64) -> Result<Arc<Status>, OpenError> {
+    if let Err(error) = checkpoint::checkpoint(dir, db, sequence) {
+        checkpoint::abandon(db);
+        return Err(from_store(error));
+    }
+    let status = Arc::new(Status::new(dir));
+    status.keep_reserve();
+    Ok(status)
 }
 
 /// One owner per folder. The lock goes with the process, however it ends.

@@ -265,7 +265,7 @@ impl Health for Fake {
 #[async_trait]
 #[rustfmt::skip]
 impl Keep for Fake {
-    fn keyring(&self) -> &crate::seal::Keyring { unimplemented!() }
+    fn keyring(&self) -> &keep::Keyring { unimplemented!() }
     async fn freeze(&self) -> Answer<Box<dyn Frozen>> { unimplemented!() }
     async fn is_empty(&self) -> Answer<bool> { unimplemented!() }
     async fn import_mark(&self) -> Answer<Option<keep::ImportMark>> { unimplemented!() }
