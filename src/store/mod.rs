@@ -6,11 +6,13 @@
 #[cfg(test)]
 mod contract;
 mod frame;
+pub mod keep;
 mod list;
 pub mod sled;
 
 use async_trait::async_trait;
 
+pub use keep::{Frozen, Keep};
 pub use list::{DeliveryFilter, MemberFilter, Page, Paged, ProjectFilter};
 
 use crate::domain::access::{TokenKind, TokenRecord};
@@ -348,5 +350,5 @@ pub trait Health: Send + Sync {
 }
 
 /// Everything that is kept.
-pub trait Store: Inbox + Records + Access + Health {}
-impl<T: Inbox + Records + Access + Health> Store for T {}
+pub trait Store: Inbox + Records + Access + Health + Keep {}
+impl<T: Inbox + Records + Access + Health + Keep> Store for T {}

@@ -56,6 +56,7 @@ fn io(what: &str, path: &Path, error: &std::io::Error) -> OpenError {
 /// When the folder is locked, damaged, from a newer version, or the master key does not fit; nothing is changed then.
 pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, OpenError> {
     let lock = lock(dir)?;
+    super::keep::sweep(dir);
     let keyring = keys(dir, key_file, now)?;
     // The database is made after both logs: where it has been, a log that is not there is one that was lost.
     let has_records = ["db", "checkpoint"].iter().any(|name| dir.join(name).exists());
@@ -78,15 +79,11 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     };
     let (db, digest) = database(&logs, now)?;
     let tree: sled::Tree = (*db).clone();
-    if let Err(error) = checkpoint::checkpoint(dir, &db, digest.sequence) {
-        checkpoint::abandon(&db);
-        return Err(from_store(error));
-    }
-    let status = Arc::new(Status::new(dir));
-    status.keep_reserve();
+    let status = settle(dir, &db, digest.sequence)?;
     status.note_records(digest.sequence, records.bytes());
     let backlog = Arc::new(Mutex::new(backlog(&tree, &inbox.reader(), &keyring)?));
     let reader = inbox.reader();
+    let pins = Arc::new(tokio::sync::RwLock::new(()));
     let thread = |error: std::io::Error| OpenError::Io(format!("cannot start a thread: {error}"));
     let committer = Committer::start(committer::Parts {
         tree: tree.clone(),
@@ -109,6 +106,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         tree: tree.clone(),
         committer: committer.clone(),
         cipher: snapshots.clone(),
+        pins: Arc::clone(&pins),
         status: Arc::clone(&status),
     })
     .map_err(thread)?;
@@ -122,11 +120,25 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         backlog,
         reader,
         reading,
+        records: logs.records.clone(),
+        cipher: cipher.clone(),
+        pins,
         keyring,
         status,
         claimed: std::sync::atomic::AtomicBool::new(false),
         lock,
     }))
+}
+
+/// The first checkpoint, and what the threads know of the disk.
+fn settle(dir: &Path, db: &sled::Db, sequence: u64) -> Result<Arc<Status>, OpenError> {
+    if let Err(error) = checkpoint::checkpoint(dir, db, sequence) {
+        checkpoint::abandon(db);
+        return Err(from_store(error));
+    }
+    let status = Arc::new(Status::new(dir));
+    status.keep_reserve();
+    Ok(status)
 }
 
 /// One owner per folder. The lock goes with the process, however it ends.

@@ -266,3 +266,14 @@ impl Health for Fake {
     async fn verify(&self, _: &(dyn Fn(u64, u64) + Send + Sync)) -> Answer<Vec<String>> { unimplemented!() }
     async fn close(&self) -> Answer<()> { unimplemented!() }
 }
+
+#[async_trait]
+#[rustfmt::skip]
+impl Keep for Fake {
+    fn keyring(&self) -> &keep::Keyring { unimplemented!() }
+    async fn freeze(&self) -> Answer<Box<dyn Frozen>> { unimplemented!() }
+    async fn is_empty(&self) -> Answer<bool> { unimplemented!() }
+    async fn import_mark(&self) -> Answer<Option<keep::ImportMark>> { unimplemented!() }
+    async fn import(&self, _: Vec<keep::Item>, _: keep::ImportMark) -> Answer<()> { unimplemented!() }
+    async fn end_import(&self) -> Answer<()> { unimplemented!() }
+}
