@@ -63,8 +63,11 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     let (inbox, opened) = journal(dir, "inbox", has_records)?;
     let (records, _) = journal(dir, "records", has_records)?;
     if opened.truncated_bytes > 0 {
-        let bytes = opened.truncated_bytes;
-        report!(Fault::CrashTailCut, bytes, "cut off what a crash had left unacknowledged");
+        report!(
+            Fault::CrashTailCut,
+            bytes = opened.truncated_bytes,
+            "cut off what a crash left half-written"
+        );
     }
     let instance = keyring.cipher("instance", now.ms())?;
     let cipher = RedoCipher::new(instance.clone(), Purpose::RecordsLog);
@@ -110,7 +113,6 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         status: Arc::clone(&status),
     })
     .map_err(thread)?;
-    let reading = Reading::open(dir).map_err(|error| io("cannot open", &dir.join("reading"), &error))?;
     Ok(SledStore::assemble(super::Inner {
         dir: dir.to_owned(),
         tree,
@@ -119,7 +121,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         checkpointer,
         backlog,
         reader,
-        reading,
+        reading: Reading::open(dir).map_err(|error| io("cannot note what is read in", dir, &error))?,
         records: logs.records.clone(),
         cipher: cipher.clone(),
         pins,
