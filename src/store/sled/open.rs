@@ -60,15 +60,8 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     let keyring = keys(dir, key_file, now)?;
     // The database is made after both logs: where it has been, a log that is not there is one that was lost.
     let has_records = ["db", "checkpoint"].iter().any(|name| dir.join(name).exists());
-    let (inbox, opened) = journal(dir, "inbox", has_records)?;
-    let (records, _) = journal(dir, "records", has_records)?;
-    if opened.truncated_bytes > 0 {
-        report!(
-            Fault::CrashTailCut,
-            bytes = opened.truncated_bytes,
-            "cut off what a crash left half-written"
-        );
-    }
+    let inbox = journal(dir, "inbox", has_records)?;
+    let records = journal(dir, "records", has_records)?;
     let instance = keyring.cipher("instance", now.ms())?;
     let cipher = RedoCipher::new(instance.clone(), Purpose::RecordsLog);
     let snapshots = RedoCipher::new(instance, Purpose::Snapshot);
@@ -193,11 +186,7 @@ fn keys(dir: &Path, key_file: &Path, now: Timestamp) -> Result<Keyring, OpenErro
     Ok(Keyring::open_or_create(&dir.join("keyring"), &master, has_data, now.ms())?)
 }
 
-fn journal(
-    dir: &Path,
-    name: &str,
-    has_records: bool,
-) -> Result<(Journal, super::journal::Opened), OpenError> {
+fn journal(dir: &Path, name: &str, has_records: bool) -> Result<Journal, OpenError> {
     let dir = dir.join("journal").join(name);
     if has_records && !Journal::exists(&dir) {
         return Err(OpenError::Damaged(format!(
@@ -205,7 +194,13 @@ fn journal(
             dir.display()
         )));
     }
-    Journal::open(&dir, Options::default()).map_err(|error| from_journal(name, &error))
+    let (journal, opened) =
+        Journal::open(&dir, Options::default()).map_err(|error| from_journal(name, &error))?;
+    if opened.truncated_bytes > 0 {
+        let bytes = opened.truncated_bytes;
+        report!(Fault::CrashTailCut, log = name, bytes, "cut off what a crash had left unacknowledged");
+    }
+    Ok(journal)
 }
 
 /// The records log and its snapshots, as the replay needs them.
