@@ -5,11 +5,14 @@
 
 #[cfg(test)]
 mod contract;
+mod frame;
+pub mod keep;
 mod list;
 pub mod sled;
 
 use async_trait::async_trait;
 
+pub use keep::{Frozen, Keep};
 pub use list::{DeliveryFilter, MemberFilter, Page, Paged, ProjectFilter};
 
 use crate::domain::access::{TokenKind, TokenRecord};
@@ -283,10 +286,14 @@ pub trait Records: Send + Sync {
     async fn project(&self, id: &str) -> Result<Option<Project>, StoreError>;
     /// A page of projects, by path.
     async fn projects(&self, filter: &ProjectFilter, page: &Page) -> Result<Paged<Project>, StoreError>;
+    /// One member by its id ([`Member::id`]).
+    async fn member(&self, id: &str) -> Result<Option<Member>, StoreError>;
     /// A page of members, by login.
     async fn members(&self, filter: &MemberFilter, page: &Page) -> Result<Paged<Member>, StoreError>;
     /// A page of a project's runs, newest first.
     async fn pipelines(&self, project: &Project, page: &Page) -> Result<Paged<Pipeline>, StoreError>;
+    /// One line of the audit log by its id ([`AuditEntry::id`]).
+    async fn audit_entry(&self, id: &str) -> Result<Option<AuditEntry>, StoreError>;
     /// A page of the audit log, newest first.
     async fn audit(
         &self,
@@ -337,5 +344,5 @@ pub trait Health: Send + Sync {
 }
 
 /// Everything that is kept.
-pub trait Store: Inbox + Records + Access + Health {}
-impl<T: Inbox + Records + Access + Health> Store for T {}
+pub trait Store: Inbox + Records + Access + Health + Keep {}
+impl<T: Inbox + Records + Access + Health + Keep> Store for T {}

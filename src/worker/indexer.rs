@@ -16,6 +16,7 @@ use crate::domain::delivery::{DeliveryState, Lane};
 use crate::domain::event::{Event, Fact};
 use crate::domain::organization::Source;
 use crate::store::{Indexed, StoreError, Unindexed};
+use crate::telemetry::{Fault, report};
 
 /// So many deliveries share one write.
 const BATCH: usize = 256;
@@ -76,7 +77,7 @@ async fn rows(rules: Rules, found: Vec<Unindexed>, sources: Arc<Sources>) -> Vec
 }
 
 async fn one_by_one(rules: Rules, found: &[Unindexed], sources: &Arc<Sources>, stuck: Stuck) -> Vec<Indexed> {
-    tracing::warn!(?stuck, count = found.len(), "a batch could not be read; its deliveries are read singly");
+    report!(Fault::BatchUnread, ?stuck, count = found.len(), "a batch could not be read");
     let readings = found.iter().cloned().map(|one| {
         let (mine, all, sources) = (one.clone(), Arc::clone(sources), Arc::clone(sources));
         async move {

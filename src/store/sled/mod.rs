@@ -15,11 +15,11 @@ mod act;
 mod checkpoint;
 mod committer;
 mod digest;
-mod frame;
 mod health;
 mod inbox;
 mod intake;
 pub(crate) mod journal;
+mod keep;
 mod key;
 mod list;
 mod open;
@@ -69,6 +69,11 @@ struct Inner {
     checkpointer: checkpoint::Checkpointer,
     backlog: Arc<Mutex<intake::Backlog>>,
     reader: journal::Reader,
+    /// The records log, for whoever brings a copy of the rows up to one instant.
+    records: journal::Reader,
+    cipher: redo::RedoCipher,
+    /// Held to read by frozen views, to write by whoever deletes files that they may need.
+    pins: Arc<tokio::sync::RwLock<()>>,
     keyring: Keyring,
     status: Arc<status::Status>,
     /// Whether this process has claimed anything yet.

@@ -16,10 +16,11 @@ use super::redo::{self, RedoCipher};
 use super::snapshot;
 use super::stage::{Rows, Writes};
 use super::status::Status;
-use super::{SledStore, act, frame};
+use super::{SledStore, act};
 use crate::domain::Timestamp;
 use crate::seal::{Keyring, MasterKey, Purpose, SealError};
-use crate::store::{OpenError, StoreError};
+use crate::store::{OpenError, StoreError, frame};
+use crate::telemetry::{Fault, report};
 
 /// Rows that are counted before the store opens; a larger store is compared by `store verify` and the scrub.
 const COUNTED_AT_OPEN_MAX: u64 = 400_000;
@@ -54,13 +55,15 @@ fn io(what: &str, path: &Path, error: &std::io::Error) -> OpenError {
 /// When the folder is locked, damaged, from a newer version, or the master key does not fit; nothing is changed then.
 pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, OpenError> {
     let lock = lock(dir)?;
+    super::keep::sweep(dir);
     let keyring = keys(dir, key_file, now)?;
     // The database is made after both logs: where it has been, a log that is not there is one that was lost.
     let has_records = ["db", "checkpoint"].iter().any(|name| dir.join(name).exists());
     let (inbox, opened) = journal(dir, "inbox", has_records)?;
     let (records, _) = journal(dir, "records", has_records)?;
     if opened.truncated_bytes > 0 {
-        tracing::info!(bytes = opened.truncated_bytes, "cut off what a crash had left unacknowledged");
+        let bytes = opened.truncated_bytes;
+        report!(Fault::CrashTailCut, bytes, "cut off what a crash had left unacknowledged");
     }
     let instance = keyring.cipher("instance", now.ms())?;
     let cipher = RedoCipher::new(instance.clone(), Purpose::RecordsLog);
@@ -75,15 +78,11 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     };
     let (db, digest) = database(&logs, now)?;
     let tree: sled::Tree = (*db).clone();
-    if let Err(error) = checkpoint::checkpoint(dir, &db, digest.sequence) {
-        checkpoint::abandon(&db);
-        return Err(from_store(error));
-    }
-    let status = Arc::new(Status::new(dir));
-    status.keep_reserve();
+    let status = settle(dir, &db, digest.sequence)?;
     status.note_records(digest.sequence, records.bytes());
     let backlog = Arc::new(Mutex::new(backlog(&tree, &inbox.reader(), &keyring)?));
     let reader = inbox.reader();
+    let pins = Arc::new(tokio::sync::RwLock::new(()));
     let thread = |error: std::io::Error| OpenError::Io(format!("cannot start a thread: {error}"));
     let committer = Committer::start(committer::Parts {
         tree: tree.clone(),
@@ -106,6 +105,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         tree: tree.clone(),
         committer: committer.clone(),
         cipher: snapshots.clone(),
+        pins: Arc::clone(&pins),
         status: Arc::clone(&status),
     })
     .map_err(thread)?;
@@ -117,11 +117,25 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         checkpointer,
         backlog,
         reader,
+        records: logs.records.clone(),
+        cipher: cipher.clone(),
+        pins,
         keyring,
         status,
         claimed: std::sync::atomic::AtomicBool::new(false),
         lock,
     }))
+}
+
+/// The first checkpoint, and what the threads know of the disk.
+fn settle(dir: &Path, db: &sled::Db, sequence: u64) -> Result<Arc<Status>, OpenError> {
+    if let Err(error) = checkpoint::checkpoint(dir, db, sequence) {
+        checkpoint::abandon(db);
+        return Err(from_store(error));
+    }
+    let status = Arc::new(Status::new(dir));
+    status.keep_reserve();
+    Ok(status)
 }
 
 /// One owner per folder. The lock goes with the process, however it ends.
@@ -208,11 +222,7 @@ fn database(logs: &Logs<'_>, now: Timestamp) -> Result<(sled::Db, Digest), OpenE
             Ok((db, digest))
         }
         Err(why) => {
-            tracing::warn!(
-                code = "store-rebuilt",
-                reason = why,
-                "the database is built anew from snapshot and log"
-            );
+            report!(Fault::StoreRebuilt, reason = why, "the database is built anew from snapshot and log");
             rebuild(logs, &path, now)
         }
     }

@@ -235,8 +235,10 @@ impl Records for Fake {
     async fn connections(&self, _: Option<&OrganizationSlug>, _: &Page) -> Answer<Paged<Connection>> { unimplemented!() }
     async fn project(&self, _: &str) -> Answer<Option<Project>> { unimplemented!() }
     async fn projects(&self, _: &ProjectFilter, _: &Page) -> Answer<Paged<Project>> { unimplemented!() }
+    async fn member(&self, _: &str) -> Answer<Option<Member>> { unimplemented!() }
     async fn members(&self, _: &MemberFilter, _: &Page) -> Answer<Paged<Member>> { unimplemented!() }
     async fn pipelines(&self, _: &Project, _: &Page) -> Answer<Paged<Pipeline>> { unimplemented!() }
+    async fn audit_entry(&self, _: &str) -> Answer<Option<AuditEntry>> { unimplemented!() }
     async fn audit(&self, _: Option<&OrganizationSlug>, _: &Page) -> Answer<Paged<AuditEntry>> { unimplemented!() }
 }
 
@@ -258,4 +260,15 @@ impl Health for Fake {
     async fn figures(&self) -> Answer<StoreFigures> { self.ask("figures", |script| script.figures.clone()).await }
     async fn verify(&self, _: &(dyn Fn(u64, u64) + Send + Sync)) -> Answer<Vec<String>> { unimplemented!() }
     async fn close(&self) -> Answer<()> { unimplemented!() }
+}
+
+#[async_trait]
+#[rustfmt::skip]
+impl Keep for Fake {
+    fn keyring(&self) -> &keep::Keyring { unimplemented!() }
+    async fn freeze(&self) -> Answer<Box<dyn Frozen>> { unimplemented!() }
+    async fn is_empty(&self) -> Answer<bool> { unimplemented!() }
+    async fn import_mark(&self) -> Answer<Option<keep::ImportMark>> { unimplemented!() }
+    async fn import(&self, _: Vec<keep::Item>, _: keep::ImportMark) -> Answer<()> { unimplemented!() }
+    async fn end_import(&self) -> Answer<()> { unimplemented!() }
 }
