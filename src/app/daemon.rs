@@ -47,6 +47,8 @@ pub struct Daemon {
     reporter: Arc<Reporter>,
     control: ControlSocket,
     certificate: Option<Arc<Certificate>>,
+    /// With which it was started.
+    config: Config,
     watch: tokio::task::JoinHandle<()>,
     /// Where the public listener really is; the port may have been 0.
     pub public: SocketAddr,
@@ -89,7 +91,7 @@ impl Daemon {
         clock: Clock,
         manner: &Manner,
     ) -> Result<Self, Failure> {
-        let certificate = edge::certificate(config)?;
+        let certificate = edge::certificate(config)?.map(Arc::new);
         // The store first: when another process owns it, that is what there is to say.
         let store = Arc::new(open(config, &clock).await?);
         let (public_socket, public) = bind("public", config.listen.public)?;
@@ -140,6 +142,7 @@ impl Daemon {
             reporter,
             control,
             certificate,
+            config: config.clone(),
             watch,
             public,
             ops,
@@ -163,14 +166,21 @@ impl Daemon {
     /// # Errors
     /// When something in it cannot be used; everything is as before then.
     pub async fn reload(&self, config: &Config, clock: &Clock) -> Result<(), Failure> {
-        let doors = edge::doors(config)?;
-        let files = edge::certificate_files(config)?;
-        if let (Some(certificate), Some((chain, key))) = (&self.certificate, &files) {
-            certificate.replace(chain, key).map_err(io)?;
+        let cold = self.config.needs_restart(config);
+        if !cold.is_empty() {
+            let keys = cold.join(", ");
+            return Err(Failure::usage(format!("only a restart can change {keys}; nothing was changed")));
         }
+        let doors = edge::doors(config)?;
+        let fresh = edge::certificate(config)?;
+        let hash = edge::config_hash(config, &self.store, clock)?;
         declare::declare(config, self.store.as_ref(), clock()).await?;
+        // From here on nothing can fail.
+        if let Some((certificate, fresh)) = self.certificate.as_ref().zip(fresh) {
+            certificate.replace(fresh);
+        }
         self.front.doors.swap(doors);
-        self.front.set_config_hash(edge::config_hash(config, &self.store, clock)?);
+        self.front.set_config_hash(hash);
         Ok(())
     }
 

@@ -147,7 +147,7 @@ impl Knock {
         metric::record_stage("commit", began.elapsed());
         let accepted = accepted.inspect_err(|error| self.note_failure(error))?;
         if !matches!(accepted, Accepted::Duplicate(_)) {
-            self.front.health.note_write(self.front.now());
+            self.front.health.note_write();
         }
         Ok(if ping { Kept::Ping(accepted) } else { Kept::New(accepted) })
     }

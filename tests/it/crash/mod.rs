@@ -3,4 +3,4 @@
 mod disk;
 mod image;
 mod kill;
-mod syscall;
+pub(crate) mod syscall;

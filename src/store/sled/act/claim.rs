@@ -1,11 +1,11 @@
 //! Taking work.
 
-use super::super::key::{self, Key, Table};
+use super::super::key::{self, Key, Table, behind};
 use super::super::stage::{Rows, Stage};
 use super::{Stored, load, save};
 use crate::domain::delivery::{Attempt, DeliveryState};
 use crate::domain::{DeliveryId, Timestamp};
-use crate::store::StoreError;
+use crate::store::{DUE_WITHIN_MS, StoreError};
 
 /// Leases ended by one act; no process holds as many.
 const FREED_MAX: usize = 1024;
@@ -19,7 +19,10 @@ pub(in super::super) fn claim(
 ) -> Result<Vec<Stored>, StoreError> {
     let from = Key::of(Table::Queue);
     let to = Key::of(Table::Queue).time(now.plus_ms(1));
-    let due = stage.scan(from.as_bytes(), Some(to.as_bytes()), limit)?;
+    let mut due = stage.scan(from.as_bytes(), Some(to.as_bytes()), limit)?;
+    let absurd = Key::of(Table::Queue).time(now.plus_ms(DUE_WITHIN_MS));
+    let room = limit.saturating_sub(due.len());
+    due.extend(stage.scan(absurd.as_bytes(), behind(from.as_bytes()).as_deref(), room)?);
     let mut claimed = Vec::new();
     for (queue_key, value) in due {
         let id = <[u8; 16]>::try_from(value.as_slice()).ok().map(DeliveryId::from_bytes);
