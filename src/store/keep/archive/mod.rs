@@ -12,6 +12,7 @@
 //! Without the master key nothing secret in it can be read, and nothing of it can be imported.
 
 mod read;
+mod witness;
 mod write;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use read::{Archive, Checked, check};
+pub use witness::Witness;
 pub use write::Writer;
 
 use crate::domain::delivery::Envelope;
