@@ -1,5 +1,6 @@
 //! The forges: what each one's deliveries look like and mean. A forge's field names never leave its folder.
 
+pub mod decoy;
 pub mod github;
 pub mod gitlab;
 
@@ -68,6 +69,13 @@ impl Authenticate for Door {
         match self {
             Self::Github(door) => door.authenticate(raw, now),
             Self::Gitlab(door) => door.authenticate(raw, now),
+        }
+    }
+
+    fn passes(&self) -> usize {
+        match self {
+            Self::Github(door) => door.passes(),
+            Self::Gitlab(door) => door.passes(),
         }
     }
 }
