@@ -50,15 +50,13 @@ async fn r14_a_backup_under_load_holds_everything_acknowledged_before_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s38_s46_a_backup_has_no_secret_and_no_body_in_the_clear() {
-    let (bench, ledger) = filled(38_000, 5).await;
+    let (bench, _) = filled(38_000, 5).await;
     let file = bench.file("all.jsonl");
     run(&bench, "", &["store", "export", "--to", text(&file)]).await.expect(0, &[]);
     let shown = fs::read_to_string(&file).unwrap();
     assert!(shown.contains("\"project\""), "records can be read");
     let key = fs::read_to_string(bench.key()).unwrap();
-    let entries = ledger.entries();
-    let hashes: Vec<&str> = entries.values().map(|entry| entry.hash.as_str()).collect();
-    for secret in hashes.into_iter().chain([GITHUB_SECRET, key.trim(), "hook-secret", "\"sender\""]) {
+    for secret in [GITHUB_SECRET, key.trim(), "hook-secret", "x_filling"] {
         assert!(!shown.contains(secret), "{secret} is in the export");
     }
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&file).unwrap().permissions());
