@@ -31,6 +31,7 @@ mod row;
 mod snapshot;
 mod stage;
 mod status;
+mod suspect;
 #[cfg(test)]
 mod tests;
 
@@ -82,6 +83,7 @@ struct Inner {
     status: Arc<status::Status>,
     /// Whether this process has claimed anything yet.
     claimed: AtomicBool,
+    suspects: suspect::Suspects,
     /// Held as long as the store is open.
     lock: File,
 }
