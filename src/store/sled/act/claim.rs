@@ -98,7 +98,7 @@ pub(in super::super) fn free_all(
         let Some(mut stored) = load(stage, id)? else { continue };
         let before = stored.record.clone();
         stage.delete(key::queue(before.due_at.unwrap_or(now), &stored.lane))?;
-        let due = now.min(stored.record.received_at);
+        let due = now.min(stored.record.received_at).plus_ms(-1);
         stage.mark(key::queue(due, &stored.lane), id.as_bytes());
         stored.record.due_at = Some(due);
         save(stage, Some(&before), &stored)?;
