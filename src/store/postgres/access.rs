@@ -34,7 +34,8 @@ const PUT_CODE: &str = "
 /// Used up by whoever deletes it.
 const USE_CODE: &str = "delete from setup_code where hash = $1 and expires_at > $2";
 
-fn token(row: &PgRow) -> Result<TokenRecord, StoreError> {
+/// Reads a token's row.
+pub(super) fn token(row: &PgRow) -> Result<TokenRecord, StoreError> {
     let damaged = |what: &str| StoreError::Corrupt(format!("a token in the database has no valid {what}"));
     let (kind, organization): (String, String) = (row.try_get("kind")?, row.try_get("organization")?);
     let kinds = [TokenKind::Ci, TokenKind::Read, TokenKind::Admin];
@@ -51,7 +52,8 @@ fn token(row: &PgRow) -> Result<TokenRecord, StoreError> {
     })
 }
 
-async fn put_token(connection: &mut PgConnection, token: &TokenRecord) -> Result<(), StoreError> {
+/// Keeps a token's record.
+pub(super) async fn put_token(connection: &mut PgConnection, token: &TokenRecord) -> Result<(), StoreError> {
     let hash = hex::decode(&token.hash)
         .map_err(|_| StoreError::Unavailable("a token's hash is no hex text".into()))?;
     sqlx::query(PUT)
@@ -65,6 +67,16 @@ async fn put_token(connection: &mut PgConnection, token: &TokenRecord) -> Result
         .bind(token.revoked_at.map(Timestamp::ms))
         .execute(connection)
         .await?;
+    Ok(())
+}
+
+/// Remembers the setup code's hash, in place of any before.
+pub(super) async fn put_setup_code(
+    connection: &mut PgConnection,
+    hash: &[u8; 32],
+    expires_at: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(PUT_CODE).bind(hash.as_slice()).bind(expires_at.ms()).execute(connection).await?;
     Ok(())
 }
 
@@ -139,12 +151,9 @@ impl Access for PostgresStore {
     }
 
     async fn put_setup_code(&self, hash: &[u8; 32], expires_at: Timestamp) -> Result<(), StoreError> {
-        let hash = hash.to_vec();
+        let hash = *hash;
         act(&self.pool, move |connection| {
-            Box::pin(async move {
-                sqlx::query(PUT_CODE).bind(hash).bind(expires_at.ms()).execute(connection).await?;
-                Ok(Answer::Keep(()))
-            })
+            Box::pin(async move { put_setup_code(connection, &hash, expires_at).await.map(Answer::Keep) })
         })
         .await
     }

@@ -3,8 +3,8 @@
 use sqlx::{PgConnection, Row};
 
 use super::delivery::{columns, record, uuid};
-use crate::domain::{DeliveryId, Timestamp};
 use crate::domain::delivery::DeliveryRecord;
+use crate::domain::{DeliveryId, Timestamp};
 use crate::store::StoreError;
 
 /// A delivery that is ours for a while, its bytes still sealed.

@@ -19,8 +19,18 @@ const GUARD_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the query part of `store.url` may hold. Anything else is refused, since a driver would pass over it and a
 /// misspelt `sslmode` must not.
-const PARAMETERS: &[&str] =
-    &["sslmode", "sslrootcert", "sslcert", "sslkey", "host", "port", "dbname", "user", "password", "application_name"];
+const PARAMETERS: &[&str] = &[
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "host",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+];
 
 /// Every connection: nothing may wait for ever, and plans are made for small answers. What a commit means
 /// (`synchronous_commit`) is never touched.
@@ -48,10 +58,13 @@ pub(super) fn name(url: &Url) -> String {
 pub(super) fn options(url: &Url) -> Result<PgConnectOptions, OpenError> {
     let refused = |why: String| OpenError::Io(format!("store.url: {why}"));
     if let Some((parameter, _)) = url.query_pairs().find(|(name, _)| !PARAMETERS.contains(&name.as_ref())) {
-        return Err(refused(format!("unknown parameter \"{parameter}\"; known are {}", PARAMETERS.join(", "))));
+        return Err(refused(format!(
+            "unknown parameter \"{parameter}\"; known are {}",
+            PARAMETERS.join(", ")
+        )));
     }
-    let mut options =
-        PgConnectOptions::from_url(url).map_err(|_| refused("a parameter has a value that is not possible".into()))?;
+    let mut options = PgConnectOptions::from_url(url)
+        .map_err(|_| refused("a parameter has a value that is not possible".into()))?;
     if options.get_application_name().is_none() {
         options = options.application_name("scm-connect");
     }
@@ -103,9 +116,7 @@ pub(super) fn unguarded(connections: u32) -> PgPoolOptions {
                 Ok(true)
             })
         })
-        .after_connect(|connection, _| {
-            Box::pin(async move { connection.execute(SESSION).await.map(drop) })
-        })
+        .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }))
 }
 
 /// For the steps of the schema: over many rows they take their time, and another process may be at it.

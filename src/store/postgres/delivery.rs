@@ -184,21 +184,25 @@ const ATTEMPTS: &str =
 /// A delivery's attempts, oldest first.
 pub(super) async fn attempts(pool: &PgPool, of: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
     let rows = sqlx::query(ATTEMPTS).bind(uuid(of)).fetch_all(pool).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Attempt {
-                number: count(row, "number")?,
-                started_at: Timestamp::from_ms(row.try_get("started_at")?),
-                took_ms: row.try_get::<Option<i64>, _>("took_ms")?.map(i64::unsigned_abs),
-                led_to: row.try_get::<Option<i16>, _>("led_to")?.map(state).transpose()?,
-                error: row.try_get("error")?,
-            })
-        })
-        .collect()
+    rows.iter().map(attempt).collect()
+}
+
+/// Reads an attempt's row.
+pub(super) fn attempt(row: &PgRow) -> Result<Attempt, StoreError> {
+    Ok(Attempt {
+        number: count(row, "number")?,
+        started_at: Timestamp::from_ms(row.try_get("started_at")?),
+        took_ms: row.try_get::<Option<i64>, _>("took_ms")?.map(i64::unsigned_abs),
+        led_to: row.try_get::<Option<i16>, _>("led_to")?.map(state).transpose()?,
+        error: row.try_get("error")?,
+    })
 }
 
 /// The sealed bytes of a delivery, if they are still kept.
-pub(super) async fn frame(connection: &mut PgConnection, of: DeliveryId) -> Result<Option<Vec<u8>>, StoreError> {
+pub(super) async fn frame(
+    connection: &mut PgConnection,
+    of: DeliveryId,
+) -> Result<Option<Vec<u8>>, StoreError> {
     let frame = sqlx::query_scalar("select frame from payload where delivery = $1");
     Ok(frame.bind(uuid(of)).fetch_optional(connection).await?)
 }

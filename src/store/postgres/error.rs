@@ -37,7 +37,9 @@ impl From<sqlx::Error> for StoreError {
             return if damaged { Self::Corrupt(why) } else { Self::Unavailable(why) };
         }
         match error {
-            sqlx::Error::PoolTimedOut => Self::Unavailable("no connection to the database became free".into()),
+            sqlx::Error::PoolTimedOut => {
+                Self::Unavailable("no connection to the database became free".into())
+            }
             sqlx::Error::PoolClosed => Self::Unavailable("the store is closing".into()),
             sqlx::Error::Io(error) => Self::Unavailable(format!("the connection to the database: {error}")),
             sqlx::Error::ColumnDecode { index, .. } => {
@@ -59,7 +61,8 @@ pub(super) fn opening(which: &str, error: &sqlx::Error) -> OpenError {
         }
         Some("3D000") => "there is no such database; make it with `createdb`".to_owned(),
         Some("42501") => {
-            "the user lacks a right; make the user the owner of the database (ALTER DATABASE … OWNER TO …)".to_owned()
+            "the user lacks a right; make the user the owner of the database (ALTER DATABASE … OWNER TO …)"
+                .to_owned()
         }
         Some(state) => format!("it says {state}: {}", meaning(state)),
         None => match error {
@@ -67,7 +70,9 @@ pub(super) fn opening(which: &str, error: &sqlx::Error) -> OpenError {
             sqlx::Error::Tls(error) => {
                 format!("the encrypted connection that sslmode asks for cannot be made ({error})")
             }
-            sqlx::Error::PoolTimedOut => "it does not answer; is it running, and does the network let us through?".into(),
+            sqlx::Error::PoolTimedOut => {
+                "it does not answer; is it running, and does the network let us through?".into()
+            }
             sqlx::Error::Configuration(error) => format!("store.url cannot be used ({error})"),
             _ => "the connection broke while it was opened".to_owned(),
         },

@@ -1,8 +1,8 @@
 //! Reading records: single ones, those of an event, and pages of them.
 
 use serde::de::DeserializeOwned;
-use sqlx::postgres::{PgPool, PgRow};
 use sqlx::Row;
+use sqlx::postgres::{PgPool, PgRow};
 
 use super::delivery::text;
 use super::error::unreadable;
@@ -25,7 +25,8 @@ pub(super) fn parsed<T: DeserializeOwned>(row: &PgRow) -> Result<T, StoreError> 
     serde_json::from_str(&document).map_err(|error| unreadable("record", &error))
 }
 
-fn versioned<T: DeserializeOwned>(row: &PgRow) -> Result<Versioned<T>, StoreError> {
+/// The record in a row, and its version.
+pub(super) fn versioned<T: DeserializeOwned>(row: &PgRow) -> Result<Versioned<T>, StoreError> {
     Ok(Versioned { version: row.try_get::<i64, _>("version")?.unsigned_abs(), value: parsed(row)? })
 }
 
@@ -45,6 +46,7 @@ pub(super) async fn named<T: DeserializeOwned>(
 pub(super) const ORGANIZATION: &str = "select version, record::text from organization where slug = $1";
 pub(super) const SOURCE: &str = "select version, record::text from source where key = $1";
 pub(super) const CONNECTION: &str = "select version, record::text from connection where key = $1";
+pub(super) const MEMBER: &str = "select version, record::text from member where id = $1";
 pub(super) const PROJECT: &str = "select version, record::text from project where id = $1";
 
 /// All sources, by key.
@@ -224,8 +226,7 @@ async fn by_name<T: DeserializeOwned>(
     Ok(page::cut(page, found))
 }
 
-const ORGANIZATIONS: &str =
-    "select slug as key, record::text from organization where slug > $1 and $3::text is null order by slug limit $2";
+const ORGANIZATIONS: &str = "select slug as key, record::text from organization where slug > $1 and $3::text is null order by slug limit $2";
 const CONNECTIONS: &str =
     "select key, record::text from connection where key > $1 and $3::text is null order by key limit $2";
 const CONNECTIONS_OF: &str =

@@ -7,7 +7,7 @@ use sqlx::Row;
 use sqlx::postgres::PgPool;
 
 use super::act::{Answer, act};
-use super::{PostgresStore, delivery, verify};
+use super::{PostgresStore, delivery, reading, verify};
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryState;
 use crate::store::{Health, StoreError, StoreFigures};
@@ -16,10 +16,11 @@ use crate::store::{Health, StoreError, StoreFigures};
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 const PROBE: &str = "update probe set at = $1";
-const TALLY: &str = "select state, reason, sum(n)::int8 as n from tally group by state, reason order by state, reason";
+const TALLY: &str =
+    "select state, reason, sum(n)::int8 as n from tally group by state, reason order by state, reason";
 const REST: &str = "
     select (select min(due_at) from queue where turn) as due_at,
-        (select received_at from delivery where state = 0 order by id limit 1) as received_at,
+        (select received_at from delivery where state = 0 order by arrival limit 1) as received_at,
         (select count(*) from queue where blocked) as blocked,
         pg_database_size(current_database()) as size
 ";
@@ -79,6 +80,7 @@ impl Health for PostgresStore {
         self.stop.cancel();
         self.tasks.close();
         let ended = async {
+            reading::leave(&self.pool, self.me).await;
             self.tasks.wait().await;
             self.pool.close().await;
         };

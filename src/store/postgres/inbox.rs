@@ -6,40 +6,36 @@ use uuid::Uuid;
 use super::act::{Answer, act};
 use super::claim::Taken;
 use super::settle::{Ended, Held};
-use super::{PostgresStore, claim, delivery, index, intake, keys, purge, replay, settle};
+use super::{PostgresStore, claim, delivery, index, intake, keys, purge, reading, replay, settle};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord};
 use crate::domain::{DeliveryId, Timestamp};
 use crate::store::{
     Accepted, Claim, DeliveryFilter, Inbox, Indexed, Outcome, Page, Paged, Purged, Retention, Settled,
     StoreError, Unindexed, frame,
 };
+use crate::telemetry::{Fault, report};
 
+/// Why a delivery is dead whose bytes do not open.
+const DAMAGED: &str = "damaged";
 /// Deliveries woken by one act.
 const WOKEN_MAX: i64 = 128;
 
 impl PostgresStore {
-    /// Opens sealed bytes away from the request threads; a key that another process has made meanwhile is fetched.
     async fn unseal(&self, frames: Vec<Vec<u8>>) -> Result<Vec<Result<Delivery, StoreError>>, StoreError> {
-        if frames.iter().any(|bytes| !frame::knows_key(&self.keyring, bytes)) {
-            keys::refresh(&self.pool, &self.keyring).await?;
-        }
-        let ring = self.keyring.clone();
-        let opened = tokio::task::spawn_blocking(move || {
-            frames.iter().map(|bytes| Ok(frame::open(&ring, bytes)?.delivery)).collect()
-        });
-        opened.await.map_err(|error| StoreError::Corrupt(format!("a read panicked: {error}")))
+        keys::unseal(&self.pool, &self.keyring, frames).await
     }
 
     /// A claim whose bytes do not open is given up at once: it must not hold the others, nor be tried for ever.
     async fn give_up(&self, taken: &Taken, why: &StoreError, now: Timestamp) -> Result<(), StoreError> {
-        tracing::error!(
-            code = "delivery-damaged",
+        report!(
+            Fault::DeliveryDead,
             id = %taken.record.id,
+            reason = DAMAGED,
             error = %why,
-            "a delivery's bytes cannot be read; it is a dead letter now, everything else goes on"
+            "a delivery's bytes cannot be read; it is given up, everything else goes on"
         );
         let held = Held { id: taken.record.id, fence: taken.fence };
-        let outcome = Outcome::Park { reason: "damaged".into(), error: why.to_string() };
+        let outcome = Outcome::Park { reason: DAMAGED.into(), error: why.to_string() };
         act(&self.pool, move |connection| Box::pin(settle::settle(connection, held, outcome, now))).await?;
         Ok(())
     }
@@ -50,7 +46,7 @@ impl Inbox for PostgresStore {
     async fn accept(&self, delivery: Delivery, now: Timestamp) -> Result<Accepted, StoreError> {
         let id = self.ids.next(now);
         keys::ensure(&self.pool, &self.keyring, &frame::scope_of(delivery.source()), now).await?;
-        let (dedupe, body_hash) = (frame::dedupe_key(&delivery), frame::body_hash(&delivery));
+        let (dedupe, body_hash) = (frame::key_of(&delivery), frame::body_hash(&delivery));
         let entry = intake::Entry {
             id,
             source: delivery.source().clone(),
@@ -68,7 +64,9 @@ impl Inbox for PostgresStore {
             intake::Taken::New => Accepted::New(id),
             intake::Taken::Known(first) => {
                 act(&self.pool, move |connection| {
-                    Box::pin(async move { Ok(Answer::Keep(replay::note_copy(connection, first, now).await?)) })
+                    Box::pin(
+                        async move { Ok(Answer::Keep(replay::note_copy(connection, first, now).await?)) },
+                    )
                 })
                 .await?
             }
@@ -80,15 +78,22 @@ impl Inbox for PostgresStore {
     }
 
     async fn unindexed(&self, limit: usize) -> Result<Vec<Unindexed>, StoreError> {
+        reading::bury(&self.pool, self.me).await?;
         let waiting = index::waiting(&mut *self.pool.acquire().await?, limit).await?;
         let (known, frames): (Vec<_>, Vec<_>) =
-            waiting.into_iter().map(|one| ((one.id, one.received_at), one.frame)).unzip();
+            waiting.into_iter().map(|one| ((one.id, one.received_at, one.deaths), one.frame)).unzip();
         let opened = self.unseal(frames).await?;
         known
             .into_iter()
             .zip(opened)
-            .map(|((id, received_at), delivery)| Ok(Unindexed { id, received_at, delivery: delivery? }))
+            .map(|((id, received_at, deaths), delivery)| {
+                Ok(Unindexed { id, received_at, delivery: delivery?, deaths })
+            })
             .collect()
+    }
+
+    async fn reading(&self, ids: &[DeliveryId]) -> Result<(), StoreError> {
+        reading::note(&self.pool, self.me, ids).await
     }
 
     async fn index(&self, rows: Vec<Indexed>, now: Timestamp) -> Result<(), StoreError> {
@@ -142,7 +147,8 @@ impl Inbox for PostgresStore {
     ) -> Result<Settled, StoreError> {
         let held = Held { id: claim.record.id, fence: claim.fence };
         let ended =
-            act(&self.pool, move |connection| Box::pin(settle::settle(connection, held, outcome, now))).await?;
+            act(&self.pool, move |connection| Box::pin(settle::settle(connection, held, outcome, now)))
+                .await?;
         Ok(match ended {
             Ended::Done => Settled::Done,
             Ended::LeaseLost => Settled::LeaseLost,
@@ -172,7 +178,9 @@ impl Inbox for PostgresStore {
         let mut all: u64 = 0;
         loop {
             let woken = act(&self.pool, move |connection| {
-                Box::pin(async move { replay::wake_unbound(connection, WOKEN_MAX, now).await.map(Answer::Keep) })
+                Box::pin(
+                    async move { replay::wake_unbound(connection, WOKEN_MAX, now).await.map(Answer::Keep) },
+                )
             })
             .await?;
             all = all.saturating_add(woken);

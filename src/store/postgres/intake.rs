@@ -141,11 +141,15 @@ impl Group {
         None
     }
 
-    /// The first one with each key, in the order of the keys: two processes never wait for each other crosswise.
-    fn in_order(&self) -> Vec<&Entry> {
-        let mut firsts: Vec<&Entry> =
-            self.firsts.values().filter_map(|first| self.entries.get(*first)).collect();
-        firsts.sort_unstable_by_key(|entry| entry.dedupe);
+    /// The first one with each key and its place here, in the order of the keys: so two processes never wait for each
+    /// other crosswise.
+    fn in_order(&self) -> Vec<(usize, &Entry)> {
+        let mut firsts: Vec<(usize, &Entry)> = self
+            .firsts
+            .values()
+            .filter_map(|first| self.entries.get(*first).map(|entry| (*first, entry)))
+            .collect();
+        firsts.sort_unstable_by_key(|(_, entry)| entry.dedupe);
         firsts
     }
 }
@@ -154,11 +158,7 @@ fn is_same(entry: &Entry, since: Timestamp) -> bool {
     entry.same_within_ms.is_none_or(|within| entry.received_at.since(since) <= within)
 }
 
-async fn run(
-    options: PgConnectOptions,
-    queue: Arc<Mutex<mpsc::Receiver<Waiting>>>,
-    stop: CancellationToken,
-) {
+async fn run(options: PgConnectOptions, queue: Arc<Mutex<mpsc::Receiver<Waiting>>>, stop: CancellationToken) {
     let mut connection = None;
     let mut left = None;
     loop {
@@ -231,7 +231,7 @@ enum Broken {
 async fn write(
     options: &PgConnectOptions,
     connection: &mut Option<PgConnection>,
-    entries: &[&Entry],
+    entries: &[(usize, &Entry)],
 ) -> Result<Holders, StoreError> {
     if let Some(open) = connection {
         match transaction(open, entries).await {
@@ -249,7 +249,7 @@ fn is_ending(error: &sqlx::Error) -> bool {
     state(error).is_some_and(|state| state.starts_with("57P"))
 }
 
-async fn transaction(connection: &mut PgConnection, entries: &[&Entry]) -> Result<Holders, Broken> {
+async fn transaction(connection: &mut PgConnection, entries: &[(usize, &Entry)]) -> Result<Holders, Broken> {
     let mut transaction = connection.begin().await.map_err(Broken::Before)?;
     let holders = place(&mut transaction, entries).await.map_err(Broken::Before)?;
     let _ = fault::point("inbox.before-commit");
@@ -261,10 +261,13 @@ async fn transaction(connection: &mut PgConnection, entries: &[&Entry]) -> Resul
 /// key is waited for.
 const INSERT: &str = "
     with fresh as (
-        insert into delivery
-            (id, source, dedupe, received_at, body_hash, external_id, hook_id, secret_slot, body_bytes)
-        select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::int8[], $5::uuid[], $6::text[], $7::text[],
-            $8::int2[], $9::int8[])
+        insert into delivery (arrival, id, source, dedupe, received_at, body_hash, external_id, hook_id,
+            secret_slot, body_bytes)
+        select t.number * 1024 + g.place, g.id, g.source, g.dedupe, g.received_at, g.body_hash, g.external_id,
+            g.hook_id, g.secret_slot, g.body_bytes
+        from (select nextval('delivery_arrival') as number) t, unnest($1::uuid[], $2::text[], $3::uuid[], $4::int8[],
+            $5::uuid[], $6::text[], $7::text[], $8::int2[], $9::int8[], $11::int4[])
+            as g(id, source, dedupe, received_at, body_hash, external_id, hook_id, secret_slot, body_bytes, place)
         on conflict (dedupe) do nothing
         returning id, dedupe
     ), kept as (
@@ -276,30 +279,30 @@ const INSERT: &str = "
 const HOLDERS: &str = "select id, dedupe, received_at from delivery where dedupe = any($1)";
 const GIVE_UP: &str = "update delivery set dedupe = null where id = any($1)";
 
-async fn place(connection: &mut PgConnection, entries: &[&Entry]) -> Result<Holders, sqlx::Error> {
+async fn place(connection: &mut PgConnection, entries: &[(usize, &Entry)]) -> Result<Holders, sqlx::Error> {
     let mut holders = Holders::new();
-    let mut open: Vec<&Entry> = entries.to_vec();
+    let mut open = entries.to_vec();
     while !open.is_empty() {
         for row in insert(connection, &open).await? {
             holders.insert(row.try_get("dedupe")?, id(row.try_get("id")?));
         }
-        open.retain(|entry| !holders.contains_key(&entry.dedupe));
+        open.retain(|(_, entry)| !holders.contains_key(&entry.dedupe));
         if open.is_empty() {
             break;
         }
-        let keys: Vec<Uuid> = open.iter().map(|entry| entry.dedupe).collect();
+        let keys: Vec<Uuid> = open.iter().map(|(_, entry)| entry.dedupe).collect();
         let mut over = Vec::new();
         for row in sqlx::query(HOLDERS).bind(keys).fetch_all(&mut *connection).await? {
             let (held, key, since): (Uuid, Uuid, i64) =
                 (row.try_get("id")?, row.try_get("dedupe")?, row.try_get("received_at")?);
-            let entry = open.iter().find(|entry| entry.dedupe == key);
-            if entry.is_some_and(|entry| is_same(entry, Timestamp::from_ms(since))) {
+            let entry = open.iter().find(|(_, entry)| entry.dedupe == key);
+            if entry.is_some_and(|(_, entry)| is_same(entry, Timestamp::from_ms(since))) {
                 holders.insert(key, id(held));
             } else {
                 over.push(held);
             }
         }
-        open.retain(|entry| !holders.contains_key(&entry.dedupe));
+        open.retain(|(_, entry)| !holders.contains_key(&entry.dedupe));
         // A key whose time is over goes to the delivery that has come now. One whose holder was deleted meanwhile is
         // free as well.
         sqlx::query(GIVE_UP).bind(over).execute(&mut *connection).await?;
@@ -309,11 +312,13 @@ async fn place(connection: &mut PgConnection, entries: &[&Entry]) -> Result<Hold
 
 async fn insert(
     connection: &mut PgConnection,
-    entries: &[&Entry],
+    entries: &[(usize, &Entry)],
 ) -> Result<Vec<sqlx::postgres::PgRow>, sqlx::Error> {
-    fn all<'a, T>(entries: &[&'a Entry], read: impl Fn(&'a Entry) -> T) -> Vec<T> {
-        entries.iter().map(|entry| read(entry)).collect()
+    fn all<'a, T>(entries: &[(usize, &'a Entry)], read: impl Fn(&'a Entry) -> T) -> Vec<T> {
+        entries.iter().map(|(_, entry)| read(entry)).collect()
     }
+    let places: Vec<i32> =
+        entries.iter().map(|(place, _)| i32::try_from(*place).unwrap_or(i32::MAX)).collect();
     sqlx::query(INSERT)
         .bind(all(entries, |entry| uuid(entry.id)))
         .bind(all(entries, |entry| entry.source.as_str()))
@@ -325,6 +330,7 @@ async fn insert(
         .bind(all(entries, |entry| i16::from(entry.secret_slot)))
         .bind(all(entries, |entry| i64::try_from(entry.body_bytes).unwrap_or(i64::MAX)))
         .bind(all(entries, |entry| entry.frame.as_slice()))
+        .bind(places)
         .fetch_all(connection)
         .await
 }

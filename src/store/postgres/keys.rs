@@ -9,14 +9,16 @@ use url::Url;
 use super::connect;
 use super::error::opening;
 use crate::domain::Timestamp;
+use crate::domain::delivery::Delivery;
 use crate::seal::{Check, Keyring, MasterKey, SealError, WrappedKey};
-use crate::store::{OpenError, StoreError};
+use crate::store::{OpenError, StoreError, frame};
 
 const CHECK: &str = "select instance, check_value from keyring";
 const KEYS: &str = "select id, scope, wrapped, created_at from data_key order by id";
 /// Whoever comes second changes nothing and reads the first one's.
 const BEGIN: &str = "insert into keyring (instance, check_value) values ($1, $2) on conflict do nothing";
-const ADD: &str = "insert into data_key (scope, wrapped, created_at) values ($1, $2, $3) on conflict do nothing";
+const ADD: &str =
+    "insert into data_key (scope, wrapped, created_at) values ($1, $2, $3) on conflict do nothing";
 const OF_SCOPE: &str = "select id, scope, wrapped, created_at from data_key where scope = $1";
 
 fn key(row: &PgRow) -> Result<WrappedKey, sqlx::Error> {
@@ -31,7 +33,9 @@ fn key(row: &PgRow) -> Result<WrappedKey, sqlx::Error> {
 
 async fn check(connection: &mut PgConnection) -> Result<Option<Check>, sqlx::Error> {
     let found = sqlx::query(CHECK).fetch_optional(connection).await?;
-    found.map(|row| Ok(Check { instance: row.try_get("instance")?, value: row.try_get("check_value")? })).transpose()
+    found
+        .map(|row| Ok(Check { instance: row.try_get("instance")?, value: row.try_get("check_value")? }))
+        .transpose()
 }
 
 async fn all(connection: &mut PgConnection) -> Result<Vec<WrappedKey>, sqlx::Error> {
@@ -47,7 +51,11 @@ fn missing(url: &Url, key_file: &Path) -> OpenError {
 }
 
 /// Whether the master key fits what the database holds. Changes nothing.
-pub(super) async fn verify(url: &Url, connection: &mut PgConnection, key_file: &Path) -> Result<(), OpenError> {
+pub(super) async fn verify(
+    url: &Url,
+    connection: &mut PgConnection,
+    key_file: &Path,
+) -> Result<(), OpenError> {
     let failed = |error: sqlx::Error| opening(&connect::name(url), &error);
     let Some(check) = check(connection).await.map_err(failed)? else { return Ok(()) };
     if !key_file.exists() {
@@ -120,7 +128,12 @@ async fn add(
 }
 
 /// Makes sure that something can be sealed for a scope.
-pub(super) async fn ensure(pool: &PgPool, ring: &Keyring, scope: &str, now: Timestamp) -> Result<(), StoreError> {
+pub(super) async fn ensure(
+    pool: &PgPool,
+    ring: &Keyring,
+    scope: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     if ring.has(scope) {
         return Ok(());
     }
@@ -135,4 +148,20 @@ pub(super) async fn refresh(pool: &PgPool, ring: &Keyring) -> Result<(), StoreEr
         ring.adopt(&key).map_err(|error| StoreError::Corrupt(error.to_string()))?;
     }
     Ok(())
+}
+
+/// Opens sealed bytes away from the request threads; a key that another process has made meanwhile is fetched.
+pub(super) async fn unseal(
+    pool: &PgPool,
+    ring: &Keyring,
+    frames: Vec<Vec<u8>>,
+) -> Result<Vec<Result<Delivery, StoreError>>, StoreError> {
+    if frames.iter().any(|bytes| !frame::knows_key(ring, bytes)) {
+        refresh(pool, ring).await?;
+    }
+    let ring = ring.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        frames.iter().map(|bytes| Ok(frame::open(&ring, bytes)?.delivery)).collect()
+    });
+    opened.await.map_err(|error| StoreError::Corrupt(format!("a read panicked: {error}")))
 }

@@ -148,7 +148,8 @@ const AUDIT_OF: &str = "
     where organization = $3 and (at, sequence) < ($1, $2) order by at desc, sequence desc limit $4
 ";
 
-fn entry(row: &PgRow) -> Result<((i64, i64), AuditEntry), StoreError> {
+/// Reads a line, and its place.
+pub(super) fn entry(row: &PgRow) -> Result<((i64, i64), AuditEntry), StoreError> {
     let organization: Option<String> = row.try_get("organization")?;
     let named = |name: String| {
         OrganizationSlug::parse(&name)
@@ -182,4 +183,30 @@ pub(super) async fn audit(
         .fetch_all(pool)
         .await?;
     Ok(page::cut(page, rows.iter().map(entry).collect::<Result<_, _>>()?))
+}
+
+const AUDIT_AT: &str = "
+    select at, sequence, organization, actor, action, subject, detail from audit
+    where at = $1 and sequence > $2 order by sequence limit $3
+";
+/// Lines of one moment looked at together.
+const STEP: i64 = 256;
+
+/// The line with this id: it begins with the time.
+pub(super) async fn audit_entry(pool: &PgPool, id: &str) -> Result<Option<AuditEntry>, StoreError> {
+    let Some(at) = AuditEntry::time_in(id) else { return Ok(None) };
+    let mut last = i64::MIN;
+    loop {
+        let rows = sqlx::query(AUDIT_AT).bind(at.ms()).bind(last).bind(STEP).fetch_all(pool).await?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        for row in &rows {
+            let ((_, sequence), line) = entry(row)?;
+            if line.id() == id {
+                return Ok(Some(line));
+            }
+            last = sequence;
+        }
+    }
 }

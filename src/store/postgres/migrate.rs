@@ -40,7 +40,7 @@ const FORBIDDEN: &str = "
     select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind = 'r' and n.nspname = current_schema()
         and c.relname in ('delivery', 'payload', 'queue', 'attempt', 'body_seen', 'tally', 'keyring', 'data_key',
-            'organization', 'source', 'connection', 'project', 'member', 'pipeline', 'audit', 'token', 'setup_code', 'probe')
+            'organization', 'source', 'connection', 'project', 'member', 'pipeline', 'audit', 'token', 'setup_code', 'probe', 'import_mark', 'reading', 'death')
         and not (has_table_privilege(c.oid, 'select') and has_table_privilege(c.oid, 'insert')
             and has_table_privilege(c.oid, 'update') and has_table_privilege(c.oid, 'delete'))
 ";

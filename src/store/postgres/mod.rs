@@ -22,12 +22,14 @@ mod health;
 mod inbox;
 mod index;
 mod intake;
+mod keep;
 mod keys;
 mod list;
 mod migrate;
 mod page;
 mod purge;
 mod queue;
+mod reading;
 mod record;
 mod records;
 mod replay;
@@ -41,10 +43,11 @@ mod wake;
 use std::path::Path;
 
 use sqlx::Connection;
-use sqlx::postgres::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPool};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use url::Url;
+use uuid::Uuid;
 
 use super::ids::Ids;
 use crate::domain::Timestamp;
@@ -54,11 +57,14 @@ use crate::store::OpenError;
 /// An open store.
 #[derive(Debug)]
 pub struct PostgresStore {
+    options: PgConnectOptions,
     pool: PgPool,
     keyring: Keyring,
     intake: intake::Intake,
     wake: wake::Wake,
     ids: Ids,
+    /// Tells this process from the others.
+    me: Uuid,
     tasks: TaskTracker,
     stop: CancellationToken,
     /// Ends the tasks of a store that was dropped without being closed.
@@ -86,13 +92,15 @@ pub async fn open(url: &Url, key_file: &Path, now: Timestamp) -> Result<Postgres
     let pool = connect::pool(options.clone());
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let ids = Ids::new();
-    let me = ids.next(now).to_string();
+    let me = delivery::uuid(ids.next(now));
     Ok(PostgresStore {
         intake: intake::Intake::start(&options, &tasks, &stop),
         wake: wake::Wake::start(pool.clone(), &options, me, &tasks, &stop),
+        options,
         pool,
         keyring,
         ids,
+        me,
         tasks,
         _ends: stop.clone().drop_guard(),
         stop,
@@ -128,12 +136,6 @@ pub struct Examined {
 }
 
 impl PostgresStore {
-    /// The store's keys, for what is sealed outside of it.
-    #[must_use]
-    pub fn keyring(&self) -> &Keyring {
-        &self.keyring
-    }
-
     /// Whether deliveries wait for their commit this moment: other work then steps aside.
     #[must_use]
     pub fn is_taking(&self) -> bool {

@@ -22,11 +22,14 @@ pub(super) fn rows(page: &Page) -> i64 {
 pub(super) fn cut<T, K: Serialize>(page: &Page, mut found: Vec<(K, T)>) -> Paged<T> {
     let more = found.len() > page.limit;
     found.truncate(page.limit);
-    let last = if more { found.last().map(|(key, _)| serde_json::to_vec(key).unwrap_or_default()) } else { None };
-    Paged {
-        items: found.into_iter().map(|(_, item)| item).collect(),
-        next: last.map(|bytes| URL_SAFE_NO_PAD.encode(bytes)),
-    }
+    let next = if more { found.last().map(|(key, _)| cursor(key)) } else { None };
+    Paged { items: found.into_iter().map(|(_, item)| item).collect(), next }
+}
+
+/// A place as text.
+pub(super) fn cursor<K: Serialize>(place: &K) -> String {
+    // Plain data of our own: writing it as JSON cannot fail.
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(place).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -48,7 +48,8 @@ pub(super) async fn purge(
         .fetch_one(&mut *connection)
         .await?;
     let (records, bytes): (i64, i64) = (row.try_get("records")?, row.try_get("bytes")?);
-    let bodies = sqlx::query(BODIES).bind(metadata_before.ms()).bind(ROWS_MAX).execute(&mut *connection).await?;
+    let bodies =
+        sqlx::query(BODIES).bind(metadata_before.ms()).bind(ROWS_MAX).execute(&mut *connection).await?;
     let freed: i64 = sqlx::query_scalar(PAYLOADS)
         .bind(first_id(payload_before))
         .bind(ROWS_MAX)

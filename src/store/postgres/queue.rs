@@ -14,7 +14,7 @@ pub(super) fn lane(source: &SourceKey, name: &str) -> Uuid {
 }
 
 /// The lane of a delivery that stepped aside or was asked for again: its own.
-fn own_lane(id: DeliveryId) -> Uuid {
+pub(super) fn own_lane(id: DeliveryId) -> Uuid {
     Uuid::from_bytes(short_hash(&[b"own", id.as_bytes()]))
 }
 
@@ -39,7 +39,10 @@ pub(super) async fn leave(
     Ok(())
 }
 
-const JOIN_OWN: &str = "insert into queue (delivery, lane, turn, due_at) values ($1, $2, true, $3)";
+const JOIN_OWN: &str = "
+    with moved as (update delivery set aside = true where id = $1 and not aside)
+    insert into queue (delivery, lane, turn, due_at) values ($1, $2, true, $3)
+";
 
 /// Puts a delivery that stands nowhere into a lane of its own.
 pub(super) async fn join_own(

@@ -9,7 +9,7 @@ use super::act::{STRIPES, Stripe};
 use super::delivery::text;
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::known::RecordKey;
-use crate::domain::organization::{Connection, Member, MemberState};
+use crate::domain::organization::{Connection, Member, MemberState, Organization, Source};
 use crate::domain::pipeline::{Pipeline, RunKind};
 use crate::domain::project::{Project, ProjectState};
 use crate::domain::{Host, OrganizationSlug};
@@ -22,15 +22,13 @@ fn key_of(change: &Change) -> Option<RecordKey> {
         Change::PutOrganization(it) => RecordKey::Organization(it.slug.clone()),
         Change::PutSource(it) => RecordKey::Source(it.key.clone()),
         Change::PutConnection(it) => RecordKey::Connection(it.key.clone()),
-        Change::PutProject(it) => RecordKey::Project(it.organization.clone(), it.host.clone(), it.external_id),
+        Change::PutProject(it) => {
+            RecordKey::Project(it.organization.clone(), it.host.clone(), it.external_id)
+        }
         Change::PutMember(it) => RecordKey::Member(it.organization.clone(), it.host.clone(), it.external_id),
-        Change::PutPipeline(it) => RecordKey::Pipeline(
-            it.organization.clone(),
-            it.host.clone(),
-            it.project,
-            it.kind,
-            it.external_id,
-        ),
+        Change::PutPipeline(it) => {
+            RecordKey::Pipeline(it.organization.clone(), it.host.clone(), it.project, it.kind, it.external_id)
+        }
         Change::Audit(_) => return None,
     })
 }
@@ -38,7 +36,13 @@ fn key_of(change: &Change) -> Option<RecordKey> {
 fn stripe(key: &RecordKey) -> i32 {
     let of = |what: &str, organization: &OrganizationSlug, host: &Host, numbers: [u64; 2]| {
         let [first, second] = numbers.map(u64::to_be_bytes);
-        short_hash(&[what.as_bytes(), organization.as_str().as_bytes(), host.as_str().as_bytes(), &first, &second])
+        short_hash(&[
+            what.as_bytes(),
+            organization.as_str().as_bytes(),
+            host.as_str().as_bytes(),
+            &first,
+            &second,
+        ])
     };
     let hash = match key {
         RecordKey::Organization(slug) => short_hash(&[b"organization", slug.as_str().as_bytes()]),
@@ -116,22 +120,12 @@ pub(super) async fn hold(
 pub(super) async fn apply(connection: &mut PgConnection, changes: Vec<Change>) -> Result<(), StoreError> {
     for change in changes {
         match change {
-            Change::PutOrganization(organization) => {
-                let sql = "insert into organization as t (slug, version, record) values ($1, 1, $2::json)
-                    on conflict (slug) do update set version = t.version + 1, record = excluded.record";
-                let query = sqlx::query(sql).bind(organization.slug.as_str()).bind(json(&organization)?);
-                query.execute(&mut *connection).await?;
-            }
-            Change::PutSource(source) => {
-                let sql = "insert into source as t (key, version, record) values ($1, 1, $2::json)
-                    on conflict (key) do update set version = t.version + 1, record = excluded.record";
-                let query = sqlx::query(sql).bind(source.key.as_str()).bind(json(&source)?);
-                query.execute(&mut *connection).await?;
-            }
-            Change::PutConnection(it) => put_connection(connection, &it).await?,
-            Change::PutProject(project) => put_project(connection, &project).await?,
-            Change::PutMember(member) => put_member(connection, &member).await?,
-            Change::PutPipeline(run) => put_run(connection, &run).await?,
+            Change::PutOrganization(it) => put_organization(connection, &it, None).await?,
+            Change::PutSource(it) => put_source(connection, &it, None).await?,
+            Change::PutConnection(it) => put_connection(connection, &it, None).await?,
+            Change::PutProject(it) => put_project(connection, &it, None).await?,
+            Change::PutMember(it) => put_member(connection, &it, None).await?,
+            Change::PutPipeline(it) => put_run(connection, &it, None).await?,
             Change::Audit(entry) => put_audit(connection, &entry).await?,
         }
     }
@@ -143,13 +137,48 @@ fn json<T: Serialize>(record: &T) -> Result<String, StoreError> {
         .map_err(|error| StoreError::Unavailable(format!("a record cannot be written as JSON: {error}")))
 }
 
-async fn put_connection(connection: &mut PgConnection, it: &Connection) -> Result<(), StoreError> {
+/// A record's version as it was elsewhere; `None`: the next one.
+pub(super) type Version = Option<u64>;
+
+fn number(version: Version) -> Option<i64> {
+    version.map(u64::cast_signed)
+}
+
+pub(super) async fn put_organization(
+    connection: &mut PgConnection,
+    it: &Organization,
+    version: Version,
+) -> Result<(), StoreError> {
+    let sql = "insert into organization as t (slug, version, record) values ($1, coalesce($3, 1), $2::json)
+        on conflict (slug) do update set version = coalesce($3, t.version + 1), record = excluded.record";
+    let query = sqlx::query(sql).bind(it.slug.as_str()).bind(json(it)?).bind(number(version));
+    query.execute(connection).await?;
+    Ok(())
+}
+
+pub(super) async fn put_source(
+    connection: &mut PgConnection,
+    it: &Source,
+    version: Version,
+) -> Result<(), StoreError> {
+    let sql = "insert into source as t (key, version, record) values ($1, coalesce($3, 1), $2::json)
+        on conflict (key) do update set version = coalesce($3, t.version + 1), record = excluded.record";
+    let query = sqlx::query(sql).bind(it.key.as_str()).bind(json(it)?).bind(number(version));
+    query.execute(connection).await?;
+    Ok(())
+}
+
+pub(super) async fn put_connection(
+    connection: &mut PgConnection,
+    it: &Connection,
+    version: Version,
+) -> Result<(), StoreError> {
     let sql = "insert into connection as t
             (key, organization, source, host, installation, account, version, record)
-        values ($1, $2, $3, $4, $5, $6, 1, $7::json)
+        values ($1, $2, $3, $4, $5, $6, coalesce($8, 1), $7::json)
         on conflict (key) do update set organization = excluded.organization, source = excluded.source,
             host = excluded.host, installation = excluded.installation, account = excluded.account,
-            version = t.version + 1, record = excluded.record";
+            version = coalesce($8, t.version + 1), record = excluded.record";
     sqlx::query(sql)
         .bind(it.key.as_str())
         .bind(it.organization.as_str())
@@ -158,17 +187,23 @@ async fn put_connection(connection: &mut PgConnection, it: &Connection) -> Resul
         .bind(it.installation.map(u64::cast_signed))
         .bind(it.account.external_id.map(u64::cast_signed))
         .bind(json(it)?)
+        .bind(number(version))
         .execute(connection)
         .await?;
     Ok(())
 }
 
-async fn put_project(connection: &mut PgConnection, project: &Project) -> Result<(), StoreError> {
+pub(super) async fn put_project(
+    connection: &mut PgConnection,
+    project: &Project,
+    version: Version,
+) -> Result<(), StoreError> {
     let sql = "insert into project as t
             (organization, host, external_id, id, connection, path, state, version, record)
-        values ($1, $2, $3, $4, $5, $6, $7, 1, $8::json)
+        values ($1, $2, $3, $4, $5, $6, $7, coalesce($9, 1), $8::json)
         on conflict (organization, host, external_id) do update set connection = excluded.connection,
-            path = excluded.path, state = excluded.state, version = t.version + 1, record = excluded.record";
+            path = excluded.path, state = excluded.state, version = coalesce($9, t.version + 1),
+            record = excluded.record";
     sqlx::query(sql)
         .bind(project.organization.as_str())
         .bind(text(project.host.as_str()))
@@ -178,18 +213,23 @@ async fn put_project(connection: &mut PgConnection, project: &Project) -> Result
         .bind(text(&project.full_path.to_lowercase()))
         .bind(project_state(project.state()))
         .bind(json(project)?)
+        .bind(number(version))
         .execute(connection)
         .await?;
     Ok(())
 }
 
-async fn put_member(connection: &mut PgConnection, member: &Member) -> Result<(), StoreError> {
+pub(super) async fn put_member(
+    connection: &mut PgConnection,
+    member: &Member,
+    version: Version,
+) -> Result<(), StoreError> {
     let sql = "insert into member as t
-            (organization, host, external_id, login, connection, state, version, record)
-        values ($1, $2, $3, $4, $5, $6, 1, $7::json)
+            (organization, host, external_id, login, connection, state, version, record, id)
+        values ($1, $2, $3, $4, $5, $6, coalesce($8, 1), $7::json, $9)
         on conflict (organization, host, external_id) do update set login = excluded.login,
-            connection = excluded.connection, state = excluded.state, version = t.version + 1,
-            record = excluded.record";
+            connection = excluded.connection, state = excluded.state,
+            version = coalesce($8, t.version + 1), record = excluded.record";
     sqlx::query(sql)
         .bind(member.organization.as_str())
         .bind(text(member.host.as_str()))
@@ -198,16 +238,22 @@ async fn put_member(connection: &mut PgConnection, member: &Member) -> Result<()
         .bind(member.source.as_str())
         .bind(member_state(member.state))
         .bind(json(member)?)
+        .bind(number(version))
+        .bind(member.id())
         .execute(connection)
         .await?;
     Ok(())
 }
 
-async fn put_run(connection: &mut PgConnection, run: &Pipeline) -> Result<(), StoreError> {
+pub(super) async fn put_run(
+    connection: &mut PgConnection,
+    run: &Pipeline,
+    version: Version,
+) -> Result<(), StoreError> {
     let sql = "insert into pipeline as t (organization, host, project, external_id, kind, version, record)
-        values ($1, $2, $3, $4, $5, 1, $6::json)
-        on conflict (organization, host, project, external_id, kind) do update set version = t.version + 1,
-            record = excluded.record";
+        values ($1, $2, $3, $4, $5, coalesce($7, 1), $6::json)
+        on conflict (organization, host, project, external_id, kind) do update
+            set version = coalesce($7, t.version + 1), record = excluded.record";
     sqlx::query(sql)
         .bind(run.organization.as_str())
         .bind(text(run.host.as_str()))
@@ -215,6 +261,7 @@ async fn put_run(connection: &mut PgConnection, run: &Pipeline) -> Result<(), St
         .bind(run.external_id.cast_signed())
         .bind(kind_letter(run.kind))
         .bind(json(run)?)
+        .bind(number(version))
         .execute(connection)
         .await?;
     Ok(())

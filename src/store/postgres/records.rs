@@ -83,12 +83,20 @@ impl Records for PostgresStore {
         list::projects(&self.pool, filter, page).await
     }
 
+    async fn member(&self, id: &str) -> Result<Option<Member>, StoreError> {
+        Ok(find::named(&self.pool, find::MEMBER, id).await?.map(|found| found.value))
+    }
+
     async fn members(&self, filter: &MemberFilter, page: &Page) -> Result<Paged<Member>, StoreError> {
         list::members(&self.pool, filter, page).await
     }
 
     async fn pipelines(&self, project: &Project, page: &Page) -> Result<Paged<Pipeline>, StoreError> {
         list::pipelines(&self.pool, project, page).await
+    }
+
+    async fn audit_entry(&self, id: &str) -> Result<Option<AuditEntry>, StoreError> {
+        list::audit_entry(&self.pool, id).await
     }
 
     async fn audit(

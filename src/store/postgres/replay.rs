@@ -36,8 +36,7 @@ pub(super) async fn replay(
 ) -> Result<bool, StoreError> {
     lock(connection, &[]).await?;
     let Some((was, organization)) = look(connection, of).await? else { return Ok(false) };
-    let has_bytes: bool =
-        sqlx::query_scalar(HAS_BYTES).bind(uuid(of)).fetch_one(&mut *connection).await?;
+    let has_bytes: bool = sqlx::query_scalar(HAS_BYTES).bind(uuid(of)).fetch_one(&mut *connection).await?;
     if !has_bytes {
         return Ok(false);
     }
@@ -131,8 +130,7 @@ pub(super) async fn wake_unbound(
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     lock(connection, &[]).await?;
-    let found: Vec<Uuid> =
-        sqlx::query_scalar(UNBOUND).bind(limit).fetch_all(&mut *connection).await?;
+    let found: Vec<Uuid> = sqlx::query_scalar(UNBOUND).bind(limit).fetch_all(&mut *connection).await?;
     let mut woken: u64 = 0;
     for one in found {
         wake(connection, id(one), now).await?;

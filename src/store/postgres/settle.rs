@@ -65,7 +65,8 @@ const END: &str = "
     with mine as (
         update delivery set state = $3, reason = $4, finished_at = $7,
             last_error = case when $9 then last_error else $5 end,
-            failing_since = case when $8::int8 is null then null else coalesce(failing_since, $8) end,
+            failing_since = case when $9 then failing_since when $8::int8 is null then null
+                else coalesce(failing_since, $8) end,
             attempts_forgiven = case when $9 then attempts else attempts_forgiven end,
             organization = coalesce($10, organization), connection = coalesce($11, connection)
         where id = $1 and fence = $2 and state = 2
@@ -160,11 +161,9 @@ async fn apply(
         }
         // It leaves the lane, so that it holds nobody back, and waits to be woken. A wait is no failure: it does not
         // bring the delivery nearer to its end.
-        Verdict::Unbound => End {
-            finished_at: None,
-            forgiven: true,
-            ..End::of(DeliveryState::Waiting, Some("unbound"), now)
-        },
+        Verdict::Unbound => {
+            End { finished_at: None, forgiven: true, ..End::of(DeliveryState::Waiting, Some("unbound"), now) }
+        }
     };
     as_this.organization = changes.organization.as_ref();
     as_this.connection = changes.connection.as_ref();

@@ -9,8 +9,9 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPool};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
-use super::connect;
+use super::{connect, reading};
 
 const CHANNEL: &str = "scm_connect_work";
 /// Others are told at most so often; the last notice is never left out. Each `NOTIFY` takes a lock of the whole
@@ -33,17 +34,18 @@ impl Wake {
     pub(super) fn start(
         pool: PgPool,
         options: &PgConnectOptions,
-        me: String,
+        me: Uuid,
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Self {
         let wake = Self::default();
-        let (teller, listener) = (wake.clone(), wake.clone());
+        let (teller, listener, name) = (wake.clone(), wake.clone(), me.to_string());
         // Its connection is its own: waiting for a notice must not take one from the work.
         let line = connect::unguarded(1).connect_lazy_with(options.clone());
-        let name = me.clone();
-        tasks.spawn(stop.clone().run_until_cancelled_owned(async move { teller.tell_others(&pool, &name).await }));
-        tasks.spawn(stop.clone().run_until_cancelled_owned(async move { listener.listen(&line, &me).await }));
+        tasks.spawn(
+            stop.clone().run_until_cancelled_owned(async move { teller.tell_others(&pool, &name).await }),
+        );
+        tasks.spawn(stop.clone().run_until_cancelled_owned(async move { listener.listen(&line, me).await }));
         wake
     }
 
@@ -70,7 +72,7 @@ impl Wake {
         }
     }
 
-    async fn listen(&self, line: &PgPool, me: &str) {
+    async fn listen(&self, line: &PgPool, me: Uuid) {
         loop {
             if let Err(error) = self.hear(line, me).await {
                 tracing::debug!(%error, "notices are not heard for the moment");
@@ -79,9 +81,12 @@ impl Wake {
         }
     }
 
-    async fn hear(&self, line: &PgPool, me: &str) -> Result<(), sqlx::Error> {
+    async fn hear(&self, line: &PgPool, me: Uuid) -> Result<(), sqlx::Error> {
         let mut listener = PgListener::connect_with(line).await?;
         listener.listen(CHANNEL).await?;
+        // This connection stands for the process: as long as it holds the lock, nobody takes the process for dead.
+        reading::live(&mut listener, me).await?;
+        let me = me.to_string();
         loop {
             // What came while the connection was away is unknown, so that counts as a notice too.
             if listener.try_recv().await?.is_none_or(|notice| notice.payload() != me) {

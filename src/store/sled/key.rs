@@ -39,6 +39,7 @@ pub(super) enum Table {
     ProjectByPath = b'n',
     ProjectOfConnection = b'k',
     Member = b'M',
+    MemberById = b'm',
     MemberByLogin = b'u',
     MemberOfConnection = b'v',
     Pipeline = b'R',
@@ -47,6 +48,48 @@ pub(super) enum Table {
     AuditOfOrganization = b'B',
     Token = b'T',
     TokenByHash = b'h',
+}
+
+impl Table {
+    /// All tables.
+    pub(super) const ALL: [Self; 36] = [
+        Self::Meta,
+        Self::Part,
+        Self::Delivery,
+        Self::Dedupe,
+        Self::Body,
+        Self::External,
+        Self::LaneOf,
+        Self::Queue,
+        Self::Attempt,
+        Self::Unbound,
+        Self::Blocked,
+        Self::ByState,
+        Self::ByOrganization,
+        Self::BySource,
+        Self::Carried,
+        Self::Organization,
+        Self::Source,
+        Self::Connection,
+        Self::ConnectionOfSource,
+        Self::ConnectionOfOrganization,
+        Self::Installation,
+        Self::Account,
+        Self::Project,
+        Self::ProjectById,
+        Self::ProjectByPath,
+        Self::ProjectOfConnection,
+        Self::Member,
+        Self::MemberByLogin,
+        Self::MemberById,
+        Self::MemberOfConnection,
+        Self::Pipeline,
+        Self::PipelineByTime,
+        Self::Audit,
+        Self::AuditOfOrganization,
+        Self::Token,
+        Self::TokenByHash,
+    ];
 }
 
 /// A key under construction.

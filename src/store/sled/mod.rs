@@ -19,9 +19,11 @@ mod health;
 mod inbox;
 mod intake;
 pub(crate) mod journal;
+mod keep;
 mod key;
 mod list;
 mod open;
+mod reading;
 mod records;
 mod redo;
 mod row;
@@ -68,6 +70,12 @@ struct Inner {
     checkpointer: checkpoint::Checkpointer,
     backlog: Arc<Mutex<intake::Backlog>>,
     reader: journal::Reader,
+    reading: reading::Reading,
+    /// The records log, for whoever brings a copy of the rows up to one instant.
+    records: journal::Reader,
+    cipher: redo::RedoCipher,
+    /// Held to read by frozen views, to write by whoever deletes files that they may need.
+    pins: Arc<tokio::sync::RwLock<()>>,
     keyring: Keyring,
     status: Arc<status::Status>,
     /// Whether this process has claimed anything yet.
@@ -86,12 +94,7 @@ impl SledStore {
     fn assemble(inner: Inner) -> Self {
         let cursors =
             Cursors { records: key::Key::of(key::Table::Delivery), bodies: key::Key::of(key::Table::Body) };
-        Self {
-            inner: Arc::new(inner),
-            ids: Ids::new(),
-            work: Notify::new(),
-            purge: Mutex::new(cursors),
-        }
+        Self { inner: Arc::new(inner), ids: Ids::new(), work: Notify::new(), purge: Mutex::new(cursors) }
     }
 
     /// The store's keys, for what is sealed outside of it.

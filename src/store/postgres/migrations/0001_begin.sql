@@ -19,11 +19,14 @@ create table data_key (
 -- 5 ignored, 6 superseded, 7 dead.
 create table delivery (
     id uuid primary key,
+    -- The order in which deliveries were taken: 1024 times the number of the transaction, and the place in it.
+    arrival bigint not null,
     source text collate "C" not null,
     -- Null once a later delivery with the same id of the forge counts as another one.
     dedupe uuid,
     received_at bigint not null,
-    body_hash uuid not null,
+    -- Null where only the record was brought here, without its bytes.
+    body_hash uuid,
     external_id text collate "C" not null,
     hook_id text not null,
     secret_slot smallint not null,
@@ -37,6 +40,8 @@ create table delivery (
     connection text collate "C",
     lane text,
     blocks boolean not null default false,
+    -- It left its lane for one of its own.
+    aside boolean not null default false,
     replay_suspected boolean not null default false,
     attempts integer not null default 0,
     -- Attempts before the last replay; they do not count against the schedule.
@@ -49,7 +54,8 @@ create table delivery (
     finished_at bigint
 );
 create unique index delivery_dedupe on delivery (dedupe);
-create index delivery_unindexed on delivery (id) where state = 0;
+create index delivery_unindexed on delivery (arrival) where state = 0;
+create sequence delivery_arrival;
 create index delivery_by_state on delivery (state, id) where state > 0;
 create index delivery_by_source on delivery (source, id) where state > 0;
 create index delivery_by_external_id on delivery (external_id, id) where state > 0;
@@ -97,6 +103,20 @@ create table attempt (
     led_to smallint,
     error text,
     primary key (delivery, number)
+);
+
+-- What each process reads for its index this moment, and how many processes died over which delivery. What these say
+-- outlives a process, which a body may kill, and not the server, which no body can: so nothing waits for a disk.
+create unlogged table reading (
+    process uuid primary key,
+    -- The process holds an advisory lock of this number as long as it lives.
+    lock integer not null,
+    deliveries uuid[] not null,
+    ended boolean not null default false
+);
+create unlogged table death (
+    delivery uuid primary key,
+    count integer not null
 );
 
 -- How many deliveries are in each state, in stripes, so that connections do not wait for each other's counters.
@@ -197,6 +217,7 @@ create table member (
     organization text collate "C" not null,
     host text collate "C" not null,
     external_id bigint not null,
+    id text collate "C" not null unique,
     -- In lower case.
     login text collate "C" not null,
     connection text collate "C" not null,
@@ -246,6 +267,13 @@ create table setup_code (
     one boolean primary key default true check (one),
     hash bytea not null,
     expires_at bigint not null
+);
+-- An import that has not ended.
+create table import_mark (
+    one boolean primary key default true check (one),
+    came_from text not null,
+    items bigint not null,
+    sum text not null
 );
 create table probe (
     one boolean primary key default true check (one),

@@ -3,6 +3,8 @@
 #[path = "../../../../tests/it/harness/cluster.rs"]
 mod cluster;
 
+mod refused;
+
 use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, Executor};
@@ -52,3 +54,19 @@ async fn on_postgres() -> Bench {
 }
 
 contract!(on_postgres);
+
+mod from_sled {
+    //! A move from the embedded store to this one.
+    use super::on_postgres;
+    use crate::store::sled::tests::on_sled;
+
+    crate::store::contract::moves!(on_sled, on_postgres);
+}
+
+mod to_sled {
+    //! A move from this store to the embedded one.
+    use super::on_postgres;
+    use crate::store::sled::tests::on_sled;
+
+    crate::store::contract::moves!(on_postgres, on_sled);
+}

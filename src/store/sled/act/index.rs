@@ -61,7 +61,8 @@ pub(in super::super) fn index(
     Ok(())
 }
 
-fn lane_key(source: &str, lane: &str) -> [u8; 16] {
+/// The key of a lane in the queue.
+pub(super) fn lane_key(source: &str, lane: &str) -> [u8; 16] {
     key::short_hash(&[source.as_bytes(), lane.as_bytes()])
 }
 
