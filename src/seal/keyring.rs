@@ -82,7 +82,7 @@ fn place<'a>(instance: &'a str, scope: &'a str) -> Place<'a> {
     Place { purpose: Purpose::DataKey, scope, row: instance.as_bytes(), field: "wrapped" }
 }
 
-fn wrapping(master: &MasterKey, nonces: &Arc<Nonces>) -> Cipher {
+pub(super) fn wrapping(master: &MasterKey, nonces: &Arc<Nonces>) -> Cipher {
     Cipher::new(0, master.0.clone(), Arc::clone(nonces))
 }
 
@@ -177,6 +177,11 @@ impl Keyring {
         let cipher = Cipher::new(key.id, bytes, Arc::clone(&self.0.nonces));
         self.0.ciphers.write().unwrap_or_else(PoisonError::into_inner).add(&key.scope, key.id, cipher);
         Ok(())
+    }
+
+    /// Seals with the master key.
+    pub(super) fn wrapping(&self) -> &Cipher {
+        &self.0.wrapping
     }
 
     /// A new key for a scope, wrapped: base64. Nothing is sealed with it before it was kept and adopted.

@@ -90,8 +90,8 @@ impl View {
     async fn section(&self, after: &Place) -> Result<Vec<Found>, StoreError> {
         let connection = &mut *self.connection.lock().await;
         match after.section {
-            0 => named(connection, after, ORGANIZATIONS, |it| Fact::Organization(it)).await,
-            1 => named(connection, after, SOURCES, |it| Fact::Source(it)).await,
+            0 => named(connection, after, ORGANIZATIONS, Fact::Organization).await,
+            1 => named(connection, after, SOURCES, Fact::Source).await,
             2 => named(connection, after, CONNECTIONS, |it| Fact::Connection(Box::new(it))).await,
             3 => numbered(connection, after, PROJECTS, |it| Fact::Project(Box::new(it))).await,
             4 => numbered(connection, after, MEMBERS, |it| Fact::Member(Box::new(it))).await,
