@@ -4,21 +4,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgRow};
 use sqlx::{Executor, PgConnection, Row};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::super::delivery::{columns, id, record};
-use super::super::{access, connect, delivery, find, keys, list};
+use super::super::{connect, delivery, keys};
+use super::section::{
+    self, Found, LIMIT, Place, audit, bodies, named, numbered, pipelines, place, setup_code, tokens,
+};
 use crate::domain::Timestamp;
 use crate::domain::delivery::{Attempt, Delivery};
 use crate::seal::Keyring;
 use crate::store::keep::{
-    BodySeen, Fact, Frozen, Item, KeptDelivery, KeptUnindexed, PIECE_BYTES_MAX, PIECE_ITEMS_MAX, Piece,
-    SetupCode,
+    Fact, Frozen, Item, KeptDelivery, KeptUnindexed, PIECE_BYTES_MAX, PIECE_ITEMS_MAX, Piece,
 };
 use crate::store::{Page, StoreError};
 
@@ -43,35 +43,6 @@ pub(super) struct View {
     items_about: u64,
 }
 
-/// Where a piece begins: behind this place of this section.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Place {
-    section: usize,
-    texts: Vec<String>,
-    numbers: Vec<i64>,
-}
-
-impl Place {
-    fn text(&self, at: usize) -> String {
-        self.texts.get(at).cloned().unwrap_or_default()
-    }
-
-    fn number(&self, at: usize) -> i64 {
-        self.numbers.get(at).copied().unwrap_or(i64::MIN)
-    }
-
-    fn uuid(&self) -> Uuid {
-        Uuid::try_parse(&self.text(0)).unwrap_or_default()
-    }
-
-    fn begin(section: usize) -> Self {
-        Self { section, texts: Vec::new(), numbers: Vec::new() }
-    }
-}
-
-/// An item and the place behind it.
-type Found = (Place, Item);
-
 impl View {
     pub(super) async fn new(
         options: &PgConnectOptions,
@@ -90,11 +61,11 @@ impl View {
     async fn section(&self, after: &Place) -> Result<Vec<Found>, StoreError> {
         let connection = &mut *self.connection.lock().await;
         match after.section {
-            0 => named(connection, after, ORGANIZATIONS, Fact::Organization).await,
-            1 => named(connection, after, SOURCES, Fact::Source).await,
-            2 => named(connection, after, CONNECTIONS, |it| Fact::Connection(Box::new(it))).await,
-            3 => numbered(connection, after, PROJECTS, |it| Fact::Project(Box::new(it))).await,
-            4 => numbered(connection, after, MEMBERS, |it| Fact::Member(Box::new(it))).await,
+            0 => named(connection, after, section::ORGANIZATIONS, Fact::Organization).await,
+            1 => named(connection, after, section::SOURCES, Fact::Source).await,
+            2 => named(connection, after, section::CONNECTIONS, |it| Fact::Connection(Box::new(it))).await,
+            3 => numbered(connection, after, section::PROJECTS, |it| Fact::Project(Box::new(it))).await,
+            4 => numbered(connection, after, section::MEMBERS, |it| Fact::Member(Box::new(it))).await,
             5 => pipelines(connection, after).await,
             6 => tokens(connection, after).await,
             7 => setup_code(connection, after).await,
@@ -132,170 +103,6 @@ impl Frozen for View {
         }
         Ok(Piece { items: Vec::new(), next: None })
     }
-}
-
-const LIMIT: i64 = PIECE_ITEMS_MAX as i64;
-
-macro_rules! named {
-    ($key:literal, $table:literal) => {
-        concat!(
-            "select ",
-            $key,
-            " as key, version, record::text from ",
-            $table,
-            " where ",
-            $key,
-            " > $1 order by ",
-            $key,
-            " limit $2"
-        )
-    };
-}
-const ORGANIZATIONS: &str = named!("slug", "organization");
-const SOURCES: &str = named!("key", "source");
-const CONNECTIONS: &str = named!("key", "connection");
-
-fn place(after: &Place, texts: Vec<String>, numbers: Vec<i64>) -> Place {
-    Place { section: after.section, texts, numbers }
-}
-
-async fn named<T: DeserializeOwned>(
-    connection: &mut PgConnection,
-    after: &Place,
-    sql: &'static str,
-    fact: impl Fn(crate::domain::known::Versioned<T>) -> Fact,
-) -> Result<Vec<Found>, StoreError> {
-    let rows = sqlx::query(sql).bind(after.text(0)).bind(LIMIT).fetch_all(connection).await?;
-    rows.iter()
-        .map(|row| {
-            Ok((place(after, vec![row.try_get("key")?], Vec::new()), fact(find::versioned(row)?).into()))
-        })
-        .collect()
-}
-
-macro_rules! numbered {
-    ($table:literal) => {
-        concat!(
-            "select organization, host, external_id, version, record::text from ",
-            $table,
-            " where (organization, host, external_id) > ($1, $2, $3) \
-             order by organization, host, external_id limit $4"
-        )
-    };
-}
-const PROJECTS: &str = numbered!("project");
-const MEMBERS: &str = numbered!("member");
-
-async fn numbered<T: DeserializeOwned>(
-    connection: &mut PgConnection,
-    after: &Place,
-    sql: &'static str,
-    fact: impl Fn(crate::domain::known::Versioned<T>) -> Fact,
-) -> Result<Vec<Found>, StoreError> {
-    let rows = sqlx::query(sql)
-        .bind(after.text(0))
-        .bind(after.text(1))
-        .bind(after.number(0))
-        .bind(LIMIT)
-        .fetch_all(connection)
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let texts = vec![row.try_get("organization")?, row.try_get("host")?];
-            Ok((place(after, texts, vec![row.try_get("external_id")?]), fact(find::versioned(row)?).into()))
-        })
-        .collect()
-}
-
-const PIPELINES: &str = "
-    select organization, host, project, external_id, kind, version, record::text from pipeline
-    where (organization, host, project, external_id, kind) > ($1, $2, $3, $4, $5)
-    order by organization, host, project, external_id, kind limit $6
-";
-
-async fn pipelines(connection: &mut PgConnection, after: &Place) -> Result<Vec<Found>, StoreError> {
-    let rows = sqlx::query(PIPELINES)
-        .bind(after.text(0))
-        .bind(after.text(1))
-        .bind(after.number(0))
-        .bind(after.number(1))
-        .bind(after.text(2))
-        .bind(LIMIT)
-        .fetch_all(connection)
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let texts = vec![row.try_get("organization")?, row.try_get("host")?, row.try_get("kind")?];
-            let numbers = vec![row.try_get("project")?, row.try_get("external_id")?];
-            let fact = Fact::Pipeline(Box::new(find::versioned(row)?));
-            Ok((place(after, texts, numbers), fact.into()))
-        })
-        .collect()
-}
-
-async fn tokens(connection: &mut PgConnection, after: &Place) -> Result<Vec<Found>, StoreError> {
-    let sql = "select * from token where id > $1 order by id limit $2";
-    let rows = sqlx::query(sql).bind(after.text(0)).bind(LIMIT).fetch_all(connection).await?;
-    rows.iter()
-        .map(|row| {
-            let token = access::token(row)?;
-            Ok((place(after, vec![token.id.clone()], Vec::new()), Fact::Token(token).into()))
-        })
-        .collect()
-}
-
-async fn setup_code(connection: &mut PgConnection, after: &Place) -> Result<Vec<Found>, StoreError> {
-    if !after.numbers.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = sqlx::query("select hash, expires_at from setup_code").fetch_all(connection).await?;
-    rows.iter()
-        .map(|row| {
-            let hash: Vec<u8> = row.try_get("hash")?;
-            let damaged = |_| StoreError::Corrupt("the setup code in the database has no valid hash".into());
-            let code = SetupCode {
-                hash: hash.try_into().map_err(damaged)?,
-                expires_at: Timestamp::from_ms(row.try_get("expires_at")?),
-            };
-            Ok((place(after, Vec::new(), vec![1]), Fact::SetupCode(code).into()))
-        })
-        .collect()
-}
-
-const AUDIT: &str = "
-    select at, sequence, organization, actor, action, subject, detail from audit
-    where (at, sequence) > ($1, $2) order by at, sequence limit $3
-";
-
-async fn audit(connection: &mut PgConnection, after: &Place) -> Result<Vec<Found>, StoreError> {
-    let rows = sqlx::query(AUDIT)
-        .bind(after.number(0))
-        .bind(after.number(1))
-        .bind(LIMIT)
-        .fetch_all(connection)
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let ((at, sequence), entry) = list::entry(row)?;
-            Ok((place(after, Vec::new(), vec![at, sequence]), Fact::Audit(entry).into()))
-        })
-        .collect()
-}
-
-async fn bodies(connection: &mut PgConnection, after: &Place) -> Result<Vec<Found>, StoreError> {
-    let sql = "select hash, delivery, received_at from body_seen where hash > $1 order by hash limit $2";
-    let rows = sqlx::query(sql).bind(after.uuid()).bind(LIMIT).fetch_all(connection).await?;
-    rows.iter()
-        .map(|row| {
-            let hash: Uuid = row.try_get("hash")?;
-            let body = BodySeen {
-                hash: hash.into_bytes(),
-                first: id(row.try_get("delivery")?),
-                at: Timestamp::from_ms(row.try_get("received_at")?),
-            };
-            Ok((place(after, vec![hash.to_string()], Vec::new()), Fact::Body(body).into()))
-        })
-        .collect()
 }
 
 const DELIVERIES: &str = concat!(

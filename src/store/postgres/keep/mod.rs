@@ -2,6 +2,7 @@
 
 mod frozen;
 mod import;
+mod section;
 
 use async_trait::async_trait;
 
