@@ -1,7 +1,7 @@
 //! Taking work.
 
 use super::super::key::{self, Key, Table, behind};
-use super::super::stage::{Rows, Stage};
+use super::super::stage::{Found, Rows, Stage};
 use super::{Stored, load, save};
 use crate::domain::delivery::{Attempt, DeliveryState};
 use crate::domain::{DeliveryId, Timestamp};
@@ -15,7 +15,7 @@ pub(in super::super) fn due<R: Rows>(
     rows: &R,
     now: Timestamp,
     limit: usize,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+) -> Result<Vec<Found>, StoreError> {
     let from = Key::of(Table::Queue);
     let to = Key::of(Table::Queue).time(now.plus_ms(1));
     let mut due = rows.scan(from.as_bytes(), Some(to.as_bytes()), limit)?;
