@@ -115,6 +115,10 @@ metrics! {
         "Requests that a forge still grants.";
     StoreSizeBytes = "store_size_bytes", Form::Gauge, [],
         "Bytes that the store takes on disk.";
+    StoreDamages = "store_damages", Form::Gauge, [],
+        "What the last check of everything that is kept has found damaged. Alert on this.";
+    ScrubLastPass = "scrub_last_pass_timestamp_seconds", Form::Gauge, [],
+        "When everything that is kept was last read whole and compared with its checksums.";
     StoreFreeBytes = "store_free_bytes", Form::Gauge, [],
         "Bytes that are free beside the store.";
     Faults = "faults_total", Form::Counter, ["code"],
@@ -266,6 +270,7 @@ fn begin() {
         Metric::LanesBlocked,
         Metric::StoreSizeBytes,
         Metric::StoreFreeBytes,
+        Metric::StoreDamages,
     ] {
         prime(metric, &[]);
     }
@@ -319,6 +324,7 @@ mod tests {
             Metric::ReconcileDrift,
             Metric::ProviderApiRequests,
             Metric::ProviderRateLimitRemaining,
+            Metric::ScrubLastPass,
         ];
         for metric in Metric::ALL.iter().filter(|metric| !later.contains(metric)) {
             let name = metric.name();

@@ -14,6 +14,8 @@ pub(super) const DEAD_LETTERS: &str = "scm_connect_dead_letters";
 pub(super) const LANES_BLOCKED: &str = "scm_connect_lanes_blocked";
 pub(super) const STORE_SIZE_BYTES: &str = "scm_connect_store_size_bytes";
 pub(super) const STORE_FREE_BYTES: &str = "scm_connect_store_free_bytes";
+pub(super) const STORE_DAMAGES: &str = "scm_connect_store_damages";
+pub(super) const SCRUB_LAST_PASS: &str = "scm_connect_scrub_last_pass_timestamp_seconds";
 pub(super) const LOOP_RESTARTS: &str = "scm_connect_loop_restarts_total";
 
 /// The kind of work that all of these are about.

@@ -28,6 +28,7 @@ mod reading;
 mod records;
 mod redo;
 mod row;
+mod scrub;
 mod snapshot;
 mod stage;
 mod status;
@@ -55,6 +56,10 @@ pub struct SledStore {
     ids: Mutex<uuid::ContextV7>,
     work: Notify,
     purge: Mutex<Cursors>,
+    /// The background's check, as far as it has come.
+    scrubbing: tokio::sync::Mutex<Option<scrub::Pass>>,
+    /// Held by the one `store verify` at a time.
+    verifying: tokio::sync::Mutex<()>,
 }
 
 /// Where the next round of retention goes on.
@@ -101,6 +106,8 @@ impl SledStore {
             ids: Mutex::new(uuid::ContextV7::new()),
             work: Notify::new(),
             purge: Mutex::new(cursors),
+            scrubbing: tokio::sync::Mutex::default(),
+            verifying: tokio::sync::Mutex::default(),
         }
     }
 

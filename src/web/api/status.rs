@@ -22,10 +22,3 @@ pub(crate) async fn show(call: Call<OperatorOnly>) -> Answer {
         "parts": front.health.parts(),
     })))
 }
-
-/// Reads everything that is kept, and answers when it is done.
-pub(crate) async fn verify(call: Call<OperatorOnly>) -> Answer {
-    Query::of(&call.query, &[])?;
-    let problems = call.front.store.verify(&|_, _| {}).await?;
-    Ok(HttpResponse::Ok().json(json!({ "problems": problems })))
-}
