@@ -121,6 +121,8 @@ metrics! {
         "When everything that is kept was last read whole and compared with its checksums.";
     StoreFreeBytes = "store_free_bytes", Form::Gauge, [],
         "Bytes that are free beside the store.";
+    LoopRestarts = "loop_restarts_total", Form::Counter, ["loop"],
+        "Background loops that failed and began again.";
     Faults = "faults_total", Form::Counter, ["code"],
         "Faults that were met; the operator's guide has a line on each code.";
 }
@@ -325,6 +327,7 @@ mod tests {
             Metric::ProviderApiRequests,
             Metric::ProviderRateLimitRemaining,
             Metric::ScrubLastPass,
+            Metric::LoopRestarts,
         ];
         for metric in Metric::ALL.iter().filter(|metric| !later.contains(metric)) {
             let name = metric.name();
@@ -375,6 +378,7 @@ mod tests {
             "secret_slot",
             "status",
             "code",
+            "loop",
         ];
         for metric in Metric::ALL {
             assert!(metric.labels().iter().all(|label| bounded.contains(label)), "{metric:?}");

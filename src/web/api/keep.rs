@@ -15,7 +15,30 @@ use crate::store::keep::Frozen;
 use crate::store::keep::archive::Writer;
 use crate::store::{Store, StoreError};
 use crate::web::auth::{Call, OperatorOnly};
+use crate::web::describe::{Content, Good, Operation};
 use crate::web::error::Problem;
+
+pub(crate) const EXPORT: Operation = Operation::new(
+    "exportStore",
+    "Take everything out, line by line",
+    &[Good {
+        status: 200,
+        help: "Everything as it was when this was asked for. Without its last line it is not whole; a line with \
+               `error` then says why.",
+        content: Content::Lines,
+    }],
+);
+
+pub(crate) const VERIFY: Operation = Operation::new(
+    "verifyStore",
+    "Read everything that is kept, and tell how far it is",
+    &[Good {
+        status: 200,
+        help: "Lines of `done` and `all`; the last one has `problems`, a sentence for each damage and none when all \
+               is well, or an `error` when it could not be read to its end.",
+        content: Content::Lines,
+    }],
+);
 
 /// An export under way.
 struct Telling {
@@ -35,7 +58,7 @@ enum Next {
 /// Everything as it was when this was asked for. Without its last line the answer is not whole; a line with `error`
 /// then says why.
 pub(crate) async fn export(call: Call<OperatorOnly>) -> Answer {
-    Query::of(&call.query, &[])?;
+    Query::of(&call.query, &EXPORT)?;
     let store = &call.front.store;
     let at = call.front.now();
     let view = store.freeze().await?;
@@ -75,7 +98,7 @@ async fn items(mut telling: Telling) -> Result<(Vec<u8>, Next), StoreError> {
 /// Reads everything that is kept. Tells how far it is as lines of `done` and `all`; the last line has `problems`, or an
 /// `error` when it could not be read to its end.
 pub(crate) async fn verify(call: Call<OperatorOnly>) -> Answer {
-    Query::of(&call.query, &[])?;
+    Query::of(&call.query, &VERIFY)?;
     let (tell, heard) = mpsc::channel(16);
     tokio::spawn(read_all(Arc::clone(&call.front.store), tell));
     let lines = stream::unfold(heard, |mut heard| async move {
