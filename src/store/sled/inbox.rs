@@ -4,11 +4,12 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 
-use super::act::index::{HeadFacts, ToIndex};
+use super::act::index::{Facts, ToIndex};
 use super::act::settle::Ended;
 use super::act::{self, Stored};
+use super::dedupe::Dedupe;
 use super::intake::{Entry, Taken, locked};
-use super::key::{self, Key, Table};
+use super::key::{Key, Table};
 use super::stage::Rows;
 use super::{Inner, SledStore, frame, list};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord};
@@ -22,16 +23,6 @@ use crate::store::{
 const UNFOLDED_BYTES_MAX: u64 = 16 << 20;
 /// Deliveries woken by one act.
 const WOKEN_MAX: usize = 128;
-
-/// What makes two deliveries the same one: source, hook and the forge's id (delivery.md 4.2).
-fn dedupe_key(delivery: &Delivery) -> [u8; 16] {
-    let envelope = delivery.envelope();
-    key::short_hash(&[
-        delivery.source().as_str().as_bytes(),
-        envelope.hook_id.as_bytes(),
-        envelope.external_id.as_bytes(),
-    ])
-}
 
 fn opened(inner: &Inner, position: super::journal::Position) -> Result<frame::Opened, StoreError> {
     let frame = inner.reader.read(position).map_err(|error| {
@@ -84,9 +75,8 @@ impl SledStore {
 impl Inbox for SledStore {
     async fn accept(&self, delivery: Delivery, now: Timestamp) -> Result<Accepted, StoreError> {
         let id = self.new_id(now);
-        let dedupe = dedupe_key(&delivery);
-        let body_hash = key::short_hash(&[delivery.source().as_str().as_bytes(), delivery.body()]);
-        let payload = frame::close(&self.inner.keyring, id, dedupe, body_hash, &delivery, now)?;
+        let dedupe = Dedupe::of(&delivery);
+        let payload = frame::close(&self.inner.keyring, id, &delivery, now)?;
         let same_within_ms = delivery.envelope().same_within_ms;
         match self.inner.intake.take(Entry { id, dedupe, received_at: now, same_within_ms, payload }).await? {
             Taken::New => {
@@ -101,15 +91,18 @@ impl Inbox for SledStore {
         self.read(move |inner| {
             let pending = locked(&inner.backlog).first(limit);
             let mut found = Vec::new();
+            let mut facts = Vec::new();
             let mut bytes: u64 = 0;
             for one in pending {
                 let opened = opened(inner, one.position)?;
                 bytes = bytes.saturating_add(opened.delivery.body().len() as u64);
+                facts.push((one.id, Facts::of(&opened.delivery)));
                 found.push(Unindexed { id: one.id, received_at: one.received_at, delivery: opened.delivery });
                 if bytes >= UNFOLDED_BYTES_MAX {
                     break;
                 }
             }
+            inner.read_ahead.keep(facts);
             Ok(found)
         })
         .await
@@ -129,14 +122,12 @@ impl Inbox for SledStore {
                                 "deliveries are indexed in the order of the log".into(),
                             ));
                         }
-                        let opened = opened(inner, pending.position)?;
                         let copies = locked(&inner.backlog).copies(pending.id);
-                        Ok(ToIndex {
-                            row,
-                            pending,
-                            head: HeadFacts::of(&opened.head, &opened.delivery),
-                            copies,
-                        })
+                        let facts = match inner.read_ahead.take(pending.id) {
+                            Some(facts) => facts,
+                            None => Facts::of(&opened(inner, pending.position)?.delivery),
+                        };
+                        Ok(ToIndex { row, pending, facts, copies })
                     })
                     .collect::<Result<Vec<_>, _>>()
             })
@@ -260,8 +251,10 @@ impl Inbox for SledStore {
 
     async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
         self.read(move |inner| {
+            let latest = act::load(&inner.tree, id)?.and_then(|stored| stored.attempt);
             let rows = inner.tree.with_prefix(&Key::of(Table::Attempt).id(id), 1024)?;
-            rows.into_iter().map(|(key, value)| inner.tree.decode(&key, value)).collect()
+            let earlier = rows.into_iter().map(|(key, value)| inner.tree.decode(&key, value));
+            earlier.chain(latest.map(Ok)).collect()
         })
         .await
     }

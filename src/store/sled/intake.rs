@@ -10,9 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::oneshot;
 
+use super::dedupe::Dedupe;
 use super::journal::{Journal, Position};
-use super::key::{Key, Table};
-use super::stage::Rows;
 use super::status::Status;
 use crate::domain::{DeliveryId, Timestamp};
 use crate::fault;
@@ -36,7 +35,7 @@ pub(super) const CARRIED: u8 = 2;
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: DeliveryId,
-    pub(super) dedupe: [u8; 16],
+    pub(super) dedupe: Dedupe,
     pub(super) received_at: Timestamp,
     /// Only a copy that came within this time counts as the same delivery.
     pub(super) same_within_ms: Option<i64>,
@@ -55,7 +54,7 @@ pub(super) enum Taken {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pending {
     pub(super) id: DeliveryId,
-    pub(super) dedupe: [u8; 16],
+    pub(super) dedupe: Dedupe,
     pub(super) received_at: Timestamp,
     pub(super) position: Position,
 }
@@ -64,7 +63,7 @@ pub(super) struct Pending {
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     order: VecDeque<Pending>,
-    by_dedupe: HashMap<[u8; 16], (DeliveryId, Timestamp)>,
+    by_dedupe: HashMap<Dedupe, (DeliveryId, Timestamp)>,
     ids: HashSet<DeliveryId>,
     /// Copies that came before their first one was indexed.
     copies: HashMap<DeliveryId, u32>,
@@ -214,7 +213,7 @@ struct Group {
     takes: Vec<(Reply<Taken>, Result<Taken, StoreError>)>,
     carries: Vec<(Reply<Position>, Position)>,
     fresh: Vec<Pending>,
-    in_group: HashMap<[u8; 16], (DeliveryId, Timestamp)>,
+    in_group: HashMap<Dedupe, (DeliveryId, Timestamp)>,
     bytes: usize,
 }
 
@@ -298,26 +297,12 @@ fn place(parts: &mut Parts, group: &mut Group, entry: Entry) -> Result<Taken, St
     Ok(Taken::New)
 }
 
-fn known(parts: &Parts, dedupe: &[u8; 16]) -> Result<Option<(DeliveryId, Timestamp)>, StoreError> {
+fn known(parts: &Parts, dedupe: &Dedupe) -> Result<Option<(DeliveryId, Timestamp)>, StoreError> {
     if let Some(first) = locked(&parts.backlog).by_dedupe.get(dedupe) {
         return Ok(Some(*first));
     }
     // Between an index act and `forget` a key is in both places; it is never in neither.
-    Ok(parts.tree.raw(Key::of(Table::Dedupe).bytes(dedupe).as_bytes())?.as_deref().and_then(parse_first))
-}
-
-/// The value of a dedupe row: the first copy's id and time.
-pub(super) fn first_copy(id: DeliveryId, at: Timestamp) -> Vec<u8> {
-    let mut value = id.as_bytes().to_vec();
-    value.extend_from_slice(&at.ms().to_be_bytes());
-    value
-}
-
-/// Reads [`first_copy`] back.
-pub(super) fn parse_first(value: &[u8]) -> Option<(DeliveryId, Timestamp)> {
-    let (id, at) = value.split_first_chunk::<16>()?;
-    let at = i64::from_be_bytes(at.try_into().ok()?);
-    Some((DeliveryId::from_bytes(*id), Timestamp::from_ms(at)))
+    dedupe.find(&parts.tree)
 }
 
 /// `Err` ends the thread: the log has failed.

@@ -14,6 +14,7 @@ mod access;
 mod act;
 mod checkpoint;
 mod committer;
+mod dedupe;
 mod digest;
 mod frame;
 mod health;
@@ -69,6 +70,7 @@ struct Inner {
     checkpointer: checkpoint::Checkpointer,
     backlog: Arc<Mutex<intake::Backlog>>,
     reader: journal::Reader,
+    read_ahead: act::index::ReadAhead,
     keyring: Keyring,
     status: Arc<status::Status>,
     /// Whether this process has claimed anything yet.

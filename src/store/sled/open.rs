@@ -9,6 +9,7 @@ use rustix::fs::FlockOperation;
 
 use super::checkpoint::{self, Checkpointer};
 use super::committer::{self, Committer};
+use super::dedupe::Dedupe;
 use super::digest::Digest;
 use super::intake::{self, Backlog, Intake, Pending};
 use super::journal::{Journal, JournalError, Options, Reader};
@@ -117,6 +118,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         checkpointer,
         backlog,
         reader,
+        read_ahead: act::index::ReadAhead::default(),
         keyring,
         status,
         claimed: std::sync::atomic::AtomicBool::new(false),
@@ -355,8 +357,8 @@ fn backlog(tree: &sled::Tree, inbox: &Reader, keyring: &Keyring) -> Result<Backl
         let opened = frame::open(keyring, &frame.payload).map_err(from_store)?;
         backlog.push(Pending {
             id: opened.id,
-            dedupe: opened.head.dedupe,
-            received_at: opened.head.received_at,
+            dedupe: Dedupe::of(&opened.delivery),
+            received_at: opened.received_at,
             position,
         });
     }
