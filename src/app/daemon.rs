@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::notice::Reporter;
-use super::{declare, edge, random, store_dir};
+use super::{declare, edge, random, store_dir, watch};
 use crate::cli::{Exit, Failure};
 use crate::config::Config;
 use crate::domain::Clock;
@@ -17,6 +17,7 @@ use crate::seal::token::{Bearer, Token};
 use crate::store::sled::SledStore;
 use crate::store::{Page, Retention, Store};
 use crate::telemetry::metric::Exporter;
+use crate::telemetry::{Fault, report};
 use crate::web::{self, Certificate, ControlSocket, Front, Listeners, Running};
 use crate::worker::{self, Workers};
 
@@ -111,7 +112,11 @@ impl Daemon {
         };
         let running = web::start(Arc::clone(&front), listeners).map_err(io)?;
         front.health.set_replayed();
-        let watch = tokio::spawn(watch_disk(Arc::clone(&front.health), store_dir(config)?.to_owned()));
+        let watch = tokio::spawn(watch::watch(
+            Arc::clone(&front.health),
+            store_dir(config)?.to_owned(),
+            Arc::clone(&clock),
+        ));
         let workers = manner.works.then(|| {
             let keep = Retention {
                 payload_ms: config.retention.payload.ms(),
@@ -180,24 +185,8 @@ impl Daemon {
         use crate::store::Health;
         // A store that hangs while it closes must not hold the exit: the log has everything.
         if tokio::time::timeout(STORE_WITHIN, self.store.close()).await.is_err() {
-            tracing::warn!(
-                code = "store-slow-close",
-                "the store did not close in time; the next start replays its log"
-            );
+            report!(Fault::StoreSlowClose, "the store did not close in time; the next start replays its log");
         }
-    }
-}
-
-/// Looks at the store's disk every few seconds, for `/readyz`.
-async fn watch_disk(health: Arc<web::Health>, dir: PathBuf) {
-    loop {
-        if let Ok(disk) = rustix::fs::statvfs(&dir) {
-            health.set_disk(
-                disk.f_bavail.saturating_mul(disk.f_frsize),
-                disk.f_blocks.saturating_mul(disk.f_frsize),
-            );
-        }
-        tokio::time::sleep(Duration::from_secs(2)).await;
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use crate::domain::Timestamp;
 use crate::store::sled::SledStore;
 use crate::web::Health;
-use crate::worker::{LoopState, Notice};
+use crate::worker::{Load, LoopState, Notice};
 
 /// Passes the workers' reports on.
 #[derive(Debug)]
@@ -45,17 +45,15 @@ impl Notice for Reporter {
     }
 
     fn unwritable(&self, why: &str, _at: Timestamp) {
-        self.health.note_failure("store-unwritable", why);
+        self.health.note_failure(why);
     }
 
-    fn changed(&self, name: &'static str, state: LoopState, _at: Timestamp) {
-        if state == LoopState::Failing {
-            tracing::warn!(code = "loop-failing", name, "a background loop fails and begins again by itself");
-        }
-    }
+    /// The loops write their own lines.
+    fn changed(&self, _name: &'static str, _state: LoopState, _at: Timestamp) {}
 
-    fn commits_waiting(&self) -> bool {
-        self.store.is_taking()
+    fn intake(&self) -> Load {
+        let (waiting, taken) = self.store.taking();
+        Load { waiting, taken, full: self.store.is_crowded() }
     }
 
     fn fatal(&self, why: &str) {

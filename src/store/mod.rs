@@ -5,6 +5,8 @@
 
 #[cfg(test)]
 mod contract;
+mod frame;
+mod id;
 mod list;
 pub mod sled;
 
@@ -283,10 +285,14 @@ pub trait Records: Send + Sync {
     async fn project(&self, id: &str) -> Result<Option<Project>, StoreError>;
     /// A page of projects, by path.
     async fn projects(&self, filter: &ProjectFilter, page: &Page) -> Result<Paged<Project>, StoreError>;
+    /// One member by its id ([`Member::id`]).
+    async fn member(&self, id: &str) -> Result<Option<Member>, StoreError>;
     /// A page of members, by login.
     async fn members(&self, filter: &MemberFilter, page: &Page) -> Result<Paged<Member>, StoreError>;
     /// A page of a project's runs, newest first.
     async fn pipelines(&self, project: &Project, page: &Page) -> Result<Paged<Pipeline>, StoreError>;
+    /// One line of the audit log by its id ([`AuditEntry::id`]).
+    async fn audit_entry(&self, id: &str) -> Result<Option<AuditEntry>, StoreError>;
     /// A page of the audit log, newest first.
     async fn audit(
         &self,

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 
@@ -16,11 +15,10 @@ use crate::domain::delivery::{DeliveryState, Lane};
 use crate::domain::event::{Event, Fact};
 use crate::domain::organization::Source;
 use crate::store::{Indexed, StoreError, Unindexed};
+use crate::telemetry::{Fault, report};
 
 /// So many deliveries share one write.
 const BATCH: usize = 256;
-/// The intake goes first for so long at most: keys that no index knows yet take memory.
-const ASIDE_MAX: Duration = Duration::from_millis(20);
 const IDLE_MS: u64 = 1_000;
 /// So many deliveries of a bad batch are read at once.
 const SINGLY: usize = 4;
@@ -40,7 +38,7 @@ pub(super) async fn run(context: Arc<Context>, pulse: Pulse) -> Result<(), Store
 
 /// Indexes one batch. Returns how many deliveries it held.
 pub(super) async fn round(context: &Context) -> Result<usize, StoreError> {
-    context.step_aside(ASIDE_MAX).await;
+    context.step_aside().await;
     let found = context.store.unindexed(BATCH).await?;
     if found.is_empty() {
         return Ok(0);
@@ -76,7 +74,7 @@ async fn rows(rules: Rules, found: Vec<Unindexed>, sources: Arc<Sources>) -> Vec
 }
 
 async fn one_by_one(rules: Rules, found: &[Unindexed], sources: &Arc<Sources>, stuck: Stuck) -> Vec<Indexed> {
-    tracing::warn!(?stuck, count = found.len(), "a batch could not be read; its deliveries are read singly");
+    report!(Fault::BatchUnread, ?stuck, count = found.len(), "a batch could not be read");
     let readings = found.iter().cloned().map(|one| {
         let (mine, all, sources) = (one.clone(), Arc::clone(sources), Arc::clone(sources));
         async move {

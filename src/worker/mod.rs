@@ -5,6 +5,7 @@
 
 mod attempt;
 mod bounds;
+mod courtesy;
 mod inbox;
 mod indexer;
 mod metric;
@@ -20,6 +21,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,6 +34,7 @@ use crate::domain::{Clock, Timestamp};
 use crate::handler;
 use crate::provider::{self, Unreadable};
 use crate::store::{Retention, Store, StoreError};
+use crate::telemetry::{Fault, report};
 
 /// How a loop fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,17 @@ pub enum LoopState {
     Failing,
     /// It ended, because it was told to or because the store has stopped.
     Stopped,
+}
+
+/// What the intake is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// Deliveries wait to be put on stable storage this moment.
+    pub waiting: bool,
+    /// How many were put there since the start.
+    pub taken: u64,
+    /// So many have no index yet that they must go first.
+    pub full: bool,
 }
 
 /// What the loops tell, and ask of, whoever started them.
@@ -58,9 +72,9 @@ pub trait Notice: Send + Sync {
     fn last_write(&self) -> Option<Timestamp> {
         None
     }
-    /// Whether deliveries wait to be put on stable storage: then the loops step aside for a moment.
-    fn commits_waiting(&self) -> bool {
-        false
+    /// What the intake is doing: while deliveries are taken, the loops step aside.
+    fn intake(&self) -> Load {
+        Load::default()
     }
 }
 
@@ -124,6 +138,8 @@ struct Context {
     excused: attempt::Excused,
     /// How many attempts run at once.
     gate: inbox::Gate,
+    /// How long the intake has gone first.
+    courtesy: courtesy::Courtesy,
     /// No new work.
     stopping: CancellationToken,
     /// What is under way is given back.
@@ -146,6 +162,7 @@ impl Context {
             rules: parts.rules,
             excused: attempt::Excused::default(),
             gate: inbox::Gate::default(),
+            courtesy: courtesy::Courtesy::default(),
             stopping,
             giving_back: CancellationToken::new(),
             dropping: CancellationToken::new(),
@@ -162,18 +179,25 @@ impl Context {
     fn fail(&self, why: &str) {
         self.stopping.cancel();
         self.failed.call_once(|| {
-            tracing::error!(error = why, "the store has stopped; the process ends, nothing stored is lost");
+            report!(
+                Fault::ProcessEnds,
+                reason = why,
+                "the store has stopped; the process ends, nothing stored is lost"
+            );
             self.notice.fatal(why);
         });
     }
 
     /// Lets the intake go first while deliveries wait for their sync, but never for ever.
-    async fn step_aside(&self, at_most: Duration) {
-        const STEP: Duration = Duration::from_millis(5);
-        let mut stepped = Duration::ZERO;
-        while stepped < at_most && self.notice.commits_waiting() && !self.stopping.is_cancelled() {
-            tokio::time::sleep(STEP).await;
-            stepped = stepped.saturating_add(STEP);
+    async fn step_aside(&self) {
+        let began = Instant::now();
+        while !self.stopping.is_cancelled() {
+            let (load, now) = (self.notice.intake(), Instant::now());
+            let waits = load.waiting && now.saturating_duration_since(began) < courtesy::ROUND_MAX;
+            if !waits && (load.full || !self.courtesy.is_burst(load.taken, now)) {
+                break;
+            }
+            tokio::time::sleep(courtesy::STEP).await;
         }
     }
 

@@ -11,8 +11,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("telemetry", &["domain"]),
     ("provider", &["domain"]),
     ("handler", &["domain"]),
-    ("store", &["domain", "seal", "fault"]),
-    ("worker", &["provider", "store", "handler", "domain", "fault"]),
+    ("store", &["domain", "seal", "fault", "telemetry"]),
+    ("worker", &["provider", "store", "handler", "domain", "fault", "telemetry"]),
     ("web", &["provider", "store", "domain", "seal", "telemetry", "fault"]),
     ("config", &["provider", "store", "domain", "seal", "telemetry"]),
     ("demo", &["provider", "domain", "cli"]),
@@ -173,6 +173,20 @@ fn s01_no_setting_turns_proof_off() {
             ["skip_signature", "insecure_skip", "disable_verification", "danger_accept_invalid", "no_verify"]
         {
             assert!(!text.contains(word), "{} names {word}", name(&path));
+        }
+    }
+}
+
+#[test]
+fn r50_a_fault_is_logged_under_its_code_only() {
+    for path in rust_files("src") {
+        let file = name(&path);
+        if file.starts_with("src/telemetry/") {
+            continue;
+        }
+        for level in ["tracing::warn!", "tracing::error!"] {
+            let why = "name the fault in src/telemetry/fault.rs and write report!(Fault::…)";
+            assert!(!code(&path).contains(level), "{file} has {level}: {why}");
         }
     }
 }

@@ -48,7 +48,9 @@ macro_rules! contract {
                 candidates_are_found_by_every_number,
                 known_brings_what_was_asked_for,
                 a_record_larger_than_a_row_comes_back,
-                the_audit_log_is_newest_first
+                the_audit_log_is_newest_first,
+                a_member_is_found_by_its_id_under_any_name,
+                a_line_of_the_audit_log_is_found_by_its_id
             ],
             access: [
                 a_token_is_found_by_its_hash_and_can_be_revoked,

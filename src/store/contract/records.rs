@@ -289,3 +289,36 @@ pub(in crate::store) async fn the_audit_log_is_newest_first(bench: &Bench) {
     let rest = store.audit(Some(&slug()), &Page { limit: 50, cursor: first.next }).await.unwrap();
     assert_eq!(names(&rest.items), ["2", "1", "0"]);
 }
+
+pub(in crate::store) async fn a_member_is_found_by_its_id_under_any_name(bench: &Bench) {
+    let ada = member(5, "ada");
+    with(
+        bench,
+        vec![Change::PutMember(Box::new(ada.clone())), Change::PutMember(Box::new(member(6, "bob")))],
+    )
+    .await;
+    let renamed = Member { login: "countess".into(), ..ada.clone() };
+    with(bench, vec![Change::PutMember(Box::new(renamed.clone()))]).await;
+    bench.restart().await;
+    let store = bench.store().await;
+    assert_eq!(store.member(&ada.id()).await.unwrap(), Some(renamed));
+    assert_eq!(store.member("0123").await.unwrap(), None);
+}
+
+pub(in crate::store) async fn a_line_of_the_audit_log_is_found_by_its_id(bench: &Bench) {
+    // Several in one moment, and neighbours before and after it.
+    let lines: Vec<AuditEntry> = ["a", "b", "c"].map(audit_line).into();
+    let late = AuditEntry { at: NOON.plus_ms(1), organization: None, ..audit_line("b") };
+    let early = AuditEntry { at: NOON.plus_ms(-1), ..audit_line("b") };
+    with(bench, [early.clone(), late.clone()].into_iter().chain(lines.clone()).map(Change::Audit).collect())
+        .await;
+    bench.restart().await;
+    let store = bench.store().await;
+    for line in [early, late].iter().chain(&lines) {
+        assert_eq!(store.audit_entry(&line.id()).await.unwrap().as_ref(), Some(line));
+    }
+    let missing = [audit_line("d").id(), String::new(), "zz".repeat(20), "é".repeat(20)];
+    for id in missing {
+        assert_eq!(store.audit_entry(&id).await.unwrap(), None, "{id}");
+    }
+}

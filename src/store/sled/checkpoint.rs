@@ -20,6 +20,7 @@ use super::snapshot;
 use super::status::Status;
 use crate::fault;
 use crate::store::StoreError;
+use crate::telemetry::{Fault, report};
 
 /// How often sled is synced while records are written.
 const EVERY: Duration = Duration::from_secs(2);
@@ -78,7 +79,7 @@ fn run(parts: Parts, stopped: &Receiver<Sender<()>>) {
             {
                 Ok(()) => done = sequence,
                 Err(StoreError::Unavailable(why)) => {
-                    tracing::warn!(reason = why, "the records log stays long")
+                    report!(Fault::LogStaysLong, reason = why, "the records log stays long");
                 }
                 Err(error) => parts.status.fail(&error.to_string()),
             }

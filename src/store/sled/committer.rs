@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use tokio::sync::oneshot;
 
 use super::digest::Digest;
+use super::filter::Filter;
 use super::journal::Journal;
 use super::redo::{self, RedoCipher};
 use super::stage::{Stage, Writes};
@@ -41,6 +42,7 @@ pub(super) struct Parts {
     pub(super) journal: Journal,
     pub(super) cipher: RedoCipher,
     pub(super) digest: Digest,
+    pub(super) filter: Arc<Filter>,
     pub(super) status: Arc<Status>,
 }
 
@@ -176,7 +178,10 @@ fn write(parts: &mut Parts, writes: Writes) -> Result<(), StoreError> {
     let digest = parts.digest.advanced(&parts.tree, &writes, sequence)?;
     for (key, value) in writes {
         match value {
-            Some(value) => batch.insert(key, value),
+            Some(value) => {
+                parts.filter.note(&key);
+                batch.insert(key, value);
+            }
             None => batch.remove(key),
         }
     }

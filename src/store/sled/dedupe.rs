@@ -1,40 +1,43 @@
 //! What makes two deliveries the same one (delivery.md 4.2), and how the rows that say so are found.
 
-use serde::{Deserialize, Serialize};
-
 use super::key::{self, Key, Table, short_hash};
 use super::stage::Rows;
 use crate::domain::delivery::Delivery;
 use crate::domain::{DeliveryId, SourceKey, Timestamp};
-use crate::store::StoreError;
+use crate::store::{StoreError, frame};
 
 /// Copies of one forge's id that are looked at for a list; forges give one id to a handful of hooks.
 const SIBLINGS_MAX: usize = 5_000;
 
-/// The forge's id, hashed, and the hook that sent it: source and hook id, hashed.
+/// The forge's id, hashed, and the same with source and hook.
 ///
-/// The id comes first in a row's key, so one table finds the first copy at the door and all siblings for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The bare id comes first in a row's key, so one table finds the first copy at the door and all siblings for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Dedupe {
     external: [u8; 16],
-    hook: [u8; 16],
+    whole: [u8; 16],
 }
 
 impl Dedupe {
     pub(super) fn of(delivery: &Delivery) -> Self {
-        let envelope = delivery.envelope();
-        Self::new(delivery.source(), &envelope.hook_id, &envelope.external_id)
+        let external = short_hash(&[delivery.envelope().external_id.as_bytes()]);
+        Self { external, whole: frame::dedupe_key(delivery) }
     }
 
     pub(super) fn new(source: &SourceKey, hook_id: &str, external_id: &str) -> Self {
         Self {
             external: short_hash(&[external_id.as_bytes()]),
-            hook: short_hash(&[source.as_str().as_bytes(), hook_id.as_bytes()]),
+            whole: frame::dedupe_key_of(source, hook_id, external_id),
         }
     }
 
+    /// The forge's id with source and hook.
+    pub(super) const fn whole(&self) -> [u8; 16] {
+        self.whole
+    }
+
     fn prefix(&self) -> Key {
-        Key::of(Table::External).bytes(&self.external).bytes(&self.hook)
+        Key::of(Table::External).bytes(&self.external).bytes(&self.whole)
     }
 
     /// The row of one delivery; its value is [`received`].

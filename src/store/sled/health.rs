@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::act::counts;
+use super::backlog::locked;
 use super::digest::Digest;
-use super::intake::locked;
 use super::key::{self, Key, Table};
 use super::stage::Rows;
 use super::{Inner, SledStore, journal};

@@ -7,16 +7,17 @@ use async_trait::async_trait;
 use super::act::index::{Facts, ToIndex};
 use super::act::settle::Ended;
 use super::act::{self, Stored};
+use super::backlog::locked;
 use super::dedupe::Dedupe;
-use super::intake::{Entry, Taken, locked};
+use super::intake::{Entry, Taken};
 use super::key::{Key, Table};
 use super::stage::Rows;
-use super::{Inner, SledStore, frame, list};
+use super::{Inner, SledStore, list};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord};
 use crate::domain::{DeliveryId, Timestamp};
 use crate::store::{
     Accepted, Claim, DeliveryFilter, Inbox, Indexed, Outcome, Page, Paged, Purged, Retention, Settled,
-    StoreError, Unindexed,
+    StoreError, Unindexed, frame,
 };
 
 /// Bodies unfolded for one round of the indexer, at most (but always one).
@@ -39,8 +40,13 @@ fn claim_of(inner: &Inner, stored: Stored) -> Result<Claim, StoreError> {
 }
 
 impl SledStore {
-    async fn note_copy(&self, id: DeliveryId, now: Timestamp) -> Result<Accepted, StoreError> {
-        if locked(&self.inner.backlog).count_copy(id) {
+    async fn note_copy(
+        &self,
+        dedupe: Dedupe,
+        id: DeliveryId,
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError> {
+        if locked(&self.inner.backlog).count_copy(&dedupe.whole(), id) {
             return Ok(Accepted::Duplicate(id));
         }
         let accepted = self.inner.committer.act(move |stage| act::replay::note_copy(stage, id, now)).await?;
@@ -74,7 +80,7 @@ impl SledStore {
 #[async_trait]
 impl Inbox for SledStore {
     async fn accept(&self, delivery: Delivery, now: Timestamp) -> Result<Accepted, StoreError> {
-        let id = self.new_id(now);
+        let id = self.ids.next(now);
         let dedupe = Dedupe::of(&delivery);
         let payload = frame::close(&self.inner.keyring, id, &delivery, now)?;
         let same_within_ms = delivery.envelope().same_within_ms;
@@ -83,7 +89,7 @@ impl Inbox for SledStore {
                 self.work.notify_waiters();
                 Ok(Accepted::New(id))
             }
-            Taken::Known(first) => self.note_copy(first, now).await,
+            Taken::Known(first) => self.note_copy(dedupe, first, now).await,
         }
     }
 

@@ -12,11 +12,12 @@
 
 mod access;
 mod act;
+mod backlog;
 mod checkpoint;
 mod committer;
 mod dedupe;
 mod digest;
-mod frame;
+mod filter;
 mod health;
 mod inbox;
 mod intake;
@@ -42,15 +43,18 @@ use tokio::sync::Notify;
 
 pub use open::open;
 
-use crate::domain::{DeliveryId, Timestamp};
 use crate::seal::Keyring;
 use crate::store::StoreError;
+use crate::store::id::Ids;
+
+/// With so many deliveries unindexed there is soon no room for more.
+const CROWDED: usize = backlog::UNINDEXED_MAX / 4 * 3;
 
 /// An open store.
 #[derive(Debug)]
 pub struct SledStore {
     inner: Arc<Inner>,
-    ids: Mutex<uuid::ContextV7>,
+    ids: Ids,
     work: Notify,
     purge: Mutex<Cursors>,
 }
@@ -68,7 +72,7 @@ struct Inner {
     committer: committer::Committer,
     intake: intake::Intake,
     checkpointer: checkpoint::Checkpointer,
-    backlog: Arc<Mutex<intake::Backlog>>,
+    backlog: Arc<Mutex<backlog::Backlog>>,
     reader: journal::Reader,
     read_ahead: act::index::ReadAhead,
     keyring: Keyring,
@@ -89,12 +93,7 @@ impl SledStore {
     fn assemble(inner: Inner) -> Self {
         let cursors =
             Cursors { records: key::Key::of(key::Table::Delivery), bodies: key::Key::of(key::Table::Body) };
-        Self {
-            inner: Arc::new(inner),
-            ids: Mutex::new(uuid::ContextV7::new()),
-            work: Notify::new(),
-            purge: Mutex::new(cursors),
-        }
+        Self { inner: Arc::new(inner), ids: Ids::new(), work: Notify::new(), purge: Mutex::new(cursors) }
     }
 
     /// The store's keys, for what is sealed outside of it.
@@ -103,16 +102,16 @@ impl SledStore {
         &self.inner.keyring
     }
 
-    /// Whether deliveries wait for their sync this moment: other work then steps aside.
+    /// Whether deliveries wait for their sync this moment, and how many were taken since the store was opened.
     #[must_use]
-    pub fn is_taking(&self) -> bool {
-        self.inner.status.waiting() > 0
+    pub fn taking(&self) -> (bool, u64) {
+        (self.inner.status.waiting() > 0, self.inner.status.taken())
     }
 
-    fn new_id(&self, now: Timestamp) -> DeliveryId {
-        let ms = now.ms().max(0).unsigned_abs();
-        let nanos = u32::try_from(ms % 1000).unwrap_or(0).saturating_mul(1_000_000);
-        DeliveryId::new(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(&self.ids, ms / 1000, nanos)))
+    /// Whether so many deliveries have no index yet that no other work may hold the indexer up.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        backlog::locked(&self.inner.backlog).len() >= CROWDED
     }
 
     /// Runs a read that may touch the disk away from the request threads.

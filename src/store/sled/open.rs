@@ -7,20 +7,22 @@ use std::sync::{Arc, Mutex};
 
 use rustix::fs::FlockOperation;
 
+use super::backlog::{Backlog, Pending};
 use super::checkpoint::{self, Checkpointer};
 use super::committer::{self, Committer};
-use super::dedupe::Dedupe;
 use super::digest::Digest;
-use super::intake::{self, Backlog, Intake, Pending};
+use super::filter::Filter;
+use super::intake::{self, Intake};
 use super::journal::{Journal, JournalError, Options, Reader};
 use super::redo::{self, RedoCipher};
 use super::snapshot;
 use super::stage::{Rows, Writes};
 use super::status::Status;
-use super::{SledStore, act, frame};
+use super::{SledStore, act};
 use crate::domain::Timestamp;
 use crate::seal::{Keyring, MasterKey, Purpose, SealError};
-use crate::store::{OpenError, StoreError};
+use crate::store::{OpenError, StoreError, frame};
+use crate::telemetry::{Fault, report};
 
 /// Rows that are counted before the store opens; a larger store is compared by `store verify` and the scrub.
 const COUNTED_AT_OPEN_MAX: u64 = 400_000;
@@ -61,7 +63,8 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     let (inbox, opened) = journal(dir, "inbox", has_records)?;
     let (records, _) = journal(dir, "records", has_records)?;
     if opened.truncated_bytes > 0 {
-        tracing::info!(bytes = opened.truncated_bytes, "cut off what a crash had left unacknowledged");
+        let bytes = opened.truncated_bytes;
+        report!(Fault::CrashTailCut, bytes, "cut off what a crash had left unacknowledged");
     }
     let instance = keyring.cipher("instance", now.ms())?;
     let cipher = RedoCipher::new(instance.clone(), Purpose::RecordsLog);
@@ -84,6 +87,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     status.keep_reserve();
     status.note_records(digest.sequence, records.bytes());
     let backlog = Arc::new(Mutex::new(backlog(&tree, &inbox.reader(), &keyring)?));
+    let filter = Arc::new(Filter::of(&tree).map_err(from_store)?);
     let reader = inbox.reader();
     let thread = |error: std::io::Error| OpenError::Io(format!("cannot start a thread: {error}"));
     let committer = Committer::start(committer::Parts {
@@ -91,12 +95,14 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         journal: records,
         cipher: cipher.clone(),
         digest,
+        filter: Arc::clone(&filter),
         status: Arc::clone(&status),
     })
     .map_err(thread)?;
     let intake = Intake::start(intake::Parts {
         journal: inbox,
         tree: tree.clone(),
+        filter,
         backlog: Arc::clone(&backlog),
         status: Arc::clone(&status),
     })
@@ -210,11 +216,7 @@ fn database(logs: &Logs<'_>, now: Timestamp) -> Result<(sled::Db, Digest), OpenE
             Ok((db, digest))
         }
         Err(why) => {
-            tracing::warn!(
-                code = "store-rebuilt",
-                reason = why,
-                "the database is built anew from snapshot and log"
-            );
+            report!(Fault::StoreRebuilt, reason = why, "the database is built anew from snapshot and log");
             rebuild(logs, &path, now)
         }
     }
@@ -357,7 +359,7 @@ fn backlog(tree: &sled::Tree, inbox: &Reader, keyring: &Keyring) -> Result<Backl
         let opened = frame::open(keyring, &frame.payload).map_err(from_store)?;
         backlog.push(Pending {
             id: opened.id,
-            dedupe: Dedupe::of(&opened.delivery),
+            dedupe: frame::dedupe_key(&opened.delivery),
             received_at: opened.received_at,
             position,
         });

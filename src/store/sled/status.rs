@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::journal::JournalError;
 use crate::store::StoreError;
+use crate::telemetry::{Fault, report};
 
 /// Below this much free space nothing more is written, so that sled never meets a full disk itself: it would refuse
 /// every later write until it is opened anew.
@@ -26,6 +27,7 @@ pub(super) struct Status {
     records_sequence: AtomicU64,
     records_bytes: AtomicU64,
     waiting: AtomicU64,
+    taken: AtomicU64,
 }
 
 impl Status {
@@ -39,6 +41,7 @@ impl Status {
             records_sequence: AtomicU64::new(0),
             records_bytes: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
         };
         status.measure();
         status
@@ -53,6 +56,16 @@ impl Status {
         }
     }
 
+    /// So many more deliveries are on stable storage.
+    pub(super) fn note_taken(&self, count: usize) {
+        self.taken.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// Deliveries put on stable storage since the start.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
     /// Deliveries that wait for their sync.
     pub(super) fn waiting(&self) -> u64 {
         self.waiting.load(Ordering::Relaxed)
@@ -61,7 +74,7 @@ impl Status {
     /// The first failure stays; nothing is acknowledged after it.
     pub(super) fn fail(&self, why: &str) {
         if !self.failed.swap(true, Ordering::SeqCst) {
-            tracing::error!(code = "store-failed", reason = why, "the store has stopped");
+            report!(Fault::StoreFailed, reason = why, "the store has stopped");
             if let Ok(mut text) = self.why.lock() {
                 why.clone_into(&mut text);
             }
@@ -100,10 +113,7 @@ impl Status {
     /// Gives the reserve file's space to the records, so that what is under way can still be written down.
     fn release_reserve(&self) {
         if std::fs::remove_file(self.dir.join(RESERVE)).is_ok() {
-            tracing::warn!(
-                code = "disk-full",
-                "the disk is full: the reserve is given up, no delivery is taken"
-            );
+            report!(Fault::ReserveSpent, "the disk is full: the reserve is given up, no delivery is taken");
             self.measure();
         }
     }

@@ -233,6 +233,9 @@ impl Records for Fake {
         all.retain(|known| f.organization.as_ref().is_none_or(|of| known.organization == *of));
         Ok(paged(all, page))
     }
+    async fn member(&self, id: &str) -> Result<Option<Member>, StoreError> {
+        Ok(self.state().members.iter().find(|known| known.id() == id).cloned())
+    }
     async fn members(&self, f: &MemberFilter, page: &Page) -> Result<Paged<Member>, StoreError> {
         let mut all = self.state().members.clone();
         all.retain(|known| f.organization.as_ref().is_none_or(|of| known.organization == *of));
@@ -240,6 +243,9 @@ impl Records for Fake {
     }
     async fn pipelines(&self, _: &Project, _: &Page) -> Result<Paged<Pipeline>, StoreError> {
         unimplemented!()
+    }
+    async fn audit_entry(&self, id: &str) -> Result<Option<AuditEntry>, StoreError> {
+        Ok(self.state().audit.iter().find(|known| known.id() == id).cloned())
     }
     async fn audit(
         &self,

@@ -235,8 +235,10 @@ impl Records for Fake {
     async fn connections(&self, _: Option<&OrganizationSlug>, _: &Page) -> Answer<Paged<Connection>> { unimplemented!() }
     async fn project(&self, _: &str) -> Answer<Option<Project>> { unimplemented!() }
     async fn projects(&self, _: &ProjectFilter, _: &Page) -> Answer<Paged<Project>> { unimplemented!() }
+    async fn member(&self, _: &str) -> Answer<Option<Member>> { unimplemented!() }
     async fn members(&self, _: &MemberFilter, _: &Page) -> Answer<Paged<Member>> { unimplemented!() }
     async fn pipelines(&self, _: &Project, _: &Page) -> Answer<Paged<Pipeline>> { unimplemented!() }
+    async fn audit_entry(&self, _: &str) -> Answer<Option<AuditEntry>> { unimplemented!() }
     async fn audit(&self, _: Option<&OrganizationSlug>, _: &Page) -> Answer<Paged<AuditEntry>> { unimplemented!() }
 }
 

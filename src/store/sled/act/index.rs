@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::super::dedupe;
-use super::super::intake::Pending;
+use super::super::backlog::Pending;
+use super::super::dedupe::{self, Dedupe};
 use super::super::key::{self, Key, Table};
 use super::super::stage::{Rows, Stage};
 use super::{Stored, enqueue, save};
 use crate::domain::delivery::{Delivery, DeliveryRecord, DeliveryState};
 use crate::domain::{DeliveryId, Timestamp};
-use crate::store::{Indexed, StoreError};
+use crate::store::{Indexed, StoreError, frame};
 
 /// One delivery with all that its rows need.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Facts {
             hook_id: envelope.hook_id.clone(),
             secret_slot: envelope.secret_slot,
             body_bytes: delivery.body().len() as u64,
-            body_hash: key::short_hash(&[source.as_str().as_bytes(), delivery.body()]),
+            body_hash: frame::body_hash(delivery),
         }
     }
 }
@@ -100,7 +100,8 @@ fn index_one(stage: &mut Stage<'_>, one: ToIndex, now: Timestamp) -> Result<(), 
     };
     let lane = lane_key(facts.source.as_str(), &row.lane.key);
     stage.mark(key::by_source(&facts.source).id(id), &[]);
-    stage.mark(pending.dedupe.row(id), &dedupe::received(pending.received_at));
+    let dedupe = Dedupe::new(&facts.source, &facts.hook_id, &facts.external_id);
+    stage.mark(dedupe.row(id), &dedupe::received(pending.received_at));
     note_file(stage, &pending)?;
     let record = DeliveryRecord {
         id,

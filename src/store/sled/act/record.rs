@@ -124,6 +124,7 @@ fn member_indexes(member: &Member) -> Vec<Key> {
     let by_login = Key::of(Table::MemberByLogin).text(member.organization.as_str()).text(&login);
     let of_connection = Key::of(Table::MemberOfConnection).text(member.source.as_str());
     vec![
+        Key::of(Table::MemberById).text(&member.id()),
         by_login.text(member.host.as_str()).number(member.external_id),
         of_connection
             .text(member.organization.as_str())
