@@ -11,10 +11,6 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// The product's, so that the floor is no higher for another reason than the work.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The key's state, made once.
 #[derive(Clone)]
 struct Key(Hmac<Sha256>);

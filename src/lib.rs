@@ -10,6 +10,7 @@
 //! | module | read it for |
 //! |---|---|
 //! | [`domain`] | what the product is about: deliveries, events, records, changes |
+//! | [`outbound`] | the one builder of HTTP clients: whom we call, and what we take from them |
 //! | [`provider`] | what each forge's deliveries look like and mean |
 //! | [`handler`] | what an event changes; pure |
 //! | [`store`] | what is kept, behind small verbs; [`store::sled`] is the embedded one |
@@ -30,6 +31,7 @@ pub mod demo;
 pub mod domain;
 pub mod fault;
 pub mod handler;
+pub mod outbound;
 pub mod provider;
 pub mod seal;
 pub mod store;

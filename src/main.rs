@@ -2,10 +2,6 @@
 
 use std::process::ExitCode;
 
-/// glibc's allocator takes a quarter of the processor time of a delivery, and keeps what a burst has taken.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     // A variable that is no text cannot be one of ours.
     let environment = std::env::vars_os()

@@ -82,14 +82,14 @@ pub(in crate::store) fn short_hash(parts: &[&[u8]]) -> [u8; 16] {
 }
 
 /// What makes two deliveries the same one: source, hook and the forge's id (delivery.md 4.2).
-pub(in crate::store) fn dedupe_key(delivery: &Delivery) -> [u8; 16] {
-    let envelope = delivery.envelope();
-    dedupe_key_of(delivery.source(), &envelope.hook_id, &envelope.external_id)
+pub(in crate::store) fn dedupe_key(source: &SourceKey, hook_id: &str, external_id: &str) -> [u8; 16] {
+    short_hash(&[source.as_str().as_bytes(), hook_id.as_bytes(), external_id.as_bytes()])
 }
 
-/// The same, from the parts.
-pub(in crate::store) fn dedupe_key_of(source: &SourceKey, hook_id: &str, external_id: &str) -> [u8; 16] {
-    short_hash(&[source.as_str().as_bytes(), hook_id.as_bytes(), external_id.as_bytes()])
+/// [`dedupe_key`] of a delivery.
+pub(in crate::store) fn key_of(delivery: &Delivery) -> [u8; 16] {
+    let envelope = delivery.envelope();
+    dedupe_key(delivery.source(), &envelope.hook_id, &envelope.external_id)
 }
 
 /// What makes two bodies of a source the same one.

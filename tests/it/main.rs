@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
     reason = "a test says what it expects, and what it found"
@@ -13,5 +14,7 @@ mod damage;
 mod edge;
 mod fuzz;
 mod harness;
+mod outbound;
 mod peers;
+mod ssrf;
 mod tidy;

@@ -9,12 +9,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("fault", &[]),
     ("seal", &["domain"]),
     ("telemetry", &["domain"]),
-    ("provider", &["domain"]),
+    ("outbound", &["domain", "telemetry"]),
+    ("provider", &["domain", "outbound", "telemetry"]),
     ("handler", &["domain"]),
     ("store", &["domain", "seal", "fault", "telemetry"]),
     ("worker", &["provider", "store", "handler", "domain", "fault", "telemetry"]),
     ("web", &["provider", "store", "domain", "seal", "telemetry", "fault"]),
-    ("config", &["provider", "store", "domain", "seal", "telemetry"]),
+    ("config", &["provider", "store", "domain", "outbound", "seal", "telemetry"]),
     ("demo", &["provider", "domain", "cli"]),
     ("cli", &["config", "provider", "domain", "seal", "demo", "telemetry"]),
     (
@@ -25,6 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "demo",
             "domain",
             "handler",
+            "outbound",
             "provider",
             "seal",
             "store",
@@ -42,6 +44,9 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("sled::", &["src/store/sled/", "src/app/"]),
     ("Delivery::restore", &["src/store/", "src/domain/delivery.rs", "src/web/tests/", "src/worker/tests/"]),
     ("fault::point", &["src/store/", "src/worker/", "src/web/", "src/fault.rs"]),
+    // The command line speaks to our own daemon with it, and to nobody else.
+    ("reqwest", &["src/outbound/", "src/cli/", "src/demo/"]),
+    ("octocrab", &["src/provider/github/client/"]),
     ("std::env::vars", &["src/main.rs", "build.rs"]),
 ];
 

@@ -150,6 +150,19 @@ pub(super) fn audit_line(subject: &str) -> AuditEntry {
     }
 }
 
+/// One record of each kind.
+pub(super) fn everything() -> Vec<Change> {
+    vec![
+        Change::PutOrganization(organization("acme")),
+        Change::PutSource(a_source()),
+        Change::PutConnection(Box::new(connection("acme-github", 7))),
+        put(project(1, "acme/site")),
+        Change::PutMember(Box::new(member(5, "Ada"))),
+        Change::PutPipeline(Box::new(run(1, 9))),
+        Change::Audit(audit_line("all")),
+    ]
+}
+
 async fn with(bench: &Bench, changes: Vec<Change>) {
     assert!(bench.store().await.apply(changes, Vec::new()).await.unwrap());
 }
@@ -161,16 +174,8 @@ fn put(project: Project) -> Change {
 pub(in crate::store) async fn what_is_settled_is_there_after_a_restart(bench: &Bench) {
     bench.queues("a", "x").await;
     let claim = bench.claims_one(NOON).await;
-    let all = vec![
-        Change::PutOrganization(organization("acme")),
-        Change::PutSource(a_source()),
-        Change::PutConnection(Box::new(connection("acme-github", 7))),
-        put(project(1, "acme/site")),
-        Change::PutMember(Box::new(member(5, "Ada"))),
-        Change::PutPipeline(Box::new(run(1, 9))),
-        Change::Audit(audit_line("all")),
-    ];
-    let changes = Changes { changes: all, organization: Some(slug()), ..Changes::none(Verdict::Done) };
+    let changes =
+        Changes { changes: everything(), organization: Some(slug()), ..Changes::none(Verdict::Done) };
     bench.settles(claim, Outcome::Apply(changes), NOON).await;
     bench.restart().await;
     let store = bench.store().await;

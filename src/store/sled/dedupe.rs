@@ -21,13 +21,13 @@ pub(super) struct Dedupe {
 impl Dedupe {
     pub(super) fn of(delivery: &Delivery) -> Self {
         let external = short_hash(&[delivery.envelope().external_id.as_bytes()]);
-        Self { external, whole: frame::dedupe_key(delivery) }
+        Self { external, whole: frame::key_of(delivery) }
     }
 
     pub(super) fn new(source: &SourceKey, hook_id: &str, external_id: &str) -> Self {
         Self {
             external: short_hash(&[external_id.as_bytes()]),
-            whole: frame::dedupe_key_of(source, hook_id, external_id),
+            whole: frame::dedupe_key(source, hook_id, external_id),
         }
     }
 

@@ -98,7 +98,9 @@ impl Filter {
         if last.keys.load(Ordering::Relaxed) >= last.room {
             return false;
         }
-        last.bits(key).for_each(|(word, bit)| drop(word.fetch_or(bit, Ordering::Relaxed)));
+        for (word, bit) in last.bits(key) {
+            word.fetch_or(bit, Ordering::Relaxed);
+        }
         // Readers that see the row see its bits: the database's own publication lies between.
         last.keys.fetch_add(1, Ordering::Release);
         true

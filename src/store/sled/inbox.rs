@@ -25,7 +25,7 @@ const UNFOLDED_BYTES_MAX: u64 = 16 << 20;
 /// Deliveries woken by one act.
 const WOKEN_MAX: usize = 128;
 
-fn opened(inner: &Inner, position: super::journal::Position) -> Result<frame::Opened, StoreError> {
+pub(super) fn opened(inner: &Inner, position: super::journal::Position) -> Result<frame::Opened, StoreError> {
     let frame = inner.reader.read(position).map_err(|error| {
         let why = format!("the inbox log: {error}");
         if error.is_passing() { StoreError::Unavailable(why) } else { StoreError::Corrupt(why) }
@@ -58,6 +58,8 @@ impl SledStore {
 
     /// Copies what is still needed out of old log files, then deletes them.
     async fn drop_old_files(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        // A frozen view still reads them; there is always a next round.
+        let Ok(_alone) = self.inner.pins.try_write() else { return Ok(0) };
         let files = self.read(move |inner| act::purge::old_files(&inner.tree, before)).await?;
         let Some(last) = files.last().copied() else { return Ok(0) };
         let Some(end) = self.read(move |inner| Ok(inner.reader.file_after(last))).await? else {
@@ -103,7 +105,9 @@ impl Inbox for SledStore {
                 let opened = opened(inner, one.position)?;
                 bytes = bytes.saturating_add(opened.delivery.body().len() as u64);
                 facts.push((one.id, Facts::of(&opened.delivery)));
-                found.push(Unindexed { id: one.id, received_at: one.received_at, delivery: opened.delivery });
+                let (id, received_at, delivery) = (one.id, one.received_at, opened.delivery);
+                let deaths = inner.reading.deaths(one.position.seq);
+                found.push(Unindexed { id, received_at, delivery, deaths });
                 if bytes >= UNFOLDED_BYTES_MAX {
                     break;
                 }
@@ -112,6 +116,17 @@ impl Inbox for SledStore {
             Ok(found)
         })
         .await
+    }
+
+    async fn reading(&self, ids: &[DeliveryId]) -> Result<(), StoreError> {
+        let Some(id) = ids.first() else { return self.inner.reading.end() };
+        let pending = locked(&self.inner.backlog).first(ids.len());
+        match (pending.first(), pending.last()) {
+            (Some(first), Some(last)) if first.id == *id => {
+                self.inner.reading.begin(first.position.seq, last.position.seq)
+            }
+            _ => Err(StoreError::Unavailable("deliveries are read in the order of the log".into())),
+        }
     }
 
     async fn index(&self, rows: Vec<Indexed>, now: Timestamp) -> Result<(), StoreError> {

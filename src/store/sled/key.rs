@@ -49,6 +49,47 @@ pub(super) enum Table {
     TokenByHash = b'h',
 }
 
+impl Table {
+    /// All tables.
+    pub(super) const ALL: [Self; 35] = [
+        Self::Meta,
+        Self::Part,
+        Self::Delivery,
+        Self::Body,
+        Self::External,
+        Self::LaneOf,
+        Self::Queue,
+        Self::Attempt,
+        Self::Unbound,
+        Self::Blocked,
+        Self::ByState,
+        Self::ByOrganization,
+        Self::BySource,
+        Self::Carried,
+        Self::Organization,
+        Self::Source,
+        Self::Connection,
+        Self::ConnectionOfSource,
+        Self::ConnectionOfOrganization,
+        Self::Installation,
+        Self::Account,
+        Self::Project,
+        Self::ProjectById,
+        Self::ProjectByPath,
+        Self::ProjectOfConnection,
+        Self::Member,
+        Self::MemberByLogin,
+        Self::MemberById,
+        Self::MemberOfConnection,
+        Self::Pipeline,
+        Self::PipelineByTime,
+        Self::Audit,
+        Self::AuditOfOrganization,
+        Self::Token,
+        Self::TokenByHash,
+    ];
+}
+
 /// A key under construction.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key(Vec<u8>);

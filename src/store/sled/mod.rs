@@ -22,9 +22,11 @@ mod health;
 mod inbox;
 mod intake;
 pub(crate) mod journal;
+mod keep;
 mod key;
 mod list;
 mod open;
+mod reading;
 mod records;
 mod redo;
 mod row;
@@ -75,6 +77,12 @@ struct Inner {
     backlog: Arc<Mutex<backlog::Backlog>>,
     reader: journal::Reader,
     read_ahead: act::index::ReadAhead,
+    reading: reading::Reading,
+    /// The records log, for whoever brings a copy of the rows up to one instant.
+    records: journal::Reader,
+    cipher: redo::RedoCipher,
+    /// Held to read by frozen views, to write by whoever deletes files that they may need.
+    pins: Arc<tokio::sync::RwLock<()>>,
     keyring: Keyring,
     status: Arc<status::Status>,
     /// Whether this process has claimed anything yet.

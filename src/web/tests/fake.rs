@@ -116,6 +116,9 @@ impl Inbox for Fake {
         state.accepted.push((id, delivery));
         Ok(Accepted::New(id))
     }
+    async fn reading(&self, _: &[DeliveryId]) -> Result<(), StoreError> {
+        unimplemented!()
+    }
     async fn unindexed(&self, _: usize) -> Result<Vec<Unindexed>, StoreError> {
         unimplemented!()
     }
@@ -319,5 +322,27 @@ impl crate::store::Health for Fake {
     }
     async fn close(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Keep for Fake {
+    fn keyring(&self) -> &crate::seal::Keyring {
+        unimplemented!()
+    }
+    async fn freeze(&self) -> Result<Box<dyn Frozen>, StoreError> {
+        unimplemented!()
+    }
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        unimplemented!()
+    }
+    async fn import_mark(&self) -> Result<Option<keep::ImportMark>, StoreError> {
+        unimplemented!()
+    }
+    async fn import(&self, _: Vec<keep::Item>, _: keep::ImportMark) -> Result<(), StoreError> {
+        unimplemented!()
+    }
+    async fn end_import(&self) -> Result<(), StoreError> {
+        unimplemented!()
     }
 }

@@ -1,7 +1,5 @@
 //! Tokens and the setup code.
 
-use serde::{Deserialize, Serialize};
-
 use super::super::key::{self, Key, Table};
 use super::super::stage::{Rows, Stage};
 use super::record;
@@ -11,13 +9,7 @@ use crate::domain::change::{AuditEntry, Change};
 use crate::domain::known::RecordKey;
 use crate::domain::organization::Organization;
 use crate::store::StoreError;
-
-/// The one-time code of the first start, by its hash.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct SetupCode {
-    hash: [u8; 32],
-    expires_at: Timestamp,
-}
+use crate::store::keep::SetupCode;
 
 /// The row of a token.
 pub(in super::super) fn token(id: &str) -> Key {
@@ -43,7 +35,8 @@ pub(in super::super) fn revoke(stage: &mut Stage<'_>, id: &str, now: Timestamp) 
     Ok(true)
 }
 
-fn setup_code() -> Key {
+/// The row of the setup code.
+pub(in super::super) fn setup_code() -> Key {
     key::meta("setup-code")
 }
 

@@ -86,7 +86,8 @@ pub(in super::super) fn index(
     Ok(())
 }
 
-fn lane_key(source: &str, lane: &str) -> [u8; 16] {
+/// The key of a lane in the queue.
+pub(super) fn lane_key(source: &str, lane: &str) -> [u8; 16] {
     key::short_hash(&[source.as_bytes(), lane.as_bytes()])
 }
 
@@ -142,14 +143,14 @@ fn index_one(stage: &mut Stage<'_>, one: ToIndex, now: Timestamp) -> Result<(), 
 }
 
 /// The value of a body's row: the first delivery that brought it, and when.
-fn first_with(id: DeliveryId, at: Timestamp) -> Vec<u8> {
+pub(in super::super) fn first_with(id: DeliveryId, at: Timestamp) -> Vec<u8> {
     let mut value = id.as_bytes().to_vec();
     value.extend_from_slice(&at.ms().to_be_bytes());
     value
 }
 
 /// Reads [`first_with`] back.
-pub(super) fn parse_first(value: &[u8]) -> Option<(DeliveryId, Timestamp)> {
+pub(in super::super) fn parse_first(value: &[u8]) -> Option<(DeliveryId, Timestamp)> {
     let (id, at) = value.split_first_chunk::<16>()?;
     let at = i64::from_be_bytes(at.try_into().ok()?);
     Some((DeliveryId::from_bytes(*id), Timestamp::from_ms(at)))

@@ -106,6 +106,7 @@ pub(in super::super) fn still_needed<R: Rows>(
             let Some(id) = key::id_at_end(&row) else { continue };
             if let Some(stored) = load(rows, id)?
                 && stored.position.file <= file
+                && stored.position.seq > 0
             {
                 needed.push((id, stored.position));
             }

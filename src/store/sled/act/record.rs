@@ -78,7 +78,7 @@ fn put<T: Serialize + serde::de::DeserializeOwned + Clone>(
     Ok(before.map(|row| row.r))
 }
 
-fn connection_indexes(connection: &Connection) -> Vec<Key> {
+pub(super) fn connection_indexes(connection: &Connection) -> Vec<Key> {
     let own = connection.key.as_str();
     let mut keys = vec![
         Key::of(Table::ConnectionOfSource).text(connection.source.as_str()).text(own),
@@ -99,7 +99,7 @@ fn put_connection(stage: &mut Stage<'_>, connection: &Connection) -> Result<(), 
     )
 }
 
-fn project_indexes(project: &Project) -> Vec<Key> {
+pub(super) fn project_indexes(project: &Project) -> Vec<Key> {
     let path = project.full_path.to_lowercase();
     let of_connection = Key::of(Table::ProjectOfConnection).text(project.connection.as_str());
     vec![
@@ -119,7 +119,7 @@ fn put_project(stage: &mut Stage<'_>, project: &Project) -> Result<(), StoreErro
     reindex(stage, before.as_ref().map(project_indexes), project_indexes(project), &value)
 }
 
-fn member_indexes(member: &Member) -> Vec<Key> {
+pub(super) fn member_indexes(member: &Member) -> Vec<Key> {
     let login = member.login.to_lowercase();
     let by_login = Key::of(Table::MemberByLogin).text(member.organization.as_str()).text(&login);
     let of_connection = Key::of(Table::MemberOfConnection).text(member.source.as_str());
@@ -140,7 +140,7 @@ fn put_member(stage: &mut Stage<'_>, member: &Member) -> Result<(), StoreError> 
     reindex(stage, before.as_ref().map(member_indexes), member_indexes(member), &value)
 }
 
-fn run_indexes(run: &Pipeline) -> Vec<Key> {
+pub(super) fn run_indexes(run: &Pipeline) -> Vec<Key> {
     // Run numbers rise at both forges, so the newest run of a project is the one with the greatest number.
     let project = Key::of(Table::PipelineByTime).text(run.organization.as_str()).text(run.host.as_str());
     vec![project.number(run.project).number(run.external_id).bytes(key_tail(run))]
