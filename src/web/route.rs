@@ -66,6 +66,7 @@ pub(crate) fn table() -> Vec<Line> {
         api::<Admin, _, _>(DELETE, "/api/v1/tokens/{id}", api::token::revoke),
         api::<OperatorOnly, _, _>(GET, "/api/v1/status", api::status::show),
         api::<OperatorOnly, _, _>(POST, "/api/v1/store/verify", api::status::verify),
+        api::<OperatorOnly, _, _>(POST, "/api/v1/store/export", api::keep::export),
     ]
 }
 

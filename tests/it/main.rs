@@ -14,6 +14,7 @@ mod damage;
 mod edge;
 mod fuzz;
 mod harness;
+mod keep;
 mod outbound;
 mod peers;
 mod ssrf;

@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod records;
+mod store;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,9 +12,11 @@ use url::Url;
 
 pub use deliveries::{DeadLetters, DeadLettersCommand, DeliveriesCommand, DeliveryChoice};
 pub use records::{
-    Ask, ConnectionsCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, StoreCommand,
-    TokenChoice, TokenCommand,
+    Ask, ConnectionsCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, TokenChoice,
+    TokenCommand,
 };
+
+pub use store::{BackupPlace, Destination, Origin, StoreCommand};
 
 use super::exit::Exit;
 use crate::domain::organization::Forge;
@@ -102,6 +105,25 @@ Ends with 0 when every delivery was taken (2xx).")]
         #[arg(long)]
         live: bool,
     },
+    /// The store as a whole: check it, move it, compact it
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Write a backup while the daemon works: all it had acknowledged before is in it
+    #[command(after_help = "The master key is not in it, and nothing in it opens without: keep both, apart.
+
+Examples:
+  scm-connect backup --to /backups                    a file named by the time
+  scm-connect backup --to /backups/today.jsonl.zst")]
+    Backup(BackupPlace),
+    /// Fill an empty store from a backup
+    #[command(
+        after_help = "The store is the one of the config; the master key must be that of the store that was
+backed up. The whole file is checked before anything is written. Then start the daemon.
+
+Example:
+  scm-connect restore /backups/today.jsonl.zst --config scm.toml"
+    )]
+    Restore(Origin),
     /// What is asked of the daemon, or of the store when no daemon runs.
     #[command(flatten)]
     Ask(Ask),

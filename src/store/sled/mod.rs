@@ -15,6 +15,7 @@ mod act;
 mod backlog;
 mod checkpoint;
 mod committer;
+mod compact;
 mod dedupe;
 mod digest;
 mod filter;
@@ -43,6 +44,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
+pub use compact::{Compacted, compact};
 pub use open::open;
 
 use crate::seal::Keyring;

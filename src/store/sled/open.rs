@@ -77,8 +77,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     };
     let (db, digest) = database(&logs, now)?;
     let tree: sled::Tree = (*db).clone();
-    let status = settle(dir, &db, digest.sequence)?;
-    status.note_records(digest.sequence, records.bytes());
+    let status = settle(dir, &db, digest.sequence, records.bytes())?;
     let backlog = Arc::new(Mutex::new(backlog(&tree, &inbox.reader(), &keyring)?));
     let filter = Arc::new(Filter::of(&tree).map_err(from_store)?);
     let reader = inbox.reader();
@@ -132,13 +131,14 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
 }
 
 /// The first checkpoint, and what the threads know of the disk.
-fn settle(dir: &Path, db: &sled::Db, sequence: u64) -> Result<Arc<Status>, OpenError> {
+fn settle(dir: &Path, db: &sled::Db, sequence: u64, log_bytes: u64) -> Result<Arc<Status>, OpenError> {
     if let Err(error) = checkpoint::checkpoint(dir, db, sequence) {
         checkpoint::abandon(db);
         return Err(from_store(error));
     }
     let status = Arc::new(Status::new(dir));
     status.keep_reserve();
+    status.note_records(sequence, log_bytes);
     Ok(status)
 }
 
@@ -222,6 +222,7 @@ struct Logs<'a> {
 /// Opens sled and brings it up to the log; builds it anew when it is damaged or has lost something.
 fn database(logs: &Logs<'_>, now: Timestamp) -> Result<(sled::Db, Digest), OpenError> {
     let path = logs.dir.join("db");
+    let is_new = !path.exists();
     match open_sled(&path).and_then(|db| trusted(logs, &db).map(|digest| (db, digest))) {
         Ok((db, digest)) => {
             let digest = replay(logs, &db, digest)?;
@@ -229,6 +230,10 @@ fn database(logs: &Logs<'_>, now: Timestamp) -> Result<(sled::Db, Digest), OpenE
         }
         Err(why) => {
             report!(Fault::StoreRebuilt, reason = why, "the database is built anew from snapshot and log");
+            if is_new {
+                // Nothing is there to be set aside but what opening has just made.
+                std::fs::remove_dir_all(&path).map_err(|error| io("cannot remove", &path, &error))?;
+            }
             rebuild(logs, &path, now)
         }
     }

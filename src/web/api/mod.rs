@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod connection;
 pub(crate) mod delivery;
+pub(crate) mod keep;
 pub(crate) mod member;
 pub(crate) mod organization;
 pub(crate) mod project;
