@@ -11,6 +11,7 @@ mod edge;
 mod keep;
 mod notice;
 mod serve;
+mod supervisor;
 mod watch;
 
 use std::ffi::OsString;
@@ -107,10 +108,18 @@ async fn dispatch(
     let load = || Config::load(file, environment.clone());
     match arguments.command {
         Command::Completions { shell } => cli::completions(shell, terminal),
+        Command::Openapi => {
+            terminal.out.write_all(&crate::web::openapi())?;
+            terminal.line("")?;
+            Ok(Exit::Done)
+        }
         Command::Version(json) => cli::version(json.json, terminal),
         Command::Send(send) => demo::send(&send, environment, terminal).await,
         Command::Demo(demo) => demo::demo(demo.once, environment, terminal).await,
-        Command::Check(json) => check::check(&load()?, environment, json.json, terminal).await,
+        Command::Check(what) => {
+            let manner = check::Manner { json: what.json.json, offline: what.offline };
+            check::check(&load()?, environment, manner, terminal).await
+        }
         Command::Serve => serve::serve(load, environment, terminal).await,
         Command::Healthcheck { live } => {
             let question = if live { cli::health::Question::Alive } else { cli::health::Question::Ready };

@@ -15,6 +15,7 @@ mod edge;
 mod fuzz;
 mod harness;
 mod keep;
+mod operate;
 mod outbound;
 mod peers;
 mod ssrf;

@@ -77,11 +77,12 @@ pub enum Command {
     /// Show it at work on a throw-away store, with a built-in stand-in forge
     #[command(after_help = "Example:\n  scm-connect demo --once     show it and end")]
     Demo(Demo),
-    /// Check config, keys, store and clock, and print the effective config without its secrets
+    /// Check config, keys, disk, clock and forges, and print the effective config without its secrets
     #[command(
-        after_help = "Changes nothing. Ends with 0 when `serve` would start, and with 2 for a wrong config."
+        after_help = "Changes nothing. Ends with 0 when `serve` would start, with 2 for a wrong config, and \
+                            with 3 when the store would be refused. A forge that does not answer is a warning."
     )]
-    Check(Json),
+    Check(Check),
     /// Send a signed recorded delivery to a running daemon
     #[command(after_help = "Examples:
   scm-connect send push --to http://127.0.0.1:8080/hooks/acme-github --secret env:ACME_HOOK_SECRET
@@ -96,6 +97,9 @@ Ends with 0 when every delivery was taken (2xx).")]
         /// Which shell.
         shell: clap_complete::Shell,
     },
+    /// Print the description of the HTTP API, as /api/v1/openapi.json serves it
+    #[command(after_help = "Example:\n  scm-connect openapi > openapi.json")]
+    Openapi,
     /// Print the version
     Version(Json),
     /// Ask the daemon on this machine whether it is ready; for container images
@@ -135,6 +139,17 @@ pub struct Demo {
     /// End afterwards instead of staying up.
     #[arg(long)]
     pub once: bool,
+}
+
+/// Checks everything that can be checked beforehand.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Check {
+    /// Ask no forge.
+    #[arg(long)]
+    pub offline: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub json: Json,
 }
 
 /// How to print.

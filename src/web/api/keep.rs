@@ -13,7 +13,19 @@ use crate::store::StoreError;
 use crate::store::keep::Frozen;
 use crate::store::keep::archive::Writer;
 use crate::web::auth::{Call, OperatorOnly};
+use crate::web::describe::{Content, Good, Operation};
 use crate::web::error::Problem;
+
+pub(crate) const EXPORT: Operation = Operation::new(
+    "exportStore",
+    "Take everything out, line by line",
+    &[Good {
+        status: 200,
+        help: "Everything as it was when this was asked for. Without its last line it is not whole; a line with \
+               `error` then says why.",
+        content: Content::Lines,
+    }],
+);
 
 /// An export under way.
 struct Telling {
@@ -33,7 +45,7 @@ enum Next {
 /// Everything as it was when this was asked for. Without its last line the answer is not whole; a line with `error`
 /// then says why.
 pub(crate) async fn export(call: Call<OperatorOnly>) -> Answer {
-    Query::of(&call.query, &[])?;
+    Query::of(&call.query, &EXPORT)?;
     let store = &call.front.store;
     let at = call.front.now();
     let view = store.freeze().await?;
