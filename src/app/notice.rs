@@ -5,22 +5,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use crate::domain::Timestamp;
-use crate::store::sled::SledStore;
 use crate::web::Health;
-use crate::worker::{Load, LoopState, Notice};
+use crate::worker::{LoopState, Notice};
 
 /// Passes the workers' reports on.
 #[derive(Debug)]
 pub(super) struct Reporter {
     health: Arc<Health>,
-    store: Arc<SledStore>,
     fatal: Mutex<Option<String>>,
     told: Notify,
 }
 
 impl Reporter {
-    pub(super) fn new(health: Arc<Health>, store: Arc<SledStore>) -> Self {
-        Self { health, store, fatal: Mutex::new(None), told: Notify::new() }
+    pub(super) fn new(health: Arc<Health>) -> Self {
+        Self { health, fatal: Mutex::new(None), told: Notify::new() }
     }
 
     fn reason(&self) -> Option<String> {
@@ -51,9 +49,8 @@ impl Notice for Reporter {
     /// The loops write their own lines.
     fn changed(&self, _name: &'static str, _state: LoopState, _at: Timestamp) {}
 
-    fn intake(&self) -> Load {
-        let (waiting, taken) = self.store.taking();
-        Load { waiting, taken, full: self.store.is_crowded() }
+    fn checked(&self, damages: &[String]) {
+        self.health.note_scrub(damages);
     }
 
     fn fatal(&self, why: &str) {

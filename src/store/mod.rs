@@ -6,9 +6,10 @@
 #[cfg(test)]
 mod contract;
 mod frame;
-mod id;
+mod ids;
 pub mod keep;
 mod list;
+pub mod postgres;
 pub mod sled;
 
 use async_trait::async_trait;
@@ -197,8 +198,21 @@ pub struct StoreFigures {
     pub lanes_blocked: u64,
     /// Bytes on disk.
     pub size_bytes: u64,
-    /// Bytes free beside them.
-    pub free_bytes: u64,
+    /// Bytes free beside them; `None` where a store cannot know.
+    pub free_bytes: Option<u64>,
+}
+
+/// What one piece of a scrub has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scrubbed {
+    /// How much of this pass is done, in bytes or what is as good.
+    pub done: u64,
+    /// How much there is.
+    pub all: u64,
+    /// What is wrong in this piece, a sentence each.
+    pub found: Vec<String>,
+    /// The pass ends with this piece.
+    pub is_last: bool,
 }
 
 /// Deliveries, from the door to their end.
@@ -337,15 +351,35 @@ pub trait Access: Send + Sync {
     ) -> Result<bool, StoreError>;
 }
 
+/// What the intake is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// Deliveries wait to be put on stable storage this moment.
+    pub waiting: bool,
+    /// How many were put there since the store was opened.
+    pub taken: u64,
+    /// So many have no index yet that nothing may hold the indexer up.
+    pub crowded: bool,
+}
+
 /// What operators ask.
 #[async_trait]
 pub trait Health: Send + Sync {
+    /// What the intake is doing this moment: while deliveries are taken, other work steps aside. Costs next to nothing.
+    fn load(&self) -> Load {
+        Load::default()
+    }
     /// Writes and syncs a small mark: can a delivery be kept now?
     async fn probe(&self, now: Timestamp) -> Result<(), StoreError>;
     /// The gauges' numbers.
     async fn figures(&self) -> Result<StoreFigures, StoreError>;
     /// Reads everything and compares it with its checksums, in small steps; names what is wrong.
     async fn verify(&self, progress: &(dyn Fn(u64, u64) + Send + Sync)) -> Result<Vec<String>, StoreError>;
+    /// Checks the next piece of everything that is kept, about a megabyte of it, and begins anew after the last one.
+    /// Finds what [`Self::verify`] finds.
+    async fn scrub(&self) -> Result<Scrubbed, StoreError> {
+        Ok(Scrubbed { done: 1, all: 1, found: self.verify(&|_, _| {}).await?, is_last: true })
+    }
     /// Finishes what is under way and lets go of the files. Nothing works afterwards.
     async fn close(&self) -> Result<(), StoreError>;
 }

@@ -11,6 +11,7 @@ mod indexer;
 mod metric;
 mod patience;
 mod schedule;
+mod scrub;
 mod supervise;
 mod timer;
 
@@ -47,17 +48,6 @@ pub enum LoopState {
     Stopped,
 }
 
-/// What the intake is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Load {
-    /// Deliveries wait to be put on stable storage this moment.
-    pub waiting: bool,
-    /// How many were put there since the start.
-    pub taken: u64,
-    /// So many have no index yet that they must go first.
-    pub full: bool,
-}
-
 /// What the loops tell, and ask of, whoever started them.
 pub trait Notice: Send + Sync {
     /// A write was proven to be on stable storage: the daemon can take deliveries.
@@ -68,13 +58,12 @@ pub trait Notice: Send + Sync {
     fn changed(&self, name: &'static str, state: LoopState, at: Timestamp);
     /// The store has stopped for good: the process must end with an error within 5 s. Called once.
     fn fatal(&self, why: &str);
+    /// What the check of everything that is kept has found in the pass under way, or in the one that just ended: a
+    /// sentence each, none when all is well.
+    fn checked(&self, damages: &[String]);
     /// When a delivery was last put on stable storage; a recent one makes a probe needless.
     fn last_write(&self) -> Option<Timestamp> {
         None
-    }
-    /// What the intake is doing: while deliveries are taken, the loops step aside.
-    fn intake(&self) -> Load {
-        Load::default()
     }
 }
 
@@ -192,9 +181,9 @@ impl Context {
     async fn step_aside(&self) {
         let began = Instant::now();
         while !self.stopping.is_cancelled() {
-            let (load, now) = (self.notice.intake(), Instant::now());
+            let (load, now) = (self.store.load(), Instant::now());
             let waits = load.waiting && now.saturating_duration_since(began) < courtesy::ROUND_MAX;
-            if !waits && (load.full || !self.courtesy.is_burst(load.taken, now)) {
+            if !waits && (load.crowded || !self.courtesy.is_burst(load.taken, now)) {
                 break;
             }
             tokio::time::sleep(courtesy::STEP).await;
@@ -239,6 +228,7 @@ pub fn start(parts: Parts, cancel: &CancellationToken) -> Workers {
     begin(&context, "probe", timer::probe);
     begin(&context, "figures", timer::figures);
     begin(&context, "retention", timer::retention);
+    begin(&context, "scrub", scrub::run);
     Workers { context }
 }
 

@@ -31,11 +31,12 @@ mod reading;
 mod records;
 mod redo;
 mod row;
+mod scrub;
 mod snapshot;
 mod stage;
 mod status;
 #[cfg(test)]
-mod tests;
+pub(in crate::store) mod tests;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -49,10 +50,7 @@ pub use open::open;
 
 use crate::seal::Keyring;
 use crate::store::StoreError;
-use crate::store::id::Ids;
-
-/// With so many deliveries unindexed there is soon no room for more.
-const CROWDED: usize = backlog::UNINDEXED_MAX / 4 * 3;
+use crate::store::ids::Ids;
 
 /// An open store.
 #[derive(Debug)]
@@ -61,6 +59,10 @@ pub struct SledStore {
     ids: Ids,
     work: Notify,
     purge: Mutex<Cursors>,
+    /// The background's check, as far as it has come.
+    scrubbing: tokio::sync::Mutex<Option<scrub::Pass>>,
+    /// Held by the one `store verify` at a time.
+    verifying: tokio::sync::Mutex<()>,
 }
 
 /// Where the next round of retention goes on.
@@ -103,25 +105,20 @@ impl SledStore {
     fn assemble(inner: Inner) -> Self {
         let cursors =
             Cursors { records: key::Key::of(key::Table::Delivery), bodies: key::Key::of(key::Table::Body) };
-        Self { inner: Arc::new(inner), ids: Ids::new(), work: Notify::new(), purge: Mutex::new(cursors) }
+        Self {
+            inner: Arc::new(inner),
+            ids: Ids::new(),
+            work: Notify::new(),
+            purge: Mutex::new(cursors),
+            scrubbing: tokio::sync::Mutex::default(),
+            verifying: tokio::sync::Mutex::default(),
+        }
     }
 
     /// The store's keys, for what is sealed outside of it.
     #[must_use]
     pub fn keyring(&self) -> &Keyring {
         &self.inner.keyring
-    }
-
-    /// Whether deliveries wait for their sync this moment, and how many were taken since the store was opened.
-    #[must_use]
-    pub fn taking(&self) -> (bool, u64) {
-        (self.inner.status.waiting() > 0, self.inner.status.taken())
-    }
-
-    /// Whether so many deliveries have no index yet that no other work may hold the indexer up.
-    #[must_use]
-    pub fn is_crowded(&self) -> bool {
-        backlog::locked(&self.inner.backlog).len() >= CROWDED
     }
 
     /// Runs a read that may touch the disk away from the request threads.

@@ -89,6 +89,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         cipher: cipher.clone(),
         digest,
         filter: Arc::clone(&filter),
+        sweeps: std::collections::BTreeMap::new(),
         status: Arc::clone(&status),
     })
     .map_err(thread)?;
