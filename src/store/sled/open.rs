@@ -82,7 +82,6 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     let filter = Arc::new(Filter::of(&tree).map_err(from_store)?);
     let reader = inbox.reader();
     let pins = Arc::new(tokio::sync::RwLock::new(()));
-    let thread = |error: std::io::Error| OpenError::Io(format!("cannot start a thread: {error}"));
     let committer = Committer::start(committer::Parts {
         tree: tree.clone(),
         journal: records,
@@ -129,6 +128,10 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         claimed: std::sync::atomic::AtomicBool::new(false),
         lock,
     }))
+}
+
+fn thread(error: std::io::Error) -> OpenError {
+    OpenError::Io(format!("cannot start a thread: {error}"))
 }
 
 /// The first checkpoint, and what the threads know of the disk.
