@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn r09_damage_is_named_until_a_whole_pass_finds_none_and_decides_no_readiness() {
-        let (health, _) = health();
+        let health = health();
         let scrub = |health: &Health| health.parts().into_iter().find(|part| part.name == "scrub").unwrap();
         assert_eq!(scrub(&health).state, "unknown");
         health.note_scrub(&["one".into(), "two".into(), "three".into(), "four".into()]);

@@ -1,7 +1,5 @@
 //! [`Inbox`] on the embedded store.
 
-use std::sync::atomic::Ordering;
-
 use async_trait::async_trait;
 
 use super::act::index::{Facts, ToIndex};
@@ -167,11 +165,11 @@ impl Inbox for SledStore {
     ) -> Result<Vec<Claim>, StoreError> {
         let room = self.inner.suspects.room(limit, now);
         let none = room == 0 || act::claim::due(&self.inner.tree, now, 1)?.is_empty();
-        if none && self.inner.claimed.load(Ordering::SeqCst) {
+        if none && !self.inner.suspects.are_unknown() {
             return Ok(Vec::new());
         }
         // What a process before this one held is free at once: with the lock in our hands, it is gone.
-        let first = !self.inner.claimed.swap(true, Ordering::SeqCst);
+        let first = self.inner.suspects.shall_be_found();
         let claimed = self.inner.committer.act(move |stage| {
             let freed = if first { act::claim::free_all(stage, now)? } else { Vec::new() };
             let room = if freed.is_empty() { room } else { room.min(1) };

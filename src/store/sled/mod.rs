@@ -41,7 +41,6 @@ pub(in crate::store) mod tests;
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
@@ -90,8 +89,6 @@ struct Inner {
     pins: Arc<tokio::sync::RwLock<()>>,
     keyring: Keyring,
     status: Arc<status::Status>,
-    /// Whether this process has claimed anything yet.
-    claimed: AtomicBool,
     suspects: suspect::Suspects,
     /// Held as long as the store is open.
     lock: File,

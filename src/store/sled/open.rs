@@ -126,7 +126,6 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         pins,
         keyring,
         status,
-        claimed: std::sync::atomic::AtomicBool::new(false),
         suspects: Suspects::default(),
         lock,
     }))

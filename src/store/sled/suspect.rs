@@ -2,6 +2,7 @@
 //! else those beside it would die with it, again and again, and be given up for its sake (reliability R28).
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::domain::{DeliveryId, Timestamp};
@@ -9,7 +10,11 @@ use crate::store::DUE_WITHIN_MS;
 
 /// Those that have not come to an end yet.
 #[derive(Debug, Default)]
-pub(super) struct Suspects(Mutex<Open>);
+pub(super) struct Suspects {
+    /// Whether this process has claimed anything yet.
+    asked: AtomicBool,
+    open: Mutex<Open>,
+}
 
 #[derive(Debug, Default)]
 struct Open {
@@ -20,7 +25,17 @@ struct Open {
 
 impl Suspects {
     fn open(&self) -> MutexGuard<'_, Open> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether they are not known yet: this process has claimed nothing.
+    pub(super) fn are_unknown(&self) -> bool {
+        !self.asked.load(Ordering::SeqCst)
+    }
+
+    /// The first caller is to find them.
+    pub(super) fn shall_be_found(&self) -> bool {
+        !self.asked.swap(true, Ordering::SeqCst)
     }
 
     /// How many claims may be given now of those that were asked for.
