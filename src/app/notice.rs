@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use crate::domain::Timestamp;
-use crate::store::sled::SledStore;
+use crate::store::Store;
 use crate::web::Health;
 use crate::worker::{LoopState, Notice};
 
@@ -13,13 +13,13 @@ use crate::worker::{LoopState, Notice};
 #[derive(Debug)]
 pub(super) struct Reporter {
     health: Arc<Health>,
-    store: Arc<SledStore>,
+    store: Arc<dyn Store>,
     fatal: Mutex<Option<String>>,
     told: Notify,
 }
 
 impl Reporter {
-    pub(super) fn new(health: Arc<Health>, store: Arc<SledStore>) -> Self {
+    pub(super) fn new(health: Arc<Health>, store: Arc<dyn Store>) -> Self {
         Self { health, store, fatal: Mutex::new(None), told: Notify::new() }
     }
 

@@ -253,6 +253,10 @@ pub trait Inbox: Send + Sync {
     ) -> Result<Paged<DeliveryRecord>, StoreError>;
     /// Returns when there may be work, or after `at_most_ms`.
     async fn wait(&self, at_most_ms: u64);
+    /// Whether deliveries wait for stable storage this moment: other work then steps aside.
+    fn is_taking(&self) -> bool {
+        false
+    }
 }
 
 /// Organizations, connections, projects, members, runs and the audit log.
@@ -349,6 +353,12 @@ pub trait Health: Send + Sync {
     async fn verify(&self, progress: &(dyn Fn(u64, u64) + Send + Sync)) -> Result<Vec<String>, StoreError>;
     /// Finishes what is under way and lets go of the files. Nothing works afterwards.
     async fn close(&self) -> Result<(), StoreError>;
+}
+
+impl std::fmt::Debug for dyn Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
 }
 
 /// Everything that is kept.

@@ -230,4 +230,8 @@ impl Inbox for PostgresStore {
     async fn wait(&self, at_most_ms: u64) {
         self.wake.wait(at_most_ms).await;
     }
+
+    fn is_taking(&self) -> bool {
+        self.intake.is_taking()
+    }
 }

@@ -284,4 +284,8 @@ impl Inbox for SledStore {
         let _ =
             tokio::time::timeout(std::time::Duration::from_millis(at_most_ms), self.work.notified()).await;
     }
+
+    fn is_taking(&self) -> bool {
+        self.inner.status.waiting() > 0
+    }
 }

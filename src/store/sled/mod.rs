@@ -105,12 +105,6 @@ impl SledStore {
         &self.inner.keyring
     }
 
-    /// Whether deliveries wait for their sync this moment: other work then steps aside.
-    #[must_use]
-    pub fn is_taking(&self) -> bool {
-        self.inner.status.waiting() > 0
-    }
-
     /// Runs a read that may touch the disk away from the request threads.
     async fn read<T: Send + 'static>(
         &self,
