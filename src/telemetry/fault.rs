@@ -73,6 +73,10 @@ faults! {
         "A setting of the database, or of the way to it, is weaker than it could be; the line names it.",
         "Everything works, and what is acknowledged is committed.",
         "Change the setting as the line says.";
+    StoreDamaged = "store-damaged", true,
+        "Something that is kept is not what was written: a bad disk, or somebody has changed the files.",
+        "Everything else. What is damaged is named, and never answered as if it were right.",
+        "scm-connect store verify names all of it. Restore a backup, or let go of it with store verify --accept-loss.";
     StoreSlowClose = "store-slow-close", false,
         "The store did not close in time during a stop.",
         "Everything acknowledged is in the log.",
