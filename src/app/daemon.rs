@@ -124,7 +124,7 @@ impl Daemon {
             if manner.works { setup_link(store.as_ref(), &public_url, &clock).await? } else { None };
         let (control, folder) = control(config, manner)?;
         let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url)?;
-        let reporter = Arc::new(Reporter::new(Arc::clone(&front.health), Arc::clone(&store)));
+        let reporter = Arc::new(Reporter::new(Arc::clone(&front.health)));
         let listeners = Listeners {
             public: if manner.works { vec![public_socket] } else { Vec::new() },
             ops: ops_socket,

@@ -12,10 +12,13 @@
 
 mod access;
 mod act;
+mod backlog;
 mod checkpoint;
 mod committer;
 mod compact;
+mod dedupe;
 mod digest;
+mod filter;
 mod health;
 mod inbox;
 mod intake;
@@ -75,8 +78,9 @@ struct Inner {
     committer: committer::Committer,
     intake: intake::Intake,
     checkpointer: checkpoint::Checkpointer,
-    backlog: Arc<Mutex<intake::Backlog>>,
+    backlog: Arc<Mutex<backlog::Backlog>>,
     reader: journal::Reader,
+    read_ahead: act::index::ReadAhead,
     reading: reading::Reading,
     /// The records log, for whoever brings a copy of the rows up to one instant.
     records: journal::Reader,
