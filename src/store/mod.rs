@@ -387,6 +387,12 @@ pub trait Health: Send + Sync {
     async fn close(&self) -> Result<(), StoreError>;
 }
 
+impl std::fmt::Debug for dyn Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
+}
+
 /// Everything that is kept.
 pub trait Store: Inbox + Records + Access + Health + Keep {}
 impl<T: Inbox + Records + Access + Health + Keep> Store for T {}

@@ -18,5 +18,6 @@ mod keep;
 mod operate;
 mod outbound;
 mod peers;
+mod replicas;
 mod ssrf;
 mod tidy;
