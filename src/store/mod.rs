@@ -5,11 +5,13 @@
 
 #[cfg(test)]
 mod contract;
+mod job;
 mod list;
 pub mod sled;
 
 use async_trait::async_trait;
 
+pub use job::Jobs;
 pub use list::{DeliveryFilter, MemberFilter, Page, Paged, ProjectFilter};
 
 use crate::domain::access::{TokenKind, TokenRecord};
@@ -337,5 +339,5 @@ pub trait Health: Send + Sync {
 }
 
 /// Everything that is kept.
-pub trait Store: Inbox + Records + Access + Health {}
-impl<T: Inbox + Records + Access + Health> Store for T {}
+pub trait Store: Inbox + Records + Jobs + Access + Health {}
+impl<T: Inbox + Records + Jobs + Access + Health> Store for T {}

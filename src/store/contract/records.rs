@@ -10,7 +10,7 @@ use crate::domain::organization::{
     Account, Connection, Forge, Kind, Member, MemberState, Organization, Source,
 };
 use crate::domain::pipeline::{Pipeline, PipelineStatus, RunKind};
-use crate::domain::project::{Project, ProjectProof};
+use crate::domain::project::{Project, Proof};
 use crate::domain::{ConnectionKey, Host, OrganizationSlug};
 use crate::store::{MemberFilter, Outcome, Page, ProjectFilter};
 
@@ -75,6 +75,8 @@ fn connection(key: &str, installation: u64) -> Connection {
         last_sync_at: None,
         created_by: "config".into(),
         created_at: NOON,
+        proof: Proof::Proven,
+        rejected_at: None,
     }
 }
 
@@ -85,6 +87,8 @@ fn project(id: u64, path: &str) -> Project {
         provider: Forge::Github,
         host: host(),
         external_id: id,
+        namespace: None,
+        claimed_as: None,
         full_path: path.into(),
         previous_paths: Vec::new(),
         default_branch: None,
@@ -99,7 +103,7 @@ fn project(id: u64, path: &str) -> Project {
         last_push_at: None,
         last_pipeline: None,
         seen_at: None,
-        proof: ProjectProof::Proven,
+        proof: Proof::Proven,
     }
 }
 

@@ -19,6 +19,7 @@ mod frame;
 mod health;
 mod inbox;
 mod intake;
+mod job;
 pub(crate) mod journal;
 mod key;
 mod list;

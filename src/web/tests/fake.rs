@@ -10,6 +10,7 @@ use super::sample::{audit, connection, host, member, organization, project, reco
 use super::{NOW, token};
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change};
+use crate::domain::ci::{JobKnown, JobLookup};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord, DeliveryState, Encoding, Envelope};
 use crate::domain::event::About;
 use crate::domain::known::{Candidates, Known, Lookup, RecordKey};
@@ -249,6 +250,13 @@ impl Records for Fake {
         let mut all = self.state().audit.clone();
         all.retain(|known| of.is_none() || known.organization.as_ref() == of);
         Ok(paged(all, page))
+    }
+}
+
+#[async_trait]
+impl Jobs for Fake {
+    async fn known_to_job(&self, _: &JobLookup) -> Result<JobKnown, StoreError> {
+        unimplemented!()
     }
 }
 

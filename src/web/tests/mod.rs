@@ -129,5 +129,6 @@ fn token(text: &str, organization: &str) -> TokenRecord {
         created_at: NOW,
         expires_at: NOW.plus_ms(if text.ends_with("expired") { 0 } else { 1000 }),
         revoked_at: text.ends_with("revoked").then_some(NOW),
+        scope: None,
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change};
+use crate::domain::ci::{JobKnown, JobLookup};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord, DeliveryState, Encoding, Envelope};
 use crate::domain::event::About;
 use crate::domain::known::{Candidates, Known, Lookup, RecordKey, Versioned};
@@ -238,6 +239,13 @@ impl Records for Fake {
     async fn members(&self, _: &MemberFilter, _: &Page) -> Answer<Paged<Member>> { unimplemented!() }
     async fn pipelines(&self, _: &Project, _: &Page) -> Answer<Paged<Pipeline>> { unimplemented!() }
     async fn audit(&self, _: Option<&OrganizationSlug>, _: &Page) -> Answer<Paged<AuditEntry>> { unimplemented!() }
+}
+
+#[async_trait]
+impl Jobs for Fake {
+    async fn known_to_job(&self, _: &JobLookup) -> Answer<JobKnown> {
+        unimplemented!()
+    }
 }
 
 #[async_trait]
