@@ -10,9 +10,11 @@
 //! | module | read it for |
 //! |---|---|
 //! | [`domain`] | what the product is about: deliveries, events, records, changes |
+//! | [`outbound`] | the one builder of HTTP clients: whom we call, and what we take from them |
 //! | [`provider`] | what each forge's deliveries look like and mean |
 //! | [`handler`] | what an event changes; pure |
 //! | [`store`] | what is kept, behind small verbs; [`store::sled`] is the embedded one |
+//! | [`ci`] | what CI jobs say to us, and how far it is proven |
 //! | [`seal`] | encryption at rest, API tokens |
 //! | [`worker`] | the loops: index, handle, retry, purge |
 //! | [`web`] | the HTTP edge: hooks, API, setup, health |
@@ -24,12 +26,14 @@
 //! | [`fault`] | named points at which a test build can break |
 
 pub mod app;
+pub mod ci;
 pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod fault;
 pub mod handler;
+pub mod outbound;
 pub mod provider;
 pub mod seal;
 pub mod store;

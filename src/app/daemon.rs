@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use super::jobs::Jobs;
 use super::notice::Reporter;
-use super::{declare, edge, random, store_dir};
+use super::{declare, edge, random, store_dir, watch};
 use crate::cli::{Exit, Failure};
 use crate::config::Config;
 use crate::domain::Clock;
@@ -17,6 +18,7 @@ use crate::seal::token::{Bearer, Token};
 use crate::store::sled::SledStore;
 use crate::store::{Page, Retention, Store};
 use crate::telemetry::metric::Exporter;
+use crate::telemetry::{Fault, report};
 use crate::web::{self, Certificate, ControlSocket, Front, Listeners, Running};
 use crate::worker::{self, Workers};
 
@@ -40,6 +42,7 @@ pub struct Manner {
 #[derive(Debug)]
 pub struct Daemon {
     front: Arc<Front>,
+    jobs: Jobs,
     store: Arc<SledStore>,
     running: Running,
     workers: Option<Workers>,
@@ -101,7 +104,10 @@ impl Daemon {
             if manner.works { setup_link(store.as_ref(), &public_url, &clock).await? } else { None };
         let control = web::bind_control(store_dir(config)?, &manner.runtime_dir)
             .map_err(|error| Failure::failed(format!("the control socket cannot be made: {error}")))?;
-        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url)?;
+        let shared = Arc::clone(&store) as Arc<dyn Store>;
+        let jobs = Jobs::new(config, shared, &clock, &public_url)?;
+        let check_ins = Arc::clone(&jobs.check_ins);
+        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url, check_ins)?;
         let reporter = Arc::new(Reporter::new(Arc::clone(&front.health), Arc::clone(&store)));
         let listeners = Listeners {
             public: if manner.works { vec![public_socket] } else { Vec::new() },
@@ -111,7 +117,11 @@ impl Daemon {
         };
         let running = web::start(Arc::clone(&front), listeners).map_err(io)?;
         front.health.set_replayed();
-        let watch = tokio::spawn(watch_disk(Arc::clone(&front.health), store_dir(config)?.to_owned()));
+        let watch = tokio::spawn(watch::watch(
+            Arc::clone(&front.health),
+            store_dir(config)?.to_owned(),
+            Arc::clone(&clock),
+        ));
         let workers = manner.works.then(|| {
             let keep = Retention {
                 payload_ms: config.retention.payload.ms(),
@@ -129,6 +139,7 @@ impl Daemon {
         });
         Ok(Self {
             front,
+            jobs,
             store,
             running,
             workers,
@@ -159,12 +170,14 @@ impl Daemon {
     /// When something in it cannot be used; everything is as before then.
     pub async fn reload(&self, config: &Config, clock: &Clock) -> Result<(), Failure> {
         let doors = edge::doors(config)?;
+        let put_jobs = self.jobs.reload(config, clock)?;
         let files = edge::certificate_files(config)?;
         if let (Some(certificate), Some((chain, key))) = (&self.certificate, &files) {
             certificate.replace(chain, key).map_err(io)?;
         }
         declare::declare(config, self.store.as_ref(), clock()).await?;
         self.front.doors.swap(doors);
+        put_jobs();
         self.front.set_config_hash(edge::config_hash(config, &self.store, clock)?);
         Ok(())
     }
@@ -180,24 +193,8 @@ impl Daemon {
         use crate::store::Health;
         // A store that hangs while it closes must not hold the exit: the log has everything.
         if tokio::time::timeout(STORE_WITHIN, self.store.close()).await.is_err() {
-            tracing::warn!(
-                code = "store-slow-close",
-                "the store did not close in time; the next start replays its log"
-            );
+            report!(Fault::StoreSlowClose, "the store did not close in time; the next start replays its log");
         }
-    }
-}
-
-/// Looks at the store's disk every few seconds, for `/readyz`.
-async fn watch_disk(health: Arc<web::Health>, dir: PathBuf) {
-    loop {
-        if let Ok(disk) = rustix::fs::statvfs(&dir) {
-            health.set_disk(
-                disk.f_bavail.saturating_mul(disk.f_frsize),
-                disk.f_blocks.saturating_mul(disk.f_frsize),
-            );
-        }
-        tokio::time::sleep(Duration::from_secs(2)).await;
     }
 }
 

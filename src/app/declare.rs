@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::domain::Timestamp;
 use crate::handler::{Have, declare as plan};
 use crate::store::{Page, Store};
+use crate::telemetry::{Fault, report};
 
 /// More than one page of each is no daemon's config.
 const ALL: Page = Page { limit: 100_000, cursor: None };
@@ -19,7 +20,7 @@ pub(super) async fn declare(config: &Config, store: &dyn Store, now: Timestamp) 
     };
     let (changes, warnings) = plan(&config.declared(), &have, now);
     for warning in warnings {
-        tracing::warn!(code = "config-changed", "{warning}");
+        report!(Fault::ConfigChanged, "{warning}");
     }
     if changes.is_empty() {
         return Ok(());

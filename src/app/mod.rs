@@ -8,8 +8,10 @@ mod daemon;
 mod declare;
 mod demo;
 mod edge;
+mod jobs;
 mod notice;
 mod serve;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ use crate::cli::{self, Arguments, Command, Environment, Exit, Failure, Terminal}
 use crate::config::{Config, StoreUrl};
 use crate::domain::{Clock, Timestamp};
 use crate::store::OpenError;
+use crate::telemetry::{Fault, report};
 
 /// The real clock.
 #[must_use]
@@ -77,12 +80,7 @@ fn log_panics() {
         let text = panic.payload().downcast_ref::<&str>().copied();
         let text =
             text.or_else(|| panic.payload().downcast_ref::<String>().map(String::as_str)).unwrap_or_default();
-        tracing::error!(
-            code = "panic",
-            place,
-            text,
-            "a thread met something that cannot be; what is stored is safe"
-        );
+        report!(Fault::Panic, place, text, "a thread met something that cannot be; what is stored is safe");
     }));
 }
 

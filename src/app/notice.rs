@@ -45,14 +45,11 @@ impl Notice for Reporter {
     }
 
     fn unwritable(&self, why: &str, _at: Timestamp) {
-        self.health.note_failure("store-unwritable", why);
+        self.health.note_failure(why);
     }
 
-    fn changed(&self, name: &'static str, state: LoopState, _at: Timestamp) {
-        if state == LoopState::Failing {
-            tracing::warn!(code = "loop-failing", name, "a background loop fails and begins again by itself");
-        }
-    }
+    /// The loops write their own lines.
+    fn changed(&self, _name: &'static str, _state: LoopState, _at: Timestamp) {}
 
     fn commits_waiting(&self) -> bool {
         self.store.is_taking()

@@ -11,7 +11,7 @@ use crate::cli::{Environment, Exit, Failure, Terminal};
 use crate::config::{Config, ConfigError};
 use crate::domain::Clock;
 use crate::telemetry::log::{self, Format};
-use crate::telemetry::metric;
+use crate::telemetry::{Fault, metric, report};
 
 /// The variable that says how much is logged (`info`, `scm_connect=debug`).
 const LOG_VARIABLE: &str = "SCM_CONNECT_LOG";
@@ -38,7 +38,13 @@ pub(super) async fn serve(
     let mut signals =
         Signals::new().map_err(|error| Failure::failed(format!("no signals can be heard: {error}")))?;
     let manner = Manner { runtime_dir: runtime_dir(environment), works: true };
-    let daemon = Daemon::start(&config, Arc::clone(&exporter), Arc::clone(&clock), &manner).await?;
+    let started = Daemon::start(&config, Arc::clone(&exporter), Arc::clone(&clock), &manner).await;
+    let daemon = started.inspect_err(|failure| {
+        // A person reads the sentence that follows; a collector of logs wants a line with a code.
+        if !std::io::stderr().is_terminal() {
+            report!(Fault::StartRefused, reason = %failure, "the daemon cannot start");
+        }
+    })?;
     tracing::info!(public = %daemon.public, ops = %daemon.ops, version = env!("CARGO_PKG_VERSION"), "ready");
     if let Some(link) = &daemon.setup_link {
         terminal.line(&format!("make the first admin here, once, within a day: {link}"))?;
@@ -53,8 +59,8 @@ pub(super) async fn serve(
     upkeep.abort();
     std::thread::spawn(|| {
         std::thread::sleep(STOP_WITHIN);
-        tracing::error!(
-            code = "stop-too-slow",
+        report!(
+            Fault::StopTooSlow,
             "the stop took too long and is ended hard; everything acknowledged is kept"
         );
         std::process::exit(Exit::Failed as i32);
@@ -106,10 +112,7 @@ async fn reload(daemon: &Daemon, load: &impl Fn() -> Result<Config, ConfigError>
     match applied {
         Ok(()) => tracing::info!(code = "config-reloaded", "the config was read again and is in force"),
         Err(failure) => {
-            tracing::error!(
-                code = "config-refused",
-                "the new config is refused, the old one stays: {failure}"
-            );
+            report!(Fault::ConfigRefused, "the new config is refused, the old one stays: {failure}");
         }
     }
 }

@@ -32,8 +32,22 @@ pub enum Untold {
 
 /// Beginnings of tokens that the forges hand out.
 const PREFIXES: &[&str] = &[
-    "glpat-", "gldt-", "glcbt-", "glptt-", "glft-", "glsoat-", "glrt-", "glimt-", "glagent-", "gloas-", "ghp_", "gho_", "ghu_",
-    "ghs_", "ghr_", "github_pat_",
+    "glpat-",
+    "gldt-",
+    "glcbt-",
+    "glptt-",
+    "glft-",
+    "glsoat-",
+    "glrt-",
+    "glimt-",
+    "glagent-",
+    "gloas-",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
 ];
 
 /// The name of a field that holds a forge's token, or is named like one.
@@ -45,7 +59,9 @@ pub fn smuggled(value: &Value) -> Option<String> {
 fn look(value: &Value, name: &str, depth: usize) -> Option<String> {
     let below = depth.checked_sub(1)?;
     match value {
-        Value::String(text) => (is_named_so(name) && !text.is_empty() || holds_token(text)).then(|| name.to_owned()),
+        Value::String(text) => {
+            (is_named_so(name) && !text.is_empty() || holds_token(text)).then(|| name.to_owned())
+        }
         Value::Array(all) => all.iter().find_map(|one| look(one, name, below)),
         Value::Object(all) => all.iter().find_map(|(name, one)| look(one, name, below)),
         _ => None,
@@ -62,8 +78,8 @@ fn holds_token(text: &str) -> bool {
     let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     let words = || text.split(|c: char| !is_letter(c) && c != '.');
     let is_token = |word: &str| {
-        let long = |prefix: &&str| word.strip_prefix(**prefix).is_some_and(|rest| rest.len() >= 16);
-        PREFIXES.iter().any(|prefix| long(&prefix))
+        let long = |prefix: &&str| word.strip_prefix(*prefix).is_some_and(|rest| rest.len() >= 16);
+        PREFIXES.iter().any(long)
     };
     let is_jwt = |word: &str| word.starts_with("eyJ") && word.split('.').count() == 3 && word.len() > 64;
     let has_user = || {
@@ -119,7 +135,13 @@ fn field(said: &Value, names: &[&str]) -> Option<String> {
         Some(Value::Number(number)) => Some(number.to_string()),
         _ => None,
     })?;
-    Some(found.chars().filter(|letter| !letter.is_control()).take(TEXT_CHARS_MAX.max(PATH_BYTES_MAX)).collect())
+    Some(
+        found
+            .chars()
+            .filter(|letter| !letter.is_control())
+            .take(TEXT_CHARS_MAX.max(PATH_BYTES_MAX))
+            .collect(),
+    )
 }
 
 /// The forge's base URL and the repository's path: what is left of the address without the path.
@@ -182,7 +204,12 @@ mod tests {
         let table = [
             ("https://gitlab.com/acme/web", Some("acme/web"), "gitlab.com", "acme/web"),
             ("https://gitlab.com/acme/team/web.git", None, "gitlab.com", "acme/team/web"),
-            ("https://git.example.com/gitlab/acme/web", Some("acme/web"), "git.example.com/gitlab", "acme/web"),
+            (
+                "https://git.example.com/gitlab/acme/web",
+                Some("acme/web"),
+                "git.example.com/gitlab",
+                "acme/web",
+            ),
             ("https://GitHub.com/Acme/Web/", Some("Acme/Web"), "github.com", "Acme/Web"),
             ("git@gitlab.com:acme/web.git", None, "gitlab.com", "acme/web"),
             ("ssh://git@git.example.com:2222/acme/web.git", None, "git.example.com", "acme/web"),
@@ -191,7 +218,8 @@ mod tests {
             let job = job(&json!({"repo_url": address, "repository": repository})).unwrap();
             assert_eq!((job.host.as_str(), job.full_path.as_str()), (host, path), "{address}");
         }
-        let by_server = job(&json!({"server_url": "https://gitlab.com", "project_path": "acme/web", "job_id": 7}));
+        let by_server =
+            job(&json!({"server_url": "https://gitlab.com", "project_path": "acme/web", "job_id": 7}));
         assert_eq!(by_server.unwrap().name.as_deref(), Some("7"));
     }
 
@@ -203,8 +231,14 @@ mod tests {
             (json!({"repo_url": "file:///etc/passwd"}), Untold::NoAddress),
             (json!({"repo_url": "https://gitlab.com/acme"}), Untold::NoAddress),
             (json!({"repo_url": "https://gitlab.com/acme/../x"}), Untold::NoAddress),
-            (json!({"repo_url": "https://gitlab.com/acme/web", "repository": "beta/web"}), Untold::Contradiction),
-            (json!({"repo_url": "https://gitlab.com/xacme/web", "repository": "acme/web"}), Untold::Contradiction),
+            (
+                json!({"repo_url": "https://gitlab.com/acme/web", "repository": "beta/web"}),
+                Untold::Contradiction,
+            ),
+            (
+                json!({"repo_url": "https://gitlab.com/xacme/web", "repository": "acme/web"}),
+                Untold::Contradiction,
+            ),
         ];
         for (said, why) in table {
             assert_eq!(job(&said).unwrap_err(), why, "{said}");

@@ -6,6 +6,7 @@ use super::Config;
 use super::forge::{Connection, Organization, Places, Source};
 use super::problem::Problem;
 use crate::domain::organization::Forge;
+use crate::outbound::{Allowed, check_url};
 
 /// Everything that does not fit together.
 pub(super) fn check(config: &Config) -> Vec<Problem> {
@@ -142,12 +143,33 @@ fn one_connection(config: &Config, connection: &Connection) -> Vec<Problem> {
         found.push(places.get("access_token").problem(message, Some("one of the two".into())));
     }
     found.extend(foreign_key(config, connection));
+    found.extend(forbidden(config, connection));
     match &connection.source {
         Some(_) => found.extend(named_source(config, connection)),
         None if connection.webhook_secrets.is_empty() && !signing => {
             found.push(no_secret(places, connection.key.as_str(), forge));
         }
         None => {}
+    }
+    found
+}
+
+/// An address that the dialler would refuse is refused here, where its line can be named.
+fn forbidden(config: &Config, connection: &Connection) -> Vec<Problem> {
+    let networks = connection.allow_private.iter().chain(&config.limits.allow_private_forges).copied();
+    let allowed = Allowed::new(networks);
+    let http = config.limits.allow_http_forges;
+    let urls = [
+        ("url", Some(&connection.url), http),
+        ("api_url", connection.api_url.as_ref(), http),
+        ("proxy", connection.proxy.as_ref(), true),
+    ];
+    let mut found = Vec::new();
+    for (name, url, http) in urls {
+        if let Some(Err(why)) = url.map(|url| check_url(url, &allowed, http)) {
+            let message = format!("would never be called: {why}");
+            found.push(connection.places.get(name).problem(message, None));
+        }
     }
     found
 }

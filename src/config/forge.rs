@@ -10,9 +10,10 @@ use super::problem::Place;
 use super::reader::Reader;
 use super::secret::{self, Secret, check_signing_token};
 use super::section::secure_url;
-use super::value::{account, network, path, quoted, web_url};
+use super::value::{PRIVATE_ALLOWED, account, path, private_network, quoted, web_url};
 use crate::domain::organization::{Forge, Kind};
 use crate::domain::{ConnectionKey, Host, OrganizationSlug, SourceKey};
+use crate::outbound::Authority;
 
 const SLUG_ALLOWED: &str = "1 to 63 of a-z, 0-9 and -";
 const FORGES: &str = "\"github\" or \"gitlab\"";
@@ -84,12 +85,21 @@ pub struct Connection {
     /// Or so.
     pub access_token: Option<Secret>,
     /// The authority that signed the forge's certificate.
-    pub ca_file: Option<PathBuf>,
+    pub ca_file: Option<CaFile>,
     /// The way there.
     pub proxy: Option<Url>,
     /// Private networks that its forge may resolve to.
     pub allow_private: Vec<IpNet>,
     pub(super) places: Places,
+}
+
+/// A certificate authority of the operator's own.
+#[derive(Debug, Clone)]
+pub struct CaFile {
+    /// Where it was read.
+    pub path: PathBuf,
+    /// What was read.
+    pub authority: Authority,
 }
 
 /// A GitHub App, or an installation of the source's.
@@ -181,9 +191,9 @@ pub(super) fn connection(mut table: Reader<'_>, http: bool) -> Option<Connection
     let signing_tokens = signing_tokens(&mut table);
     let app = app(&mut table, app_part);
     let access_token = table.table("access_token", keys::SECRET).and_then(secret::read);
-    let ca_file = table.parsed("ca_file", "a PEM file", path);
+    let ca_file = table.parsed("ca_file", "a PEM file with the certificates of an authority", ca_file);
     let proxy = table.parsed("proxy", "a web address such as http://proxy:3128", web_url);
-    let allow_private = table.list("allow_private", "networks such as 10.0.0.0/8", network);
+    let allow_private = table.list("allow_private", PRIVATE_ALLOWED, private_network);
     let url = url?;
     let host = host(&table, &url)?;
     Some(Connection {
@@ -225,6 +235,13 @@ fn forge_url(table: &mut Reader<'_>, kind: Option<Kind>, http: bool) -> Option<U
         table.log.add(place.problem(message, Some("the base URL of your own instance".into())));
         return None;
     }
+    let path = url.path().trim_end_matches('/');
+    if path.ends_with("/api/v3") || path.ends_with("/api/v4") || path.ends_with("/api/graphql") {
+        let message = "is the address of the API, where the base URL is meant";
+        let allowed = "what people type to see the forge, such as https://git.example.com; or api_url";
+        table.log.add(place.problem(message, Some(allowed.into())));
+        return None;
+    }
     Some(url)
 }
 
@@ -244,6 +261,14 @@ fn host(table: &Reader<'_>, url: &Url) -> Option<Host> {
             None
         }
     }
+}
+
+fn ca_file(text: &str) -> Result<CaFile, String> {
+    let path = path(text)?;
+    let name = quoted(&path.display().to_string());
+    let pem = std::fs::read(&path).map_err(|error| format!("the file {name} cannot be read: {error}"))?;
+    let authority = Authority::parse(&pem).map_err(|why| format!("the file {name} {why}"))?;
+    Ok(CaFile { path, authority })
 }
 
 fn secrets(table: &mut Reader<'_>, name: &str) -> Vec<Secret> {

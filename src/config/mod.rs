@@ -10,6 +10,7 @@ mod environment;
 mod file;
 mod forge;
 mod keys;
+mod outbound;
 mod problem;
 mod reader;
 mod report;
@@ -25,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
-pub use forge::{App, Connection, Organization, Source};
+pub use forge::{App, CaFile, Connection, Organization, Source};
 pub use problem::{ConfigError, Problem};
 pub use secret::{Secret, Whence};
 pub use section::{Ci, Issuer, Limits, Listen, Retention, Tls};

@@ -187,7 +187,7 @@ fn connection(it: &Connection, show: Show<'_>) -> Table {
     if let Some(token) = &it.access_token {
         table.insert("access_token".into(), Value::Table(secret(token, show)));
     }
-    maybe(&mut table, "ca_file", it.ca_file.as_ref().map(|it| it.display()).as_ref().map(|it| it as _));
+    maybe(&mut table, "ca_file", it.ca_file.as_ref().map(|it| it.path.display()).as_ref().map(|it| it as _));
     maybe(&mut table, "proxy", it.proxy.as_ref().map(|it| it as _));
     texts(&mut table, "allow_private", &it.allow_private);
     table

@@ -9,7 +9,8 @@ use url::Url;
 use super::keys;
 use super::reader::Reader;
 use super::value::{
-    PERIOD_ALLOWED, Period, STORE_ALLOWED, StoreUrl, listen_address, network, path, public_url, web_url,
+    PERIOD_ALLOWED, PRIVATE_ALLOWED, Period, STORE_ALLOWED, StoreUrl, listen_address, network, path,
+    private_network, public_url, web_url,
 };
 
 const ADDRESS_ALLOWED: &str = "ADDRESS:PORT such as 127.0.0.1:8080 or [::]:8080";
@@ -109,7 +110,7 @@ pub(super) fn limits(mut table: Reader<'_>) -> Limits {
         body_bytes_max: table.number("body_bytes_max", least, most).unwrap_or(27_262_976),
         report_bytes_max: table.number("report_bytes_max", least, most).unwrap_or(67_108_864),
         allow_http_forges: table.switch("allow_http_forges").unwrap_or(false),
-        allow_private_forges: table.list("allow_private_forges", NETWORK_ALLOWED, network),
+        allow_private_forges: table.list("allow_private_forges", PRIVATE_ALLOWED, private_network),
     }
 }
 

@@ -152,6 +152,14 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
     text.parse::<IpNet>().or_else(|_| alone()).map_err(|_| format!("{} is no network", quoted(text)))
 }
 
+pub(super) const PRIVATE_ALLOWED: &str = "private networks such as 10.0.0.0/8";
+
+/// A private network in which a forge may be, by the table that the dialler reads as well.
+pub(super) fn private_network(text: &str) -> Result<IpNet, String> {
+    let network = network(text)?;
+    crate::outbound::check_network(&network).map(|()| network)
+}
+
 /// Where to listen.
 pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("{} is no address to listen on", quoted(text)))

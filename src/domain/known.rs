@@ -1,5 +1,7 @@
 //! What the store already knows, as far as one event needs it.
 
+use serde::{Deserialize, Serialize};
+
 use super::organization::{Connection, Member, Organization, Source};
 use super::pipeline::{Pipeline, RunKind};
 use super::project::Project;
@@ -29,7 +31,7 @@ pub enum RecordKey {
 }
 
 /// A record with the version under which it was read. 0 stands for "was not there".
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Versioned<T> {
     /// Rises with each write.
     pub version: u64,

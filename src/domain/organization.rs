@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::project::Proof;
-use super::{ConnectionKey, Host, OrganizationSlug, SourceKey, Timestamp};
+use super::{ConnectionKey, Host, OrganizationSlug, SourceKey, Timestamp, id_of};
 
 /// The two families of forges. An on-premise instance speaks the same language as its cloud sibling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -281,4 +281,13 @@ pub struct Member {
     pub last_confirmed_at: Option<Timestamp>,
     /// When the person left.
     pub removed_at: Option<Timestamp>,
+}
+
+impl Member {
+    /// The id shown to people and used in URLs, made of what makes a member one.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let number = self.external_id.to_string();
+        id_of(&["member", self.organization.as_str(), self.host.as_str(), &number])
+    }
 }

@@ -1,5 +1,6 @@
 //! The forges: what each one's deliveries look like and mean. A forge's field names never leave its folder.
 
+pub mod decoy;
 pub mod github;
 pub mod gitlab;
 
@@ -7,7 +8,16 @@ use crate::domain::SourceKey;
 use crate::domain::Timestamp;
 use crate::domain::delivery::{Authenticate, Delivery, Envelope, RawDelivery, Rejected};
 use crate::domain::event::Event;
-use crate::domain::organization::Forge;
+use crate::domain::organization::{Forge, Kind};
+
+/// Where the API of a forge is whose base URL this is.
+#[must_use]
+pub fn api_url(kind: Kind, base: &url::Url) -> url::Url {
+    match kind.forge() {
+        Forge::Github => github::api_url(base),
+        Forge::Gitlab => gitlab::api_url(base),
+    }
+}
 
 /// A body that cannot be read. Its bytes are kept, so that a fixed reader can be given them again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +69,13 @@ impl Authenticate for Door {
         match self {
             Self::Github(door) => door.authenticate(raw, now),
             Self::Gitlab(door) => door.authenticate(raw, now),
+        }
+    }
+
+    fn passes(&self) -> usize {
+        match self {
+            Self::Github(door) => door.passes(),
+            Self::Gitlab(door) => door.passes(),
         }
     }
 }

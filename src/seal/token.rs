@@ -58,18 +58,21 @@ pub struct Presented {
     pub hash: [u8; 32],
 }
 
-fn base62(mut number: u128, length: usize) -> String {
-    let mut digits = Vec::with_capacity(length);
-    for _ in 0..length {
-        let digit = usize::try_from(number % 62).unwrap_or(0);
-        digits.push(ALPHABET.get(digit).copied().unwrap_or(b'0'));
-        number /= 62;
-    }
-    digits.into_iter().map(char::from).collect()
+/// The whole number in base 62, its last digit first. Too few digits would lose its upper bits.
+fn base62<const BYTES: usize>(mut number: [u8; BYTES], digits: usize) -> String {
+    let divide = |_| {
+        let rest = number.iter_mut().fold(0_u16, |rest, byte| {
+            let part = rest.wrapping_shl(8) | u16::from(*byte);
+            *byte = u8::try_from(part / 62).unwrap_or(u8::MAX);
+            part % 62
+        });
+        char::from(ALPHABET.get(usize::from(rest)).copied().unwrap_or(b'0'))
+    };
+    (0..digits).map(divide).collect()
 }
 
 fn checksum(text: &str) -> String {
-    base62(u128::from(crc32fast::hash(text.as_bytes())), CHECK_CHARS)
+    base62(crc32fast::hash(text.as_bytes()).to_be_bytes(), CHECK_CHARS)
 }
 
 impl Token {
@@ -78,14 +81,14 @@ impl Token {
     /// # Errors
     /// When the system gives no random bytes.
     pub fn generate(bearer: Bearer) -> Result<Self, SealError> {
-        let bytes: [u8; 32] = random()?;
-        let (low, high) = bytes.split_at(16);
-        let half = |part: &[u8]| part.try_into().map(u128::from_be_bytes).unwrap_or_default();
-        let body =
-            format!("{}{}{}", bearer.prefix(), base62(half(low), 22), base62(half(high), RANDOM_CHARS - 22));
+        Ok(Self::of(bearer, random()?))
+    }
+
+    fn of(bearer: Bearer, random: [u8; 32]) -> Self {
+        let body = format!("{}{}", bearer.prefix(), base62(random, RANDOM_CHARS));
         let text = format!("{body}{}", checksum(&body));
         let hash = Sha256::digest(text.as_bytes()).into();
-        Ok(Self { text: SecretString::from(text), hash })
+        Self { text: SecretString::from(text), hash }
     }
 
     /// The text, to be shown once.
@@ -112,4 +115,42 @@ pub fn parse(text: &str) -> Option<Presented> {
     }
     let (body, check) = text.split_at_checked(text.len().checked_sub(CHECK_CHARS)?)?;
     (checksum(body) == check).then(|| Presented { bearer, hash: Sha256::digest(text.as_bytes()).into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The number that a token's random part stands for: the way back, written another way.
+    fn number_in(token: &Token) -> [u8; 32] {
+        let digits = &token.reveal()["scmc_su_".len()..][..RANDOM_CHARS];
+        let mut number = [0_u8; 32];
+        for digit in digits.bytes().rev() {
+            let mut carry = ALPHABET.iter().position(|known| *known == digit).unwrap();
+            for byte in number.iter_mut().rev() {
+                carry += usize::from(*byte) * 62;
+                *byte = (carry % 256) as u8;
+                carry /= 256;
+            }
+            assert_eq!(carry, 0, "more than 256 bits");
+        }
+        number
+    }
+
+    #[test]
+    fn s44_a_token_holds_all_of_its_256_random_bits() {
+        let mut numbers = vec![[0; 32], [255; 32]];
+        for bit in 0..256 {
+            let mut number = [0; 32];
+            number[bit / 8] = 1 << (bit % 8);
+            numbers.push(number);
+            numbers.push(number.map(|byte| !byte));
+        }
+        numbers.extend((0..200).map(|_| random::<32>().unwrap()));
+        for number in numbers {
+            let token = Token::of(Bearer::Setup, number);
+            assert_eq!(number_in(&token), number);
+            assert_eq!(parse(token.reveal()).unwrap().hash, *token.hash());
+        }
+    }
 }

@@ -5,13 +5,16 @@
 
 #[cfg(test)]
 mod contract;
+mod frame;
 mod job;
+pub mod keep;
 mod list;
 pub mod sled;
 
 use async_trait::async_trait;
 
 pub use job::Jobs;
+pub use keep::{Frozen, Keep};
 pub use list::{DeliveryFilter, MemberFilter, Page, Paged, ProjectFilter};
 
 use crate::domain::access::{TokenKind, TokenRecord};
@@ -96,6 +99,8 @@ pub struct Unindexed {
     pub received_at: Timestamp,
     /// The delivery.
     pub delivery: Delivery,
+    /// How many processes died while they read it, or one beside it ([`Inbox::reading`]).
+    pub deaths: u32,
 }
 
 /// What the indexer read from a stored delivery.
@@ -204,6 +209,10 @@ pub trait Inbox: Send + Sync {
     async fn accept(&self, delivery: Delivery, now: Timestamp) -> Result<Accepted, StoreError>;
     /// The oldest deliveries that no index knows yet.
     async fn unindexed(&self, limit: usize) -> Result<Vec<Unindexed>, StoreError>;
+    /// Notes, before it happens, that these are read for their index now; with none, that the reading has ended. So a
+    /// body that kills the process is known after the next start. The note outlives the process; it need not outlive a
+    /// power cut, which no body can cause.
+    async fn reading(&self, ids: &[DeliveryId]) -> Result<(), StoreError>;
     /// Writes delivery, lane and queue rows for them, in one act.
     async fn index(&self, rows: Vec<Indexed>, now: Timestamp) -> Result<(), StoreError>;
     /// Takes up to `limit` due deliveries, one per lane, each for `lease_ms`; the attempt is counted before it starts.
@@ -285,10 +294,14 @@ pub trait Records: Send + Sync {
     async fn project(&self, id: &str) -> Result<Option<Project>, StoreError>;
     /// A page of projects, by path.
     async fn projects(&self, filter: &ProjectFilter, page: &Page) -> Result<Paged<Project>, StoreError>;
+    /// One member by its id ([`Member::id`]).
+    async fn member(&self, id: &str) -> Result<Option<Member>, StoreError>;
     /// A page of members, by login.
     async fn members(&self, filter: &MemberFilter, page: &Page) -> Result<Paged<Member>, StoreError>;
     /// A page of a project's runs, newest first.
     async fn pipelines(&self, project: &Project, page: &Page) -> Result<Paged<Pipeline>, StoreError>;
+    /// One line of the audit log by its id ([`AuditEntry::id`]).
+    async fn audit_entry(&self, id: &str) -> Result<Option<AuditEntry>, StoreError>;
     /// A page of the audit log, newest first.
     async fn audit(
         &self,
@@ -339,5 +352,5 @@ pub trait Health: Send + Sync {
 }
 
 /// Everything that is kept.
-pub trait Store: Inbox + Records + Jobs + Access + Health {}
-impl<T: Inbox + Records + Jobs + Access + Health> Store for T {}
+pub trait Store: Inbox + Records + Jobs + Access + Health + Keep {}
+impl<T: Inbox + Records + Jobs + Access + Health + Keep> Store for T {}

@@ -117,6 +117,8 @@ metrics! {
         "Bytes that the store takes on disk.";
     StoreFreeBytes = "store_free_bytes", Form::Gauge, [],
         "Bytes that are free beside the store.";
+    Faults = "faults_total", Form::Counter, ["code"],
+        "Faults that were met; the operator's guide has a line on each code.";
 }
 
 /// A label's value. There is no variant for text that a stranger chose.
@@ -252,6 +254,8 @@ fn begin() {
     work(Metric::DeadLettersTotal, REASONS);
     one(Metric::DeadLetters, REASONS);
     one(Metric::RetriesScheduled, &["error"]);
+    let faults: Vec<&'static str> = super::Fault::ALL.iter().map(|fault| fault.code()).collect();
+    one(Metric::Faults, &faults);
     for metric in [Metric::QueueOldestDueAge, Metric::AttemptDuration, Metric::EndToEnd, Metric::Superseded] {
         one(metric, &[KIND]);
     }

@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
 use crate::store::StoreError;
+use crate::telemetry::{Fault, report};
 
 /// What the caller is told.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -109,7 +110,7 @@ impl Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::error!(error = %error.to_string().escape_debug(), "the store refused");
+        report!(Fault::StoreRefused, error = %error.to_string().escape_debug(), "the store refused");
         let busy =
             |code, message: &str| Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message).retry_after(5);
         match error {

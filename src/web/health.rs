@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 
 use crate::domain::{Clock, Timestamp};
+use crate::telemetry::{Fault, report};
 
 /// A durable write older than this proves nothing any more.
 const WRITE_FRESH_MS: i64 = 5_000;
@@ -35,12 +36,15 @@ struct Mark {
 }
 
 impl Mark {
-    fn turn(&mut self, state: &'static str, now: Timestamp, detail: Option<String>) {
-        if self.state != state {
+    /// Whether the state is another one now.
+    fn turn(&mut self, state: &'static str, now: Timestamp, detail: Option<String>) -> bool {
+        let turned = self.state != state;
+        if turned {
             self.since = now;
         }
         self.state = state;
         self.detail = detail;
+        turned
     }
 }
 
@@ -52,6 +56,8 @@ struct State {
     replay: Mark,
     intake: Mark,
     catch_up: Mark,
+    /// What [`Health::tell`] has told last; `None` before the first time that all was well.
+    told: Option<Vec<&'static str>>,
 }
 
 /// What the parts have reported.
@@ -79,13 +85,14 @@ impl Health {
             replay: mark("running"),
             intake: mark("ok"),
             catch_up: mark("unknown"),
+            told: None,
         };
         Self { clock, state: Mutex::new(state) }
     }
 
-    fn change(&self, with: impl FnOnce(&mut State, Timestamp)) {
+    fn change<T>(&self, with: impl FnOnce(&mut State, Timestamp) -> T) -> T {
         let now = (self.clock)();
-        with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner), now);
+        with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner), now)
     }
 
     /// A write, real or probe, is on stable storage.
@@ -93,47 +100,51 @@ impl Health {
         self.change(|state, now| {
             state.written_at = state.written_at.max(Some(at));
             if state.store.state != "stopped" {
-                state.store.turn("ok", now, None);
+                let _ = state.store.turn("ok", now, None);
             }
         });
     }
 
-    /// A write did not succeed; the next one that does clears this. `code` is a stable word.
-    pub fn note_failure(&self, code: &'static str, sentence: &str) {
-        let detail = Some(format!("{code}: {sentence}"));
-        self.change(|state, now| {
-            if state.store.state != "stopped" {
-                state.store.turn("failing", now, detail);
-            }
-        });
+    /// A write did not succeed; the next one that does clears this. One line in the log for all until then.
+    pub fn note_failure(&self, sentence: &str) {
+        let fault = Fault::StoreUnwritable;
+        let detail = Some(format!("{}: {sentence}", fault.code()));
+        let turned = self
+            .change(|state, now| state.store.state != "stopped" && state.store.turn("failing", now, detail));
+        if turned {
+            report!(fault, reason = sentence, "the store cannot be written to; deliveries are refused");
+        }
     }
 
     /// Nothing will be written again by this process.
     pub fn note_stopped(&self, sentence: &str) {
-        self.change(|state, now| state.store.turn("stopped", now, Some(sentence.to_owned())));
+        let _ = self.change(|state, now| state.store.turn("stopped", now, Some(sentence.to_owned())));
     }
 
     /// The process is about to end: balancers should look elsewhere.
     pub fn set_draining(&self) {
-        self.change(|state, now| state.intake.turn("draining", now, None));
+        let _ = self.change(|state, now| state.intake.turn("draining", now, None));
     }
 
     /// What was accepted before the start is known again.
     pub fn set_replayed(&self) {
-        self.change(|state, now| state.replay.turn("ok", now, None));
+        let _ = self.change(|state, now| state.replay.turn("ok", now, None));
     }
 
     /// Bytes free on the store's disk, and its size.
     pub fn set_disk(&self, free: u64, total: u64) {
         let low = free < FREE_BYTES_MIN || free.saturating_mul(100) < total.saturating_mul(FREE_PERCENT_MIN);
         let detail = Some(format!("{free} of {total} bytes are free"));
-        self.change(|state, now| state.disk.turn(if low { "full" } else { "ok" }, now, detail));
+        let turned = self.change(|state, now| state.disk.turn(if low { "full" } else { "ok" }, now, detail));
+        if turned && low {
+            report!(Fault::DiskFull, free, total, "the disk has too little room; no delivery is taken");
+        }
     }
 
     /// How the last catch-up with the forges went. Does not decide readiness.
     pub fn note_catch_up(&self, state: &'static str, sentence: &str) {
         let detail = Some(sentence.to_owned());
-        self.change(|parts, now| parts.catch_up.turn(state, now, detail));
+        let _ = self.change(|parts, now| parts.catch_up.turn(state, now, detail));
     }
 
     /// Why a delivery could not be kept right now; empty when it could.
@@ -155,6 +166,30 @@ impl Health {
         object(state.replay.state != "ok", "replaying");
         object(state.intake.state != "ok", "draining");
         found
+    }
+
+    /// Writes to the log when readiness has changed since the last call. A start and an orderly stop are no faults.
+    pub fn tell(&self) {
+        let found = self.objections();
+        if found.contains(&"draining") {
+            return;
+        }
+        let before = self.change(|state, _| {
+            let before = state.told.clone();
+            if before.is_some() || found.is_empty() {
+                state.told = Some(found.clone());
+            }
+            before
+        });
+        match before {
+            Some(before) if before == found => {}
+            Some(_) if found.is_empty() => tracing::info!("deliveries can be kept again"),
+            Some(_) => {
+                let reasons = found.join(", ");
+                report!(Fault::NotReady, reasons, "a delivery could not be kept right now");
+            }
+            None => {}
+        }
     }
 
     /// Each part's state and since when.
@@ -226,12 +261,56 @@ mod tests {
     #[test]
     fn a_stopped_store_is_not_brought_back_by_a_late_write() {
         let (health, _) = health();
-        health.note_failure("disk", "no space");
+        health.note_failure("no space");
         assert_eq!(health.objections(), ["store-failing"]);
         health.note_write(Timestamp::from_ms(1_000_000));
         assert!(health.objections().is_empty());
         health.note_stopped("sync failed");
         health.note_write(Timestamp::from_ms(1_000_000));
         assert_eq!(health.objections(), ["store-stopped"]);
+    }
+
+    /// What is logged for machines while `act` runs, as codes.
+    fn codes(act: impl FnOnce()) -> Vec<String> {
+        use crate::telemetry::log::{Format, tests::logged};
+        let page = logged(Format::Json, None, act);
+        let lines = page.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        lines.map(|line| line["fields"]["code"].as_str().unwrap_or("none").to_owned()).collect()
+    }
+
+    #[test]
+    fn r50_a_fault_that_lasts_is_told_once_and_its_end_too() {
+        let (health, at) = health();
+        let told = codes(|| {
+            health.tell();
+            for _ in 0..3 {
+                health.set_disk(4, 100);
+                health.tell();
+            }
+            health.set_disk(1 << 40, 1 << 41);
+            health.tell();
+            for _ in 0..3 {
+                health.note_failure("no space");
+                health.tell();
+            }
+            at.fetch_add(5_001, Ordering::Relaxed);
+            health.tell();
+        });
+        let expected = ["disk-full", "not-ready", "none", "store-unwritable", "not-ready", "not-ready"];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn r50_a_start_and_a_stop_are_no_faults() {
+        let told = codes(|| {
+            let health = Health::new(Arc::new(|| Timestamp::from_ms(5)));
+            health.tell();
+            health.note_write(Timestamp::from_ms(5));
+            health.set_replayed();
+            health.tell();
+            health.set_draining();
+            health.tell();
+        });
+        assert!(told.is_empty(), "{told:?}");
     }
 }

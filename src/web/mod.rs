@@ -6,6 +6,7 @@
 mod api;
 mod auth;
 mod body;
+mod ci;
 mod control;
 mod door;
 mod error;
@@ -41,6 +42,7 @@ pub use setup::setup_code_hash;
 pub use throttle::Throttle;
 pub use tls::{Certificate, server_config};
 
+use crate::ci::CheckIns;
 use crate::domain::access::TokenKind;
 use crate::domain::{Clock, Timestamp};
 use crate::store::Store;
@@ -132,6 +134,8 @@ pub struct Front {
     pub token_check: TokenCheck,
     /// Makes tokens.
     pub token_mint: TokenMint,
+    /// Takes what CI jobs say.
+    pub check_ins: Arc<CheckIns>,
     /// Bytes of unfinished bodies.
     pub budget: Budget,
     /// Open requests per peer.

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, Route, web};
 
 use super::auth::{Admin, Call, Gate, OperatorOnly, Reader, Who};
 use super::error::Problem;
-use super::{api, hook, page, setup};
+use super::{api, ci, hook, page, setup};
 
 /// One line of the table.
 pub(crate) struct Line {
@@ -44,11 +44,15 @@ pub(crate) fn table() -> Vec<Line> {
         open(GET, "/setup", Who::Anyone, web::to(setup::show)),
         open(POST, "/setup", Who::Anyone, web::to(setup::redeem)),
 
+        open(POST, "/api/v1/ci/check-ins", Who::Job, web::to(ci::check_in::receive)),
+
         api::<Reader, _, _>(GET, "/api/v1/organizations", api::organization::list),
         api::<OperatorOnly, _, _>(POST, "/api/v1/organizations", api::organization::create),
         api::<Reader, _, _>(GET, "/api/v1/organizations/{id}", api::organization::show),
         api::<Reader, _, _>(GET, "/api/v1/connections", api::connection::list),
         api::<Reader, _, _>(GET, "/api/v1/connections/{id}", api::connection::show),
+        api::<Admin, _, _>(POST, "/api/v1/connections/{id}/reject", ci::verdict::reject),
+        api::<Admin, _, _>(POST, "/api/v1/connections/{id}/allow", ci::verdict::allow),
         api::<Reader, _, _>(GET, "/api/v1/projects", api::project::list),
         api::<Reader, _, _>(GET, "/api/v1/projects/{id}", api::project::show),
         api::<Reader, _, _>(GET, "/api/v1/members", api::member::list),

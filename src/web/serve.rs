@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::auth::{SameUser, Via};
 use super::{Front, ops, route};
+use crate::telemetry::{Fault, report};
 
 /// How long idle connections stay open. Forges and proxies close theirs after 60 s or less.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -72,7 +73,10 @@ impl Running {
         self.front.health.set_draining();
         let orderly = futures_util::future::join_all(self.intake.iter().map(|server| server.stop(true)));
         if tokio::time::timeout(grace, orderly).await.is_err() {
-            tracing::warn!("requests were still open when the time for an orderly stop was over");
+            report!(
+                Fault::RequestsCut,
+                "requests were still open when the time for an orderly stop was over"
+            );
             for task in &self.tasks {
                 task.abort();
             }

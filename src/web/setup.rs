@@ -17,6 +17,7 @@ use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::organization::Organization;
 use crate::domain::{OrganizationSlug, Timestamp};
+use crate::telemetry::{Fault, report};
 
 /// How long the first token lives.
 const TOKEN_LIFE_MS: i64 = 90 * 24 * 60 * 60 * 1000;
@@ -165,7 +166,8 @@ async fn note(front: &Front, slug: &OrganizationSlug) {
         detail: "with its first admin token, by the link of the first start".to_owned(),
     };
     if let Err(error) = front.store.apply(vec![Change::Audit(entry)], Vec::new()).await {
-        tracing::error!(error = %error.to_string().escape_debug(), "the setup was not written to the audit log");
+        let error = error.to_string();
+        report!(Fault::AuditUnwritten, error, "the setup was not written to the audit log");
     }
 }
 

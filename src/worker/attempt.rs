@@ -14,9 +14,11 @@ use crate::domain::DeliveryId;
 use crate::domain::change::{Changes, Reason, Verdict};
 use crate::domain::event::Event;
 use crate::domain::organization::Source;
+use crate::fault;
 use crate::handler::{self, Routing};
 use crate::provider::Unreadable;
 use crate::store::{Claim, Outcome, Settled, StoreError};
+use crate::telemetry::{Fault, report};
 
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// When the records change under an event so often, it is better tried later.
@@ -91,7 +93,7 @@ pub(super) async fn make(context: &Context, claim: Claim) {
             context.gate.shrink();
             context.excused.add(id);
             let error = bounds::cut(&error.to_string(), ERROR_BYTES_MAX);
-            tracing::warn!(%id, %received_at, error, "an attempt is left to its lease's end; it is made again");
+            report!(Fault::AttemptLeft, %id, %received_at, error, "an attempt is left to its lease's end");
         }
     }
 }
@@ -208,7 +210,11 @@ async fn judge(context: &Context, claim: &Claim, event: &mut Option<Arc<Event>>)
 
 async fn read(context: &Context, source: &Source, claim: &Claim) -> Result<Arc<Event>, Trouble> {
     let (read, forge, delivery) = (context.rules.read, source.forge, claim.delivery.clone());
-    bounds::run(move || read(forge, &delivery)).await?.map(Arc::new).map_err(Trouble::Unreadable)
+    let read = move || {
+        let _ = fault::point_for("attempt.before-read", &delivery.envelope().external_id);
+        read(forge, &delivery)
+    };
+    bounds::run(read).await?.map(Arc::new).map_err(Trouble::Unreadable)
 }
 
 fn apply(changes: Changes) -> Ending {
@@ -246,7 +252,7 @@ async fn settle(
     ending: Ending,
     began: Instant,
 ) -> Result<Settled, StoreError> {
-    let received_at = claim.record.received_at;
+    let (id, received_at) = (claim.record.id, claim.record.received_at);
     let outcome = &ending.outcome;
     // An error has changed nothing, so the same fence may be shown again; the store refuses it once it is old.
     let call = || context.store.settle_delivery(copy(&claim), outcome.clone(), context.now());
@@ -256,7 +262,7 @@ async fn settle(
         lost = keep(context, &claim) => { lost?; Settled::LeaseLost }
     };
     if matches!(settled, Settled::Done) {
-        count(&ending, began, context.now().since(received_at));
+        count(id, &ending, began, context.now().since(received_at));
     }
     Ok(settled)
 }
@@ -270,12 +276,13 @@ fn copy(claim: &Claim) -> Claim {
     }
 }
 
-fn count(ending: &Ending, began: Instant, age_ms: i64) {
+fn count(id: DeliveryId, ending: &Ending, began: Instant, age_ms: i64) {
     metric::attempt(ending.word, began.elapsed().as_secs_f64());
     if let Some(why) = ending.retried {
         metric::retry(why);
     }
     if let Outcome::Park { reason, .. } = &ending.outcome {
+        report!(Fault::DeliveryDead, %id, reason, "a delivery is given up and kept");
         metric::dead(reason);
     }
     match ending.word {

@@ -32,6 +32,7 @@ use crate::domain::{Clock, Timestamp};
 use crate::handler;
 use crate::provider::{self, Unreadable};
 use crate::store::{Retention, Store, StoreError};
+use crate::telemetry::{Fault, report};
 
 /// How a loop fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +163,11 @@ impl Context {
     fn fail(&self, why: &str) {
         self.stopping.cancel();
         self.failed.call_once(|| {
-            tracing::error!(error = why, "the store has stopped; the process ends, nothing stored is lost");
+            report!(
+                Fault::ProcessEnds,
+                reason = why,
+                "the store has stopped; the process ends, nothing stored is lost"
+            );
             self.notice.fatal(why);
         });
     }

@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use super::bounds::{self, ERROR_BYTES_MAX};
 use super::{Context, LoopState, metric};
 use crate::store::StoreError;
+use crate::telemetry::{Fault, report};
 
 const WAIT_MIN: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -38,7 +39,7 @@ impl Pulse {
         metric::restart(self.name);
         // Once per change: a store that is away for hours must not fill the log.
         if before == 0 {
-            tracing::warn!(name = self.name, error = why, "the loop failed and begins again");
+            report!(Fault::LoopFailing, name = self.name, error = why, "the loop failed and begins again");
             self.tell(LoopState::Failing);
         }
         wait(before)

@@ -3,15 +3,19 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
     reason = "a test says what it expects, and what it found"
 )]
 
+mod ci;
 mod crash;
 mod damage;
 mod edge;
 mod fuzz;
 mod harness;
+mod outbound;
 mod peers;
+mod ssrf;
 mod tidy;

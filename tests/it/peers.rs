@@ -79,7 +79,7 @@ impl Client {
 }
 
 /// Where `tests/peers/install` puts the clients. Without them nothing is proven, so their absence is no skip.
-fn home() -> PathBuf {
+pub(crate) fn home() -> PathBuf {
     let tools = std::env::var_os("SCM_CONNECT_TOOLS").map(PathBuf::from);
     let cache = || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/scm-connect/tools");
     let home = tools.unwrap_or_else(cache).join("peers");

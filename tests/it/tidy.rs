@@ -9,22 +9,26 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("fault", &[]),
     ("seal", &["domain"]),
     ("telemetry", &["domain"]),
-    ("provider", &["domain"]),
+    ("outbound", &["domain", "telemetry"]),
+    ("provider", &["domain", "outbound", "telemetry"]),
     ("handler", &["domain"]),
-    ("store", &["domain", "seal", "fault"]),
-    ("worker", &["provider", "store", "handler", "domain", "fault"]),
-    ("web", &["provider", "store", "domain", "seal", "telemetry", "fault"]),
-    ("config", &["provider", "store", "domain", "seal", "telemetry"]),
+    ("store", &["domain", "seal", "fault", "telemetry"]),
+    ("worker", &["provider", "store", "handler", "domain", "fault", "telemetry"]),
+    ("ci", &["store", "handler", "domain", "telemetry"]),
+    ("web", &["ci", "provider", "store", "domain", "seal", "telemetry", "fault"]),
+    ("config", &["provider", "store", "domain", "outbound", "seal", "telemetry"]),
     ("demo", &["provider", "domain", "cli"]),
     ("cli", &["config", "provider", "domain", "seal", "demo", "telemetry"]),
     (
         "app",
         &[
+            "ci",
             "cli",
             "config",
             "demo",
             "domain",
             "handler",
+            "outbound",
             "provider",
             "seal",
             "store",
@@ -42,6 +46,10 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("sled::", &["src/store/sled/", "src/app/"]),
     ("Delivery::restore", &["src/store/", "src/domain/delivery.rs", "src/web/tests/", "src/worker/tests/"]),
     ("fault::point", &["src/store/", "src/worker/", "src/web/", "src/fault.rs"]),
+    // The command line speaks to our own daemon with it, and to nobody else.
+    ("reqwest", &["src/outbound/", "src/cli/", "src/demo/"]),
+    ("octocrab", &["src/provider/github/client/"]),
+    ("ProvenJob::check", &["src/ci/id_token/", "src/handler/tests/"]),
     ("std::env::vars", &["src/main.rs", "build.rs"]),
 ];
 
@@ -173,6 +181,20 @@ fn s01_no_setting_turns_proof_off() {
             ["skip_signature", "insecure_skip", "disable_verification", "danger_accept_invalid", "no_verify"]
         {
             assert!(!text.contains(word), "{} names {word}", name(&path));
+        }
+    }
+}
+
+#[test]
+fn r50_a_fault_is_logged_under_its_code_only() {
+    for path in rust_files("src") {
+        let file = name(&path);
+        if file.starts_with("src/telemetry/") {
+            continue;
+        }
+        for level in ["tracing::warn!", "tracing::error!"] {
+            let why = "name the fault in src/telemetry/fault.rs and write report!(Fault::…)";
+            assert!(!code(&path).contains(level), "{file} has {level}: {why}");
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use url::Url;
 
-use crate::domain::organization::Forge;
 use crate::domain::Host;
+use crate::domain::organization::Forge;
 
 /// Where GitHub's enterprise servers issue their tokens, below their base URL.
 const GHES_PATH: &str = "/_services/token";

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::Issuer;
 use crate::domain::Timestamp;
+use crate::telemetry::{Fault, report};
 
 /// After so long they are looked at again, so that a withdrawn key ends.
 const FRESH_MS: i64 = 10 * 60 * 1000;
@@ -104,7 +105,9 @@ impl Slot {
         match (key, age, &kept.failure) {
             (Some(key), Some(age), _) if age < STALE_MS => Found::Key(key),
             (None, Some(age), _) if age < STALE_MS => Found::Nothing,
-            (_, _, failure) => Found::Unavailable(failure.clone().unwrap_or_else(|| "they are too old".into())),
+            (_, _, failure) => {
+                Found::Unavailable(failure.clone().unwrap_or_else(|| "they are too old".into()))
+            }
         }
     }
 
@@ -148,8 +151,8 @@ impl KeyRing {
         if matches!(slot.look(name, now), Found::Fetch) {
             let read = self.fetch.fetch(issuer).await.and_then(|document| parse(&document));
             if let Err(why) = &read {
-                tracing::warn!(
-                    code = "id-token-keys-unavailable",
+                report!(
+                    Fault::IdTokenKeys,
                     issuer = issuer.name,
                     why,
                     "the keys of an issuer of ID tokens cannot be read; those of before count for a day"
@@ -184,7 +187,8 @@ fn parse(document: &[u8]) -> Result<KeySet, String> {
     if document.len() > SET_BYTES_MAX {
         return Err("the key set is too large".into());
     }
-    let document: Value = serde_json::from_slice(document).map_err(|_| "the key set is no JSON".to_owned())?;
+    let document: Value =
+        serde_json::from_slice(document).map_err(|_| "the key set is no JSON".to_owned())?;
     let listed = document.get("keys").and_then(Value::as_array).ok_or("the document has no keys")?;
     let keys: KeySet = listed.iter().take(KEYS_MAX).filter_map(read_key).collect();
     if keys.is_empty() { Err("the key set has no RSA key for signatures".into()) } else { Ok(keys) }

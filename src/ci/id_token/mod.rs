@@ -134,7 +134,8 @@ impl ProveJob for Bound<'_> {
 
     fn prove(&self, now: Timestamp) -> Result<Facts, Rejected> {
         let (message, signature) = self.token.signed();
-        let genuine = jsonwebtoken::crypto::verify(signature, message.as_bytes(), self.key.decoding(), ALGORITHM);
+        let genuine =
+            jsonwebtoken::crypto::verify(signature, message.as_bytes(), self.key.decoding(), ALGORITHM);
         if !genuine.unwrap_or(false) {
             return Err(Rejected::Signature);
         }

@@ -1,5 +1,6 @@
 //! What the config takes, and the sentence for each thing it refuses.
 
+mod calls;
 mod refused;
 mod sample;
 

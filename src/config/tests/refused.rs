@@ -170,7 +170,7 @@ fn a_forge_url_is_https_and_bare() {
         let text = connection_with(&format!("url = \"{value}\"\n{SECRET}"));
         says(&text, &[], &[&format!("scm.toml:8: {url}: {message}{allowed}")]);
     }
-    let text = connection_with(&format!("url = \"http://127.0.0.1:1\"\n{SECRET}"));
+    let text = connection_with(&format!("url = \"http://git.example.com:1\"\n{SECRET}"));
     let allow = [("SCM_CONNECT__LIMITS__ALLOW_HTTP_FORGES", "true")];
     assert!(super::parse(&text, &allow).is_ok());
 }

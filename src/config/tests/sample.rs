@@ -67,7 +67,7 @@ api_url = "https://api.github.com"
 webhook_secrets = [{ env = "ACME_HOOK_SECRET" }, { value = "old", not_after = "2027-01-01T00:00:00Z" }]
 signing_tokens = []
 app = { id = 1, client_id = "Iv1.x", private_key = { env = "PEM" }, client_secret = { env = "S" }, installation_id = 2 }
-ca_file = "corp-ca.pem"
+ca_file = "tests/fixture/tls/authority.pem"
 proxy = "http://proxy.example.com:3128"
 allow_private = ["10.0.0.0/8"]
 

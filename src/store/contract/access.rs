@@ -5,7 +5,7 @@ use super::records::{organization, page};
 use crate::domain::OrganizationSlug;
 use crate::domain::access::{TokenKind, TokenRecord};
 
-fn token(id: &str, hash: u8) -> TokenRecord {
+pub(super) fn token(id: &str, hash: u8) -> TokenRecord {
     TokenRecord {
         id: id.into(),
         hash: hex::encode([hash; 32]),

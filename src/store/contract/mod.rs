@@ -3,6 +3,8 @@
 pub(in crate::store) mod access;
 mod bench;
 pub(in crate::store) mod inbox;
+pub(in crate::store) mod job;
+pub(in crate::store) mod keep;
 pub(in crate::store) mod order;
 pub(in crate::store) mod records;
 
@@ -27,7 +29,9 @@ macro_rules! contract {
                 discarding_needs_a_dead_letter,
                 what_waits_for_its_account_is_woken,
                 retention_deletes_what_is_finished_and_keeps_the_dead,
-                lists_filter_and_page_without_gaps
+                lists_filter_and_page_without_gaps,
+                a_process_that_ends_while_it_reads_leaves_suspects,
+                a_reading_that_has_ended_leaves_no_suspects
             ],
             order: [
                 one_at_a_time_per_lane_in_the_order_of_arrival,
@@ -48,13 +52,53 @@ macro_rules! contract {
                 candidates_are_found_by_every_number,
                 known_brings_what_was_asked_for,
                 a_record_larger_than_a_row_comes_back,
-                the_audit_log_is_newest_first
+                the_audit_log_is_newest_first,
+                a_member_is_found_by_its_id_under_any_name,
+                a_line_of_the_audit_log_is_found_by_its_id
             ],
             access: [
                 a_token_is_found_by_its_hash_and_can_be_revoked,
                 a_setup_code_works_once
+            ],
+            job: [
+                what_a_job_is_about_is_found_by_every_number,
+                a_claim_and_a_rejected_connection_keep_nobody_out,
+                an_account_that_was_taken_meanwhile_stops_what_stands_on_it,
+                a_claimed_project_gives_way_to_its_proven_self,
+                check_ins_and_jobs_tokens_end_with_their_time
             ]
         );
+        $crate::store::contract::moves!($open, $open);
+    };
+}
+
+/// The cases about a move from one store into another, which may be of another kind.
+macro_rules! moves {
+    ($from:path, $to:path) => {
+        $crate::store::contract::pairs!($from, $to; [
+            what_has_moved_gives_the_same_answers,
+            work_goes_on_where_it_stood,
+            a_copy_is_recognised_after_a_move,
+            versions_move_too,
+            an_import_goes_on_where_it_was_cut,
+            a_changed_source_is_not_gone_on_from,
+            a_store_that_holds_something_takes_no_import,
+            a_frozen_view_shows_one_moment,
+            a_frozen_view_misses_nothing_while_others_write
+        ]);
+    };
+}
+
+macro_rules! pairs {
+    ($from:path, $to:path; [$($case:ident),* $(,)?]) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let (from, to) = ($from().await, $to().await);
+                println!("case {} from {} to {}", stringify!($case), from.name(), to.name());
+                $crate::store::contract::keep::$case(&from, &to).await;
+            }
+        )*
     };
 }
 
@@ -71,4 +115,4 @@ macro_rules! cases {
     };
 }
 
-pub(in crate::store) use {cases, contract};
+pub(in crate::store) use {cases, contract, moves, pairs};

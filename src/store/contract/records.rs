@@ -18,7 +18,7 @@ pub(super) fn page() -> Page {
     Page { limit: 50, cursor: None }
 }
 
-fn slug() -> OrganizationSlug {
+pub(super) fn slug() -> OrganizationSlug {
     OrganizationSlug::parse("acme").unwrap()
 }
 
@@ -26,7 +26,7 @@ fn url() -> url::Url {
     url::Url::parse("https://github.com").unwrap()
 }
 
-fn host() -> Host {
+pub(super) fn host() -> Host {
     Host::of(&url()).unwrap()
 }
 
@@ -54,7 +54,7 @@ fn a_source() -> Source {
     }
 }
 
-fn connection(key: &str, installation: u64) -> Connection {
+pub(super) fn connection(key: &str, installation: u64) -> Connection {
     Connection {
         key: ConnectionKey::parse(key).unwrap(),
         organization: slug(),
@@ -80,7 +80,7 @@ fn connection(key: &str, installation: u64) -> Connection {
     }
 }
 
-fn project(id: u64, path: &str) -> Project {
+pub(super) fn project(id: u64, path: &str) -> Project {
     Project {
         organization: slug(),
         connection: ConnectionKey::parse("acme-github").unwrap(),
@@ -154,6 +154,19 @@ pub(super) fn audit_line(subject: &str) -> AuditEntry {
     }
 }
 
+/// One record of each kind.
+pub(super) fn everything() -> Vec<Change> {
+    vec![
+        Change::PutOrganization(organization("acme")),
+        Change::PutSource(a_source()),
+        Change::PutConnection(Box::new(connection("acme-github", 7))),
+        put(project(1, "acme/site")),
+        Change::PutMember(Box::new(member(5, "Ada"))),
+        Change::PutPipeline(Box::new(run(1, 9))),
+        Change::Audit(audit_line("all")),
+    ]
+}
+
 async fn with(bench: &Bench, changes: Vec<Change>) {
     assert!(bench.store().await.apply(changes, Vec::new()).await.unwrap());
 }
@@ -165,16 +178,8 @@ fn put(project: Project) -> Change {
 pub(in crate::store) async fn what_is_settled_is_there_after_a_restart(bench: &Bench) {
     bench.queues("a", "x").await;
     let claim = bench.claims_one(NOON).await;
-    let all = vec![
-        Change::PutOrganization(organization("acme")),
-        Change::PutSource(a_source()),
-        Change::PutConnection(Box::new(connection("acme-github", 7))),
-        put(project(1, "acme/site")),
-        Change::PutMember(Box::new(member(5, "Ada"))),
-        Change::PutPipeline(Box::new(run(1, 9))),
-        Change::Audit(audit_line("all")),
-    ];
-    let changes = Changes { changes: all, organization: Some(slug()), ..Changes::none(Verdict::Done) };
+    let changes =
+        Changes { changes: everything(), organization: Some(slug()), ..Changes::none(Verdict::Done) };
     bench.settles(claim, Outcome::Apply(changes), NOON).await;
     bench.restart().await;
     let store = bench.store().await;
@@ -292,4 +297,37 @@ pub(in crate::store) async fn the_audit_log_is_newest_first(bench: &Bench) {
     assert_eq!(names(&first.items), ["4", "3"]);
     let rest = store.audit(Some(&slug()), &Page { limit: 50, cursor: first.next }).await.unwrap();
     assert_eq!(names(&rest.items), ["2", "1", "0"]);
+}
+
+pub(in crate::store) async fn a_member_is_found_by_its_id_under_any_name(bench: &Bench) {
+    let ada = member(5, "ada");
+    with(
+        bench,
+        vec![Change::PutMember(Box::new(ada.clone())), Change::PutMember(Box::new(member(6, "bob")))],
+    )
+    .await;
+    let renamed = Member { login: "countess".into(), ..ada.clone() };
+    with(bench, vec![Change::PutMember(Box::new(renamed.clone()))]).await;
+    bench.restart().await;
+    let store = bench.store().await;
+    assert_eq!(store.member(&ada.id()).await.unwrap(), Some(renamed));
+    assert_eq!(store.member("0123").await.unwrap(), None);
+}
+
+pub(in crate::store) async fn a_line_of_the_audit_log_is_found_by_its_id(bench: &Bench) {
+    // Several in one moment, and neighbours before and after it.
+    let lines: Vec<AuditEntry> = ["a", "b", "c"].map(audit_line).into();
+    let late = AuditEntry { at: NOON.plus_ms(1), organization: None, ..audit_line("b") };
+    let early = AuditEntry { at: NOON.plus_ms(-1), ..audit_line("b") };
+    with(bench, [early.clone(), late.clone()].into_iter().chain(lines.clone()).map(Change::Audit).collect())
+        .await;
+    bench.restart().await;
+    let store = bench.store().await;
+    for line in [early, late].iter().chain(&lines) {
+        assert_eq!(store.audit_entry(&line.id()).await.unwrap().as_ref(), Some(line));
+    }
+    let missing = [audit_line("d").id(), String::new(), "zz".repeat(20), "é".repeat(20)];
+    for id in missing {
+        assert_eq!(store.audit_entry(&id).await.unwrap(), None, "{id}");
+    }
 }

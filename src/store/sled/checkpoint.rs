@@ -20,6 +20,7 @@ use super::snapshot;
 use super::status::Status;
 use crate::fault;
 use crate::store::StoreError;
+use crate::telemetry::{Fault, report};
 
 /// How often sled is synced while records are written.
 const EVERY: Duration = Duration::from_secs(2);
@@ -36,6 +37,7 @@ pub(super) struct Parts {
     pub(super) tree: sled::Tree,
     pub(super) committer: Committer,
     pub(super) cipher: RedoCipher,
+    pub(super) pins: Arc<tokio::sync::RwLock<()>>,
     pub(super) status: Arc<Status>,
 }
 
@@ -78,7 +80,7 @@ fn run(parts: Parts, stopped: &Receiver<Sender<()>>) {
             {
                 Ok(()) => done = sequence,
                 Err(StoreError::Unavailable(why)) => {
-                    tracing::warn!(reason = why, "the records log stays long")
+                    report!(Fault::LogStaysLong, reason = why, "the records log stays long");
                 }
                 Err(error) => parts.status.fail(&error.to_string()),
             }
@@ -160,6 +162,8 @@ fn shorten(parts: &Parts, sequence: u64, log_bytes: u64) -> Result<(), StoreErro
     if parts.status.free() < newest.saturating_mul(2).saturating_add(128 << 20) {
         return Err(StoreError::Unavailable("there is no room for a snapshot".into()));
     }
+    // A frozen view reads the log; the next checkpoint shortens it.
+    let Ok(_alone) = parts.pins.try_write() else { return Ok(()) };
     snapshot::write(&dir, &parts.tree, sequence, &parts.cipher)?;
     parts.committer.compact(sequence.saturating_add(1));
     // The newest but one stays until the next time, in case the newest turns out to be unreadable.

@@ -22,7 +22,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(4);
 const BLOCKED_MAX: usize = 10_000;
 
 /// Bytes of all files below a folder.
-fn size(dir: &Path) -> u64 {
+pub(super) fn size(dir: &Path) -> u64 {
     let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
     entries.fold(0, |sum, entry| match entry.metadata() {
         Ok(meta) if meta.is_dir() => sum.saturating_add(size(&entry.path())),

@@ -8,14 +8,14 @@ use super::act::index::{HeadFacts, ToIndex};
 use super::act::settle::Ended;
 use super::act::{self, Stored};
 use super::intake::{Entry, Taken, locked};
-use super::key::{self, Key, Table};
+use super::key::{Key, Table};
 use super::stage::Rows;
-use super::{Inner, SledStore, frame, list};
+use super::{Inner, SledStore, list};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord};
 use crate::domain::{DeliveryId, Timestamp};
 use crate::store::{
     Accepted, Claim, DeliveryFilter, Inbox, Indexed, Outcome, Page, Paged, Purged, Retention, Settled,
-    StoreError, Unindexed,
+    StoreError, Unindexed, frame,
 };
 
 /// Bodies unfolded for one round of the indexer, at most (but always one).
@@ -23,17 +23,7 @@ const UNFOLDED_BYTES_MAX: u64 = 16 << 20;
 /// Deliveries woken by one act.
 const WOKEN_MAX: usize = 128;
 
-/// What makes two deliveries the same one: source, hook and the forge's id (delivery.md 4.2).
-fn dedupe_key(delivery: &Delivery) -> [u8; 16] {
-    let envelope = delivery.envelope();
-    key::short_hash(&[
-        delivery.source().as_str().as_bytes(),
-        envelope.hook_id.as_bytes(),
-        envelope.external_id.as_bytes(),
-    ])
-}
-
-fn opened(inner: &Inner, position: super::journal::Position) -> Result<frame::Opened, StoreError> {
+pub(super) fn opened(inner: &Inner, position: super::journal::Position) -> Result<frame::Opened, StoreError> {
     let frame = inner.reader.read(position).map_err(|error| {
         let why = format!("the inbox log: {error}");
         if error.is_passing() { StoreError::Unavailable(why) } else { StoreError::Corrupt(why) }
@@ -61,6 +51,8 @@ impl SledStore {
 
     /// Copies what is still needed out of old log files, then deletes them.
     async fn drop_old_files(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        // A frozen view still reads them; there is always a next round.
+        let Ok(_alone) = self.inner.pins.try_write() else { return Ok(0) };
         let files = self.read(move |inner| act::purge::old_files(&inner.tree, before)).await?;
         let Some(last) = files.last().copied() else { return Ok(0) };
         let Some(end) = self.read(move |inner| Ok(inner.reader.file_after(last))).await? else {
@@ -84,8 +76,8 @@ impl SledStore {
 impl Inbox for SledStore {
     async fn accept(&self, delivery: Delivery, now: Timestamp) -> Result<Accepted, StoreError> {
         let id = self.new_id(now);
-        let dedupe = dedupe_key(&delivery);
-        let body_hash = key::short_hash(&[delivery.source().as_str().as_bytes(), delivery.body()]);
+        let dedupe = frame::key_of(&delivery);
+        let body_hash = frame::body_hash(&delivery);
         let payload = frame::close(&self.inner.keyring, id, dedupe, body_hash, &delivery, now)?;
         let same_within_ms = delivery.envelope().same_within_ms;
         match self.inner.intake.take(Entry { id, dedupe, received_at: now, same_within_ms, payload }).await? {
@@ -105,7 +97,9 @@ impl Inbox for SledStore {
             for one in pending {
                 let opened = opened(inner, one.position)?;
                 bytes = bytes.saturating_add(opened.delivery.body().len() as u64);
-                found.push(Unindexed { id: one.id, received_at: one.received_at, delivery: opened.delivery });
+                let (id, received_at, delivery) = (one.id, one.received_at, opened.delivery);
+                let deaths = inner.reading.deaths(one.position.seq);
+                found.push(Unindexed { id, received_at, delivery, deaths });
                 if bytes >= UNFOLDED_BYTES_MAX {
                     break;
                 }
@@ -113,6 +107,17 @@ impl Inbox for SledStore {
             Ok(found)
         })
         .await
+    }
+
+    async fn reading(&self, ids: &[DeliveryId]) -> Result<(), StoreError> {
+        let Some(id) = ids.first() else { return self.inner.reading.end() };
+        let pending = locked(&self.inner.backlog).first(ids.len());
+        match (pending.first(), pending.last()) {
+            (Some(first), Some(last)) if first.id == *id => {
+                self.inner.reading.begin(first.position.seq, last.position.seq)
+            }
+            _ => Err(StoreError::Unavailable("deliveries are read in the order of the log".into())),
+        }
     }
 
     async fn index(&self, rows: Vec<Indexed>, now: Timestamp) -> Result<(), StoreError> {
@@ -235,7 +240,8 @@ impl Inbox for SledStore {
                 let mut cursors = cursors;
                 let records = act::purge::records(stage, before, &mut cursors.records)?;
                 let bodies = act::purge::bodies(stage, before, &mut cursors.bodies)?;
-                Ok((records.saturating_add(bodies), cursors))
+                let jobs = act::purge::jobs(stage, before, now)?;
+                Ok((records.saturating_add(bodies).saturating_add(jobs), cursors))
             })
             .await?;
         *self.purge.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = cursors;

@@ -11,7 +11,7 @@ use crate::domain::ci::{JobKnown, JobLookup};
 use crate::domain::known::Versioned;
 use crate::domain::organization::Connection;
 use crate::domain::project::Project;
-use crate::domain::{Host, OrganizationSlug};
+use crate::domain::{ConnectionKey, Host, OrganizationSlug};
 use crate::store::{Jobs, StoreError};
 
 /// Connections of one organization that are looked at.
@@ -24,6 +24,14 @@ impl Jobs for SledStore {
     async fn known_to_job(&self, lookup: &JobLookup) -> Result<JobKnown, StoreError> {
         let lookup = lookup.clone();
         self.read(move |inner| known(inner, &lookup)).await
+    }
+
+    async fn versioned_connection(
+        &self,
+        key: &ConnectionKey,
+    ) -> Result<Option<Versioned<Connection>>, StoreError> {
+        let key = key::connection(key);
+        self.read(move |inner| find(&inner.tree, &key)).await
     }
 }
 

@@ -6,6 +6,7 @@
 use crate::domain::delivery::DeliveryState;
 use crate::domain::pipeline::RunKind;
 use crate::domain::{ConnectionKey, DeliveryId, Host, OrganizationSlug, SourceKey, Timestamp};
+pub(super) use crate::store::frame::short_hash;
 
 /// The first byte of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub(super) enum Table {
     ProjectByPath = b'n',
     ProjectOfConnection = b'k',
     Member = b'M',
+    MemberById = b'm',
     MemberByLogin = b'u',
     MemberOfConnection = b'v',
     Pipeline = b'R',
@@ -50,6 +52,54 @@ pub(super) enum Table {
     ProjectOfNumber = b'N',
     Token = b'T',
     TokenByHash = b'h',
+    TokenByEnd = b'E',
+}
+
+impl Table {
+    /// All tables.
+    pub(super) const ALL: [Self; 41] = [
+        Self::Meta,
+        Self::Part,
+        Self::Delivery,
+        Self::Dedupe,
+        Self::Body,
+        Self::External,
+        Self::LaneOf,
+        Self::Queue,
+        Self::Attempt,
+        Self::Unbound,
+        Self::Blocked,
+        Self::ByState,
+        Self::ByOrganization,
+        Self::BySource,
+        Self::Carried,
+        Self::Organization,
+        Self::Source,
+        Self::Connection,
+        Self::ConnectionOfSource,
+        Self::ConnectionOfOrganization,
+        Self::Installation,
+        Self::Account,
+        Self::Project,
+        Self::ProjectById,
+        Self::ProjectByPath,
+        Self::ProjectOfConnection,
+        Self::Member,
+        Self::MemberByLogin,
+        Self::MemberById,
+        Self::MemberOfConnection,
+        Self::Pipeline,
+        Self::PipelineByTime,
+        Self::Audit,
+        Self::AuditOfOrganization,
+        Self::CheckIn,
+        Self::CheckInByTime,
+        Self::ConnectionOfLogin,
+        Self::ProjectOfNumber,
+        Self::Token,
+        Self::TokenByHash,
+        Self::TokenByEnd,
+    ];
 }
 
 /// A key under construction.
@@ -224,20 +274,6 @@ fn kind_byte(kind: RunKind) -> u8 {
 pub(super) fn run(organization: &OrganizationSlug, host: &Host, project: u64, kind: RunKind, id: u64) -> Key {
     let project = Key::of(Table::Pipeline).text(organization.as_str()).text(host.as_str()).number(project);
     project.bytes(&[kind_byte(kind)]).number(id)
-}
-
-/// The first sixteen bytes of SHA-256 over the parts, each led by its length.
-pub(super) fn short_hash(parts: &[&[u8]]) -> [u8; 16] {
-    use sha2::Digest;
-    let mut hash = sha2::Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    let digest = hash.finalize();
-    let mut short = [0; 16];
-    short.copy_from_slice(digest.first_chunk::<16>().unwrap_or(&[0; 16]));
-    short
 }
 
 #[cfg(test)]

@@ -174,6 +174,23 @@ pub(super) fn pipelines<R: Rows>(
     walk(rows, &index.number(project.external_id), page, Order::Down, |_, value| follow(rows, value))
 }
 
+/// The line with this id, among those of its moment.
+pub(super) fn audit_entry<R: Rows>(rows: &R, id: &str) -> Result<Option<AuditEntry>, StoreError> {
+    let Some(at) = AuditEntry::time_in(id) else { return Ok(None) };
+    let moment = Key::of(Table::Audit).time(at);
+    let mut page = Page { limit: 1, cursor: None };
+    loop {
+        let found = walk(rows, &moment, &page, Order::Up, |row, value| {
+            let entry: AuditEntry = rows.decode(row, value)?;
+            Ok((entry.id() == id).then_some(entry))
+        })?;
+        page.cursor = found.next;
+        if !found.items.is_empty() || page.cursor.is_none() {
+            return Ok(found.items.into_iter().next());
+        }
+    }
+}
+
 pub(super) fn audit<R: Rows>(
     rows: &R,
     organization: Option<&OrganizationSlug>,

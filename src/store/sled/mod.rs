@@ -15,15 +15,16 @@ mod act;
 mod checkpoint;
 mod committer;
 mod digest;
-mod frame;
 mod health;
 mod inbox;
 mod intake;
 mod job;
 pub(crate) mod journal;
+mod keep;
 mod key;
 mod list;
 mod open;
+mod reading;
 mod records;
 mod redo;
 mod row;
@@ -70,6 +71,12 @@ struct Inner {
     checkpointer: checkpoint::Checkpointer,
     backlog: Arc<Mutex<intake::Backlog>>,
     reader: journal::Reader,
+    reading: reading::Reading,
+    /// The records log, for whoever brings a copy of the rows up to one instant.
+    records: journal::Reader,
+    cipher: redo::RedoCipher,
+    /// Held to read by frozen views, to write by whoever deletes files that they may need.
+    pins: Arc<tokio::sync::RwLock<()>>,
     keyring: Keyring,
     status: Arc<status::Status>,
     /// Whether this process has claimed anything yet.

@@ -12,14 +12,16 @@ use super::committer::{self, Committer};
 use super::digest::Digest;
 use super::intake::{self, Backlog, Intake, Pending};
 use super::journal::{Journal, JournalError, Options, Reader};
+use super::reading::Reading;
 use super::redo::{self, RedoCipher};
 use super::snapshot;
 use super::stage::{Rows, Writes};
 use super::status::Status;
-use super::{SledStore, act, frame};
+use super::{SledStore, act};
 use crate::domain::Timestamp;
 use crate::seal::{Keyring, MasterKey, Purpose, SealError};
-use crate::store::{OpenError, StoreError};
+use crate::store::{OpenError, StoreError, frame};
+use crate::telemetry::{Fault, report};
 
 /// Rows that are counted before the store opens; a larger store is compared by `store verify` and the scrub.
 const COUNTED_AT_OPEN_MAX: u64 = 400_000;
@@ -54,14 +56,12 @@ fn io(what: &str, path: &Path, error: &std::io::Error) -> OpenError {
 /// When the folder is locked, damaged, from a newer version, or the master key does not fit; nothing is changed then.
 pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, OpenError> {
     let lock = lock(dir)?;
+    super::keep::sweep(dir);
     let keyring = keys(dir, key_file, now)?;
     // The database is made after both logs: where it has been, a log that is not there is one that was lost.
     let has_records = ["db", "checkpoint"].iter().any(|name| dir.join(name).exists());
-    let (inbox, opened) = journal(dir, "inbox", has_records)?;
-    let (records, _) = journal(dir, "records", has_records)?;
-    if opened.truncated_bytes > 0 {
-        tracing::info!(bytes = opened.truncated_bytes, "cut off what a crash had left unacknowledged");
-    }
+    let inbox = journal(dir, "inbox", has_records)?;
+    let records = journal(dir, "records", has_records)?;
     let instance = keyring.cipher("instance", now.ms())?;
     let cipher = RedoCipher::new(instance.clone(), Purpose::RecordsLog);
     let snapshots = RedoCipher::new(instance, Purpose::Snapshot);
@@ -75,15 +75,11 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     };
     let (db, digest) = database(&logs, now)?;
     let tree: sled::Tree = (*db).clone();
-    if let Err(error) = checkpoint::checkpoint(dir, &db, digest.sequence) {
-        checkpoint::abandon(&db);
-        return Err(from_store(error));
-    }
-    let status = Arc::new(Status::new(dir));
-    status.keep_reserve();
+    let status = settle(dir, &db, digest.sequence)?;
     status.note_records(digest.sequence, records.bytes());
     let backlog = Arc::new(Mutex::new(backlog(&tree, &inbox.reader(), &keyring)?));
     let reader = inbox.reader();
+    let pins = Arc::new(tokio::sync::RwLock::new(()));
     let thread = |error: std::io::Error| OpenError::Io(format!("cannot start a thread: {error}"));
     let committer = Committer::start(committer::Parts {
         tree: tree.clone(),
@@ -106,6 +102,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         tree: tree.clone(),
         committer: committer.clone(),
         cipher: snapshots.clone(),
+        pins: Arc::clone(&pins),
         status: Arc::clone(&status),
     })
     .map_err(thread)?;
@@ -117,11 +114,26 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         checkpointer,
         backlog,
         reader,
+        reading: Reading::open(dir).map_err(|error| io("cannot note what is read in", dir, &error))?,
+        records: logs.records.clone(),
+        cipher: cipher.clone(),
+        pins,
         keyring,
         status,
         claimed: std::sync::atomic::AtomicBool::new(false),
         lock,
     }))
+}
+
+/// The first checkpoint, and what the threads know of the disk.
+fn settle(dir: &Path, db: &sled::Db, sequence: u64) -> Result<Arc<Status>, OpenError> {
+    if let Err(error) = checkpoint::checkpoint(dir, db, sequence) {
+        checkpoint::abandon(db);
+        return Err(from_store(error));
+    }
+    let status = Arc::new(Status::new(dir));
+    status.keep_reserve();
+    Ok(status)
 }
 
 /// One owner per folder. The lock goes with the process, however it ends.
@@ -174,11 +186,7 @@ fn keys(dir: &Path, key_file: &Path, now: Timestamp) -> Result<Keyring, OpenErro
     Ok(Keyring::open_or_create(&dir.join("keyring"), &master, has_data, now.ms())?)
 }
 
-fn journal(
-    dir: &Path,
-    name: &str,
-    has_records: bool,
-) -> Result<(Journal, super::journal::Opened), OpenError> {
+fn journal(dir: &Path, name: &str, has_records: bool) -> Result<Journal, OpenError> {
     let dir = dir.join("journal").join(name);
     if has_records && !Journal::exists(&dir) {
         return Err(OpenError::Damaged(format!(
@@ -186,7 +194,13 @@ fn journal(
             dir.display()
         )));
     }
-    Journal::open(&dir, Options::default()).map_err(|error| from_journal(name, &error))
+    let (journal, opened) =
+        Journal::open(&dir, Options::default()).map_err(|error| from_journal(name, &error))?;
+    if opened.truncated_bytes > 0 {
+        let bytes = opened.truncated_bytes;
+        report!(Fault::CrashTailCut, log = name, bytes, "cut off what a crash had left unacknowledged");
+    }
+    Ok(journal)
 }
 
 /// The records log and its snapshots, as the replay needs them.
@@ -208,11 +222,7 @@ fn database(logs: &Logs<'_>, now: Timestamp) -> Result<(sled::Db, Digest), OpenE
             Ok((db, digest))
         }
         Err(why) => {
-            tracing::warn!(
-                code = "store-rebuilt",
-                reason = why,
-                "the database is built anew from snapshot and log"
-            );
+            report!(Fault::StoreRebuilt, reason = why, "the database is built anew from snapshot and log");
             rebuild(logs, &path, now)
         }
     }

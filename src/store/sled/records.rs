@@ -79,6 +79,12 @@ fn by_project(
     Ok(None)
 }
 
+/// The record whose key lies in this index row.
+fn by_index<T: serde::de::DeserializeOwned>(inner: &Inner, index: &Key) -> Result<Option<T>, StoreError> {
+    let Some(key) = inner.tree.raw(index.as_bytes())? else { return Ok(None) };
+    Ok(find::<_, T>(&inner.tree, &Key::raw(key))?.map(|found| found.value))
+}
+
 fn all_of<T: serde::de::DeserializeOwned>(
     inner: &Inner,
     table: Table,
@@ -201,16 +207,17 @@ impl Records for SledStore {
 
     async fn project(&self, id: &str) -> Result<Option<Project>, StoreError> {
         let index = Key::of(Table::ProjectById).text(id);
-        self.read(move |inner| {
-            let Some(key) = inner.tree.raw(index.as_bytes())? else { return Ok(None) };
-            Ok(find::<_, Project>(&inner.tree, &Key::raw(key))?.map(|found| found.value))
-        })
-        .await
+        self.read(move |inner| by_index(inner, &index)).await
     }
 
     async fn projects(&self, filter: &ProjectFilter, page: &Page) -> Result<Paged<Project>, StoreError> {
         let (filter, page) = (filter.clone(), page.clone());
         self.read(move |inner| list::projects(&inner.tree, &filter, &page)).await
+    }
+
+    async fn member(&self, id: &str) -> Result<Option<Member>, StoreError> {
+        let index = Key::of(Table::MemberById).text(id);
+        self.read(move |inner| by_index(inner, &index)).await
     }
 
     async fn members(&self, filter: &MemberFilter, page: &Page) -> Result<Paged<Member>, StoreError> {
@@ -221,6 +228,11 @@ impl Records for SledStore {
     async fn pipelines(&self, project: &Project, page: &Page) -> Result<Paged<Pipeline>, StoreError> {
         let (project, page) = (project.clone(), page.clone());
         self.read(move |inner| list::pipelines(&inner.tree, &project, &page)).await
+    }
+
+    async fn audit_entry(&self, id: &str) -> Result<Option<AuditEntry>, StoreError> {
+        let id = id.to_owned();
+        self.read(move |inner| list::audit_entry(&inner.tree, &id)).await
     }
 
     async fn audit(

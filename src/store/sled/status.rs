@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::journal::JournalError;
 use crate::store::StoreError;
+use crate::telemetry::{Fault, report};
 
 /// Below this much free space nothing more is written, so that sled never meets a full disk itself: it would refuse
 /// every later write until it is opened anew.
@@ -61,7 +62,7 @@ impl Status {
     /// The first failure stays; nothing is acknowledged after it.
     pub(super) fn fail(&self, why: &str) {
         if !self.failed.swap(true, Ordering::SeqCst) {
-            tracing::error!(code = "store-failed", reason = why, "the store has stopped");
+            report!(Fault::StoreFailed, reason = why, "the store has stopped");
             if let Ok(mut text) = self.why.lock() {
                 why.clone_into(&mut text);
             }
@@ -100,10 +101,7 @@ impl Status {
     /// Gives the reserve file's space to the records, so that what is under way can still be written down.
     fn release_reserve(&self) {
         if std::fs::remove_file(self.dir.join(RESERVE)).is_ok() {
-            tracing::warn!(
-                code = "disk-full",
-                "the disk is full: the reserve is given up, no delivery is taken"
-            );
+            report!(Fault::ReserveSpent, "the disk is full: the reserve is given up, no delivery is taken");
             self.measure();
         }
     }

@@ -218,4 +218,4 @@ impl Visit for Fields {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -29,7 +29,7 @@ impl<'a> MakeWriter<'a> for Page {
 }
 
 /// What is written while `act` runs.
-fn logged(format: Format, filter: Option<&str>, act: impl FnOnce()) -> String {
+pub(crate) fn logged(format: Format, filter: Option<&str>, act: impl FnOnce()) -> String {
     let page = Page::default();
     let clock: crate::domain::Clock = Arc::new(|| Timestamp::from_ms(1_780_000_000_123));
     let subscriber = subscriber(format, filter, clock, page.clone()).unwrap();

@@ -3,9 +3,8 @@
 use serde::Serialize;
 
 use super::query::Query;
-use super::{Answer, listed, shown, walk};
+use super::{Answer, listed, shown};
 use crate::domain::change::AuditEntry;
-use crate::domain::id_of;
 use crate::web::auth::{Call, Reader};
 
 #[derive(Serialize)]
@@ -19,16 +18,9 @@ struct AuditView {
     detail: String,
 }
 
-/// Entries have no number of their own; two that are equal in everything are one to a reader.
-fn id(record: &AuditEntry) -> String {
-    let organization = record.organization.as_ref().map_or("", |slug| slug.as_str());
-    let at = record.at.ms().to_string();
-    id_of(&["audit", &at, organization, &record.actor, &record.action, &record.subject, &record.detail])
-}
-
 fn view(record: &AuditEntry) -> AuditView {
     AuditView {
-        id: id(record),
+        id: record.id(),
         at: record.at.rfc3339(),
         organization: record.organization.as_ref().map(ToString::to_string),
         actor: record.actor.clone(),
@@ -47,8 +39,6 @@ pub(crate) async fn list(call: Call<Reader>) -> Answer {
 
 pub(crate) async fn show(call: Call<Reader>) -> Answer {
     Query::of(&call.query, &[])?;
-    let (store, own) = (&call.front.store, call.caller.organization());
-    let pages = |page| async move { store.audit(own, &page).await };
-    let found = walk(pages, |record| id(record) == call.id).await?;
+    let found = call.front.store.audit_entry(&call.id).await?;
     shown(found.filter(|record| call.caller.sees(record.organization.as_ref())), view)
 }

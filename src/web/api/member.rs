@@ -4,8 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::query::Query;
-use super::{Answer, listed, shown, time, walk, word};
-use crate::domain::id_of;
+use super::{Answer, listed, shown, time, word};
 use crate::domain::organization::Member;
 use crate::store::MemberFilter;
 use crate::web::auth::{Call, Reader};
@@ -26,15 +25,9 @@ struct MemberView {
     removed_at: Option<String>,
 }
 
-/// Made of what makes a member one.
-fn id(record: &Member) -> String {
-    let number = record.external_id.to_string();
-    id_of(&["member", record.organization.as_str(), record.host.as_str(), &number])
-}
-
 fn view(record: &Member) -> MemberView {
     MemberView {
-        id: id(record),
+        id: record.id(),
         organization: record.organization.to_string(),
         login: record.login.clone(),
         previous_logins: record.previous_logins.clone(),
@@ -62,10 +55,6 @@ pub(crate) async fn list(call: Call<Reader>) -> Answer {
 
 pub(crate) async fn show(call: Call<Reader>) -> Answer {
     Query::of(&call.query, &[])?;
-    let organization = call.caller.organization().cloned();
-    let filter = MemberFilter { organization, ..MemberFilter::default() };
-    let (store, filter) = (&call.front.store, &filter);
-    let pages = |page| async move { store.members(filter, &page).await };
-    let found = walk(pages, |record| id(record) == call.id).await?;
+    let found = call.front.store.member(&call.id).await?;
     shown(found.filter(|record| call.caller.sees(Some(&record.organization))), view)
 }

@@ -13,7 +13,7 @@ use crate::domain::change::{AuditEntry, Change};
 use crate::domain::ci::{JobKnown, JobLookup};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord, DeliveryState, Encoding, Envelope};
 use crate::domain::event::About;
-use crate::domain::known::{Candidates, Known, Lookup, RecordKey};
+use crate::domain::known::{Candidates, Known, Lookup, RecordKey, Versioned};
 use crate::domain::organization::*;
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
@@ -116,6 +116,9 @@ impl Inbox for Fake {
         let id = DeliveryId::from_bytes(u128::from(n).to_be_bytes());
         state.accepted.push((id, delivery));
         Ok(Accepted::New(id))
+    }
+    async fn reading(&self, _: &[DeliveryId]) -> Result<(), StoreError> {
+        unimplemented!()
     }
     async fn unindexed(&self, _: usize) -> Result<Vec<Unindexed>, StoreError> {
         unimplemented!()
@@ -234,6 +237,9 @@ impl Records for Fake {
         all.retain(|known| f.organization.as_ref().is_none_or(|of| known.organization == *of));
         Ok(paged(all, page))
     }
+    async fn member(&self, id: &str) -> Result<Option<Member>, StoreError> {
+        Ok(self.state().members.iter().find(|known| known.id() == id).cloned())
+    }
     async fn members(&self, f: &MemberFilter, page: &Page) -> Result<Paged<Member>, StoreError> {
         let mut all = self.state().members.clone();
         all.retain(|known| f.organization.as_ref().is_none_or(|of| known.organization == *of));
@@ -241,6 +247,9 @@ impl Records for Fake {
     }
     async fn pipelines(&self, _: &Project, _: &Page) -> Result<Paged<Pipeline>, StoreError> {
         unimplemented!()
+    }
+    async fn audit_entry(&self, id: &str) -> Result<Option<AuditEntry>, StoreError> {
+        Ok(self.state().audit.iter().find(|known| known.id() == id).cloned())
     }
     async fn audit(
         &self,
@@ -256,6 +265,12 @@ impl Records for Fake {
 #[async_trait]
 impl Jobs for Fake {
     async fn known_to_job(&self, _: &JobLookup) -> Result<JobKnown, StoreError> {
+        unimplemented!()
+    }
+    async fn versioned_connection(
+        &self,
+        _: &ConnectionKey,
+    ) -> Result<Option<Versioned<Connection>>, StoreError> {
         unimplemented!()
     }
 }
@@ -321,5 +336,27 @@ impl crate::store::Health for Fake {
     }
     async fn close(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Keep for Fake {
+    fn keyring(&self) -> &crate::seal::Keyring {
+        unimplemented!()
+    }
+    async fn freeze(&self) -> Result<Box<dyn Frozen>, StoreError> {
+        unimplemented!()
+    }
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        unimplemented!()
+    }
+    async fn import_mark(&self) -> Result<Option<keep::ImportMark>, StoreError> {
+        unimplemented!()
+    }
+    async fn import(&self, _: Vec<keep::Item>, _: keep::ImportMark) -> Result<(), StoreError> {
+        unimplemented!()
+    }
+    async fn end_import(&self) -> Result<(), StoreError> {
+        unimplemented!()
     }
 }

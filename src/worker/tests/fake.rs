@@ -85,7 +85,7 @@ pub(in crate::worker) fn claim(n: u128, attempts: u32, body: &str) -> Claim {
 }
 
 pub(in crate::worker) fn unindexed(n: u128, body: &str) -> Unindexed {
-    Unindexed { id: id(n), received_at: Timestamp::from_ms(0), delivery: delivery(body) }
+    Unindexed { id: id(n), received_at: Timestamp::from_ms(0), delivery: delivery(body), deaths: 0 }
 }
 
 /// What it was told, and what it has seen.
@@ -107,6 +107,8 @@ pub(in crate::worker) struct Script {
     pub(in crate::worker) pieces: u32,
     pub(in crate::worker) figures: StoreFigures,
     pub(in crate::worker) rows: Vec<Indexed>,
+    /// What was noted as being read, call by call.
+    pub(in crate::worker) read: Vec<Vec<DeliveryId>>,
     pub(in crate::worker) settled: Vec<(DeliveryId, Outcome)>,
     pub(in crate::worker) calls: BTreeMap<&'static str, u32>,
 }
@@ -158,6 +160,9 @@ impl Inbox for Fake {
     async fn accept(&self, _: Delivery, _: Timestamp) -> Answer<Accepted> { unimplemented!() }
     async fn unindexed(&self, limit: usize) -> Answer<Vec<Unindexed>> {
         self.ask("unindexed", |script| script.unindexed.iter().take(limit).cloned().collect()).await
+    }
+    async fn reading(&self, ids: &[DeliveryId]) -> Answer<()> {
+        self.ask("reading", |script| script.read.push(ids.to_vec())).await
     }
     async fn index(&self, rows: Vec<Indexed>, _: Timestamp) -> Answer<()> {
         self.ask("index", |script| {
@@ -236,14 +241,19 @@ impl Records for Fake {
     async fn connections(&self, _: Option<&OrganizationSlug>, _: &Page) -> Answer<Paged<Connection>> { unimplemented!() }
     async fn project(&self, _: &str) -> Answer<Option<Project>> { unimplemented!() }
     async fn projects(&self, _: &ProjectFilter, _: &Page) -> Answer<Paged<Project>> { unimplemented!() }
+    async fn member(&self, _: &str) -> Answer<Option<Member>> { unimplemented!() }
     async fn members(&self, _: &MemberFilter, _: &Page) -> Answer<Paged<Member>> { unimplemented!() }
     async fn pipelines(&self, _: &Project, _: &Page) -> Answer<Paged<Pipeline>> { unimplemented!() }
+    async fn audit_entry(&self, _: &str) -> Answer<Option<AuditEntry>> { unimplemented!() }
     async fn audit(&self, _: Option<&OrganizationSlug>, _: &Page) -> Answer<Paged<AuditEntry>> { unimplemented!() }
 }
 
 #[async_trait]
 impl Jobs for Fake {
     async fn known_to_job(&self, _: &JobLookup) -> Answer<JobKnown> {
+        unimplemented!()
+    }
+    async fn versioned_connection(&self, _: &ConnectionKey) -> Answer<Option<Versioned<Connection>>> {
         unimplemented!()
     }
 }
@@ -266,4 +276,15 @@ impl Health for Fake {
     async fn figures(&self) -> Answer<StoreFigures> { self.ask("figures", |script| script.figures.clone()).await }
     async fn verify(&self, _: &(dyn Fn(u64, u64) + Send + Sync)) -> Answer<Vec<String>> { unimplemented!() }
     async fn close(&self) -> Answer<()> { unimplemented!() }
+}
+
+#[async_trait]
+#[rustfmt::skip]
+impl Keep for Fake {
+    fn keyring(&self) -> &keep::Keyring { unimplemented!() }
+    async fn freeze(&self) -> Answer<Box<dyn Frozen>> { unimplemented!() }
+    async fn is_empty(&self) -> Answer<bool> { unimplemented!() }
+    async fn import_mark(&self) -> Answer<Option<keep::ImportMark>> { unimplemented!() }
+    async fn import(&self, _: Vec<keep::Item>, _: keep::ImportMark) -> Answer<()> { unimplemented!() }
+    async fn end_import(&self) -> Answer<()> { unimplemented!() }
 }

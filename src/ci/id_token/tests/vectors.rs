@@ -19,8 +19,14 @@ async fn s52_a_published_gitlab_token_is_read() {
     let token = GITLAB.concat();
     let facts = check_at(&token, 1_681_395_200).await.unwrap();
     assert_eq!((facts.project, facts.namespace, facts.is_top), (20, 72, true));
-    assert_eq!((facts.job.full_path.as_str(), facts.job.host.as_str()), ("my-group/my-project", "gitlab.example.com"));
-    assert_eq!((facts.job.name.as_deref(), facts.job.git_ref.as_deref()), (Some("302"), Some("feature-branch-1")));
+    assert_eq!(
+        (facts.job.full_path.as_str(), facts.job.host.as_str()),
+        ("my-group/my-project", "gitlab.example.com")
+    );
+    assert_eq!(
+        (facts.job.name.as_deref(), facts.job.git_ref.as_deref()),
+        (Some("302"), Some("feature-branch-1"))
+    );
     assert_eq!((facts.is_personal, facts.stranger), (false, None));
     assert_eq!(rejected(check_at(&token, 1_681_398_854).await), Rejected::Expired);
     assert_eq!(rejected(check_at(&token, 1_681_395_127).await), Rejected::NotYet);

@@ -1,12 +1,12 @@
 //! Rows for deliveries that the log holds and no index knew.
 
-use super::super::frame::Head;
 use super::super::intake::{Pending, first_copy, parse_first};
 use super::super::key::{self, Key, Table};
 use super::super::stage::{Rows, Stage};
 use super::{Stored, enqueue, save};
 use crate::domain::delivery::{Delivery, DeliveryRecord, DeliveryState};
 use crate::domain::{DeliveryId, Timestamp};
+use crate::store::frame::Head;
 use crate::store::{Indexed, StoreError};
 
 /// One delivery with all that its rows need.
@@ -61,7 +61,8 @@ pub(in super::super) fn index(
     Ok(())
 }
 
-fn lane_key(source: &str, lane: &str) -> [u8; 16] {
+/// The key of a lane in the queue.
+pub(super) fn lane_key(source: &str, lane: &str) -> [u8; 16] {
     key::short_hash(&[source.as_bytes(), lane.as_bytes()])
 }
 

@@ -3,6 +3,7 @@
 pub(super) mod access;
 pub(super) mod claim;
 pub(super) mod counts;
+pub(super) mod import;
 pub(super) mod index;
 pub(super) mod purge;
 pub(super) mod record;
@@ -22,7 +23,7 @@ use crate::store::StoreError;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Stored {
     pub(super) record: DeliveryRecord,
-    /// Where its bytes are; the file may be gone.
+    /// Where its bytes are; the file may be gone. Frame 0: nowhere.
     pub(super) position: Position,
     /// Rises with each claim.
     pub(super) fence: u64,

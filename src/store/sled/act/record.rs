@@ -113,7 +113,7 @@ fn put<T: Serialize + serde::de::DeserializeOwned + Clone>(
     Ok(before.map(|row| row.r))
 }
 
-fn connection_indexes(connection: &Connection) -> Vec<Key> {
+pub(super) fn connection_indexes(connection: &Connection) -> Vec<Key> {
     let own = connection.key.as_str();
     let mut keys = vec![
         Key::of(Table::ConnectionOfSource).text(connection.source.as_str()).text(own),
@@ -140,7 +140,7 @@ fn put_connection(stage: &mut Stage<'_>, connection: &Connection) -> Result<(), 
     )
 }
 
-fn project_indexes(project: &Project) -> Vec<Key> {
+pub(super) fn project_indexes(project: &Project) -> Vec<Key> {
     let path = project.full_path.to_lowercase();
     let of_connection = Key::of(Table::ProjectOfConnection).text(project.connection.as_str());
     let mut keys = vec![
@@ -170,8 +170,12 @@ fn drop_project(stage: &mut Stage<'_>, key: &Key) -> Result<(), StoreError> {
     stage.delete(key.clone())
 }
 
+pub(super) fn check_in_indexes(check_in: &CheckIn) -> Vec<Key> {
+    vec![Key::of(Table::CheckInByTime).time(check_in.at).text(&check_in.id)]
+}
+
 fn put_check_in(stage: &mut Stage<'_>, check_in: &CheckIn) -> Result<(), StoreError> {
-    stage.mark(Key::of(Table::CheckInByTime).time(check_in.at).text(&check_in.id), &[]);
+    check_in_indexes(check_in).into_iter().for_each(|key| stage.mark(key, check_in.id.as_bytes()));
     put(stage, key::check_in(&check_in.id), check_in).map(drop)
 }
 
@@ -182,11 +186,12 @@ fn put_project(stage: &mut Stage<'_>, project: &Project) -> Result<(), StoreErro
     reindex(stage, before.as_ref().map(project_indexes), project_indexes(project), &value)
 }
 
-fn member_indexes(member: &Member) -> Vec<Key> {
+pub(super) fn member_indexes(member: &Member) -> Vec<Key> {
     let login = member.login.to_lowercase();
     let by_login = Key::of(Table::MemberByLogin).text(member.organization.as_str()).text(&login);
     let of_connection = Key::of(Table::MemberOfConnection).text(member.source.as_str());
     vec![
+        Key::of(Table::MemberById).text(&member.id()),
         by_login.text(member.host.as_str()).number(member.external_id),
         of_connection
             .text(member.organization.as_str())
@@ -202,7 +207,7 @@ fn put_member(stage: &mut Stage<'_>, member: &Member) -> Result<(), StoreError> 
     reindex(stage, before.as_ref().map(member_indexes), member_indexes(member), &value)
 }
 
-fn run_indexes(run: &Pipeline) -> Vec<Key> {
+pub(super) fn run_indexes(run: &Pipeline) -> Vec<Key> {
     // Run numbers rise at both forges, so the newest run of a project is the one with the greatest number.
     let project = Key::of(Table::PipelineByTime).text(run.organization.as_str()).text(run.host.as_str());
     vec![project.number(run.project).number(run.external_id).bytes(key_tail(run))]

@@ -116,6 +116,11 @@ impl Reader {
         self.shared.lock().seal.floor_seq
     }
 
+    /// The last acknowledged frame.
+    pub(crate) fn last_seq(&self) -> u64 {
+        self.shared.lock().seal.last_seq
+    }
+
     /// The first frame of the file behind this one; `None` when it is the current one.
     pub(crate) fn file_after(&self, first: u64) -> Option<u64> {
         let state = self.shared.lock();

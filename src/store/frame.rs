@@ -1,4 +1,4 @@
-//! One frame of the inbox log: the delivery as it came, compressed, sealed, and bound to its source and id.
+//! One kept delivery: as it came, compressed, sealed, and bound to its source and id. Both stores keep this form.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -10,20 +10,50 @@ use crate::store::StoreError;
 
 /// Everything but the body.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Head {
-    pub(super) received_at: Timestamp,
-    pub(super) dedupe: [u8; 16],
-    pub(super) body_hash: [u8; 16],
-    pub(super) envelope: Envelope,
+pub(in crate::store) struct Head {
+    pub(in crate::store) received_at: Timestamp,
+    pub(in crate::store) dedupe: [u8; 16],
+    pub(in crate::store) body_hash: [u8; 16],
+    pub(in crate::store) envelope: Envelope,
     headers: Vec<(String, Vec<u8>)>,
 }
 
 /// A frame, opened.
 #[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) id: DeliveryId,
-    pub(super) head: Head,
-    pub(super) delivery: Delivery,
+pub(in crate::store) struct Opened {
+    pub(in crate::store) id: DeliveryId,
+    pub(in crate::store) head: Head,
+    pub(in crate::store) delivery: Delivery,
+}
+
+/// The first sixteen bytes of SHA-256 over the parts, each led by its length.
+pub(in crate::store) fn short_hash(parts: &[&[u8]]) -> [u8; 16] {
+    use sha2::Digest;
+    let mut hash = sha2::Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    let mut short = [0; 16];
+    short.copy_from_slice(digest.first_chunk::<16>().unwrap_or(&[0; 16]));
+    short
+}
+
+/// What makes two deliveries the same one: source, hook and the forge's id (delivery.md 4.2).
+pub(in crate::store) fn dedupe_key(source: &SourceKey, hook_id: &str, external_id: &str) -> [u8; 16] {
+    short_hash(&[source.as_str().as_bytes(), hook_id.as_bytes(), external_id.as_bytes()])
+}
+
+/// [`dedupe_key`] of a delivery.
+pub(in crate::store) fn key_of(delivery: &Delivery) -> [u8; 16] {
+    let envelope = delivery.envelope();
+    dedupe_key(delivery.source(), &envelope.hook_id, &envelope.external_id)
+}
+
+/// What makes two bodies of a source the same one.
+pub(in crate::store) fn body_hash(delivery: &Delivery) -> [u8; 16] {
+    short_hash(&[delivery.source().as_str().as_bytes(), delivery.body()])
 }
 
 fn place<'a>(scope: &'a str, id: &'a DeliveryId) -> Place<'a> {
@@ -49,7 +79,7 @@ fn compress(plain: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 /// Compresses and seals: `id, length of the source key, source key, sealed(packed(head length, head, body))`.
-pub(super) fn close(
+pub(in crate::store) fn close(
     keyring: &Keyring,
     id: DeliveryId,
     dedupe: [u8; 16],
@@ -78,9 +108,8 @@ pub(super) fn close(
 }
 
 /// Opens a frame.
-pub(super) fn open(keyring: &Keyring, frame: &[u8]) -> Result<Opened, StoreError> {
-    let damaged =
-        |why: &str| StoreError::Corrupt(format!("a delivery in the inbox log cannot be opened: {why}"));
+pub(in crate::store) fn open(keyring: &Keyring, frame: &[u8]) -> Result<Opened, StoreError> {
+    let damaged = |why: &str| StoreError::Corrupt(format!("a kept delivery cannot be opened: {why}"));
     let (id, rest) = frame.split_first_chunk::<16>().ok_or_else(|| damaged("it is too short"))?;
     let id = DeliveryId::from_bytes(*id);
     let (length, rest) = rest.split_first().ok_or_else(|| damaged("it is too short"))?;

@@ -1,0 +1,214 @@
+//! `POST /api/v1/ci/check-ins`: a CI job tells where it runs, and proves it if it can.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::ci::id_token::Unproven;
+use crate::ci::{Answered, Asked, Failed, smuggled};
+use crate::domain::ci::{CiCaller, Refused};
+use crate::web::auth::{slow_down, take_body, token_of};
+use crate::web::error::Problem;
+use crate::web::refused::harmless;
+use crate::web::{Front, peer};
+
+#[derive(Serialize)]
+struct ConnectionView {
+    key: String,
+    kind: &'static str,
+    created: bool,
+}
+
+#[derive(Serialize)]
+struct ProjectView {
+    id: String,
+    full_path: String,
+    created: bool,
+}
+
+#[derive(Serialize)]
+struct RunView {
+    id: String,
+}
+
+#[derive(Serialize)]
+struct TokenView {
+    value: String,
+    expires_at: String,
+}
+
+#[derive(Serialize)]
+struct View {
+    connection: ConnectionView,
+    project: ProjectView,
+    run: RunView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<TokenView>,
+}
+
+pub(crate) async fn receive(
+    request: HttpRequest,
+    front: web::Data<Front>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let (front, began) = (front.into_inner(), Instant::now());
+    let address = peer::address(request.peer_addr(), request.headers(), &front.trusted_proxies);
+    let _visit = front.peers.enter(address, front.limits.peer_requests_max).ok_or_else(Problem::busy)?;
+    let caller = caller(&request, &front).await.map_err(|problem| slow_down(&front, address, problem))?;
+    let body = take_body(&request, &mut payload.into_inner(), &front, began).await?;
+    let asked = read(&body.bytes, caller)?;
+    let answered = front.check_ins.check_in(asked).await;
+    answered.map(respond).map_err(|failed| explain(&front, address, failed))
+}
+
+/// Whoever holds an organization's CI token; nobody when no token was sent.
+async fn caller(request: &HttpRequest, front: &Arc<Front>) -> Result<Option<CiCaller>, Problem> {
+    if !request.headers().contains_key(AUTHORIZATION) {
+        return Ok(None);
+    }
+    let record = token_of(request, front).await?;
+    let now = front.now();
+    if !record.is_live(now) {
+        return Err(Problem::unauthorized("token-expired", "the token's time is over; make a new one"));
+    }
+    CiCaller::of(&record, now).map(Some).ok_or_else(|| {
+        Problem::forbidden().help("a check-in needs an organization's CI token, an ID token, or both")
+    })
+}
+
+fn read(body: &[u8], caller: Option<CiCaller>) -> Result<Asked, Problem> {
+    let invalid = |why: &str| {
+        Problem::bad("body-invalid", harmless(why))
+            .help("the body is {\"id_token\": \"…\", \"ci\": {…}}, both optional")
+    };
+    let body = if body.is_empty() { b"{}" } else { body };
+    let sent: Value = serde_json::from_slice(body).map_err(|wrong| invalid(&wrong.to_string()))?;
+    let Value::Object(mut fields) = sent else { return Err(invalid("the body is no object")) };
+    let id_token = match fields.remove("id_token") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(token)) => Some(token),
+        Some(_) => return Err(invalid("id_token is no text")),
+    };
+    let said = fields.remove("ci").filter(|said| !said.is_null());
+    let rest = Value::Object(fields);
+    if let Some(field) = smuggled(&rest) {
+        return Err(holds_token(&field));
+    }
+    if let Some(unknown) = rest.as_object().and_then(|rest| rest.keys().next()) {
+        return Err(invalid(&format!("unknown field {unknown}")));
+    }
+    if said.as_ref().is_some_and(|said| !said.is_object()) {
+        return Err(invalid("ci is no object"));
+    }
+    Ok(Asked { caller, id_token, said })
+}
+
+/// Names the field, never what is in it.
+pub(super) fn holds_token(field: &str) -> Problem {
+    let message = format!("{} holds a token of the forge; nothing of this request was kept", harmless(field));
+    Problem::bad("scm-token-refused", message).help(
+        "take the forge's token out of the report; who could read the job's log has it now, so revoke it",
+    )
+}
+
+fn respond(answered: Answered) -> HttpResponse {
+    let Answered { check_in, token } = answered;
+    let created = check_in.made_connection || check_in.made_project;
+    let view = View {
+        connection: ConnectionView {
+            key: check_in.connection.to_string(),
+            kind: check_in.kind.as_str(),
+            created: check_in.made_connection,
+        },
+        project: ProjectView {
+            id: check_in.project,
+            full_path: check_in.full_path,
+            created: check_in.made_project,
+        },
+        run: RunView { id: check_in.id },
+        token: token.map(|(value, until)| TokenView { value, expires_at: until.rfc3339() }),
+    };
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    HttpResponse::build(status).insert_header((CACHE_CONTROL, "no-store")).json(view)
+}
+
+/// What went wrong, in words that give nothing away: the reason goes to the log.
+fn explain(front: &Front, address: IpAddr, failed: Failed) -> Problem {
+    match failed {
+        Failed::Nobody => {
+            Problem::unauthorized("token-missing", "this needs a CI token, an ID token, or both").help(
+                "send the CI token as \"Authorization: Bearer scmc_ci_…\", the ID token as \"id_token\"",
+            )
+        }
+        Failed::Unproven(Unproven::Rejected(why)) => {
+            tracing::warn!(%why, peer = %address, "an ID token proves nothing");
+            let problem = Problem::unauthorized("id-token-invalid", "the ID token proves nothing here").help(
+                "ask for it with this server's public_url as its only audience, in the job that sends it",
+            );
+            slow_down(front, address, problem)
+        }
+        Failed::Unproven(Unproven::Keys(_)) => {
+            let message = "the issuer's keys cannot be read now; nothing was changed, try again";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "id-token-keys", message).retry_after(30)
+        }
+        Failed::Smuggled(field) => holds_token(&field),
+        Failed::Untold(why) => Problem::bad("ci-invalid", why.to_string()),
+        Failed::Refused(why) => {
+            tracing::info!(%why, peer = %address, "a check-in was refused");
+            refused(why)
+        }
+        Failed::Store(error) => error.into(),
+        Failed::Busy => Problem::busy(),
+    }
+}
+
+/// Each rule's answer.
+fn refused(why: Refused) -> Problem {
+    let (status, code, help) = match why {
+        Refused::TokenUsed => (StatusCode::CONFLICT, "id-token-used", "each job asks for a token of its own"),
+        Refused::UnknownForge => {
+            let help = "an admin adds a connection with this base URL first, or the job brings its ID token";
+            (StatusCode::CONFLICT, "unknown-forge", help)
+        }
+        Refused::ProofRequired => {
+            let help = "let the job ask for an ID token and send it as \"id_token\"";
+            (StatusCode::FORBIDDEN, "proof-required", help)
+        }
+        Refused::NotRecorded => {
+            let help =
+                "send the organization's CI token along with the first check-in of this group or owner";
+            (StatusCode::FORBIDDEN, "project-unknown", help)
+        }
+        Refused::Stranger => {
+            let help = "check in from a pipeline of the project itself, on a push or a schedule";
+            (StatusCode::FORBIDDEN, "fork-pipeline", help)
+        }
+        Refused::Personal => {
+            let help = "the operator lists the account in ci.auto_connect_accounts";
+            (StatusCode::FORBIDDEN, "personal-namespace", help)
+        }
+        Refused::AutoConnectOff => {
+            let help = "an admin adds the connection, or the operator sets ci.auto_connect";
+            (StatusCode::FORBIDDEN, "auto-connect-off", help)
+        }
+        Refused::NotListed => {
+            let help = "an admin adds the connection, or the operator lists it in ci.auto_connect_accounts";
+            (StatusCode::FORBIDDEN, "account-not-allowed", help)
+        }
+        Refused::Rejected => {
+            let help = "an admin can allow it again with scm-connect connections allow";
+            (StatusCode::FORBIDDEN, "account-rejected", help)
+        }
+        Refused::Unavailable => {
+            let help = "ask whoever runs this server; nothing more can be said here";
+            (StatusCode::CONFLICT, "account-unavailable", help)
+        }
+    };
+    Problem::new(status, code, why.to_string()).help(help)
+}
