@@ -15,6 +15,8 @@ mod damage;
 mod edge;
 mod fuzz;
 mod harness;
+mod keep;
+mod operate;
 mod outbound;
 mod peers;
 mod ssrf;

@@ -9,48 +9,114 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use crate::ci::id_token::Unproven;
 use crate::ci::{Answered, Asked, Failed, smuggled};
 use crate::domain::ci::{CiCaller, Refused};
+use crate::domain::organization::Kind;
 use crate::web::auth::{slow_down, take_body, token_of};
+use crate::web::describe::{self, Body, Operation, Shape};
 use crate::web::error::Problem;
 use crate::web::refused::harmless;
 use crate::web::{Front, peer};
 
-#[derive(Serialize)]
-struct ConnectionView {
+/// The connection that the job is about.
+#[derive(Serialize, ToSchema)]
+struct JobsConnection {
+    /// Names it for ever.
+    #[schema(examples("gitlab-acme"))]
     key: String,
-    kind: &'static str,
+    kind: Kind,
+    /// Whether this check-in made it.
     created: bool,
 }
 
-#[derive(Serialize)]
-struct ProjectView {
+/// The project that the job runs for.
+#[derive(Serialize, ToSchema)]
+struct JobsProject {
+    #[schema(examples("0123456789abcdef01234567"))]
     id: String,
+    /// Its path at the forge.
+    #[schema(examples("acme/site"))]
     full_path: String,
+    /// Whether this check-in made it.
     created: bool,
 }
 
-#[derive(Serialize)]
-struct RunView {
+/// The job itself.
+#[derive(Serialize, ToSchema)]
+struct JobsRun {
+    #[schema(examples("0123456789abcdef01234567"))]
     id: String,
 }
 
-#[derive(Serialize)]
-struct TokenView {
+/// A token for this one project, for a quarter of an hour.
+#[derive(Serialize, ToSchema)]
+struct JobsToken {
+    /// The token itself, shown only now.
+    #[schema(examples("scmc_ci_…"))]
     value: String,
+    /// When it ends.
+    #[schema(format = DateTime, examples("2026-01-31T08:15:00.000Z"))]
     expires_at: String,
 }
 
-#[derive(Serialize)]
+/// What a check-in came to. The same ID token gets the same again.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CheckIn)]
 struct View {
-    connection: ConnectionView,
-    project: ProjectView,
-    run: RunView,
+    connection: JobsConnection,
+    project: JobsProject,
+    run: JobsRun,
+    /// Only for a job that has proven itself.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<TokenView>,
+    token: Option<JobsToken>,
 }
+
+/// What a job sends. `receive` reads it by hand, to tell a forge's token from a wrong field.
+#[derive(ToSchema)]
+#[schema(as = NewCheckIn)]
+#[expect(dead_code, reason = "it only describes")]
+struct Wish {
+    /// The job's ID token, made for this server's `public_url` as its only audience.
+    #[schema(examples("eyJ…"))]
+    id_token: Option<String>,
+    /// What the job says of itself without proof: `repo_url`, `repository`, `branch`, `commit`, `on`, `job_id` …
+    #[schema(value_type = Option<Object>)]
+    ci: Option<Value>,
+}
+
+pub(crate) const ABOUT: Operation = Operation::new(
+    "checkIn",
+    "Check in from a CI job",
+    &[
+        describe::json::<View>(200, "The job is known, and so is everything it is about."),
+        describe::json::<View>(201, "A connection or a project was made."),
+    ],
+)
+.help(
+    "The first proven job of a group or owner makes its connection, with no other step. A CI token names the \
+     organization; later an ID token alone is enough. A claim without an ID token is shown as claimed.",
+)
+.body(Body::Json(Shape::of::<Wish>()))
+.codes(&[
+    "account-not-allowed",
+    "account-rejected",
+    "account-unavailable",
+    "auto-connect-off",
+    "ci-invalid",
+    "fork-pipeline",
+    "id-token-invalid",
+    "id-token-keys",
+    "id-token-used",
+    "personal-namespace",
+    "project-unknown",
+    "proof-required",
+    "scm-token-refused",
+    "unknown-forge",
+]);
 
 pub(crate) async fn receive(
     request: HttpRequest,
@@ -121,18 +187,18 @@ fn respond(answered: Answered) -> HttpResponse {
     let Answered { check_in, token } = answered;
     let created = check_in.made_connection || check_in.made_project;
     let view = View {
-        connection: ConnectionView {
+        connection: JobsConnection {
             key: check_in.connection.to_string(),
-            kind: check_in.kind.as_str(),
+            kind: check_in.kind,
             created: check_in.made_connection,
         },
-        project: ProjectView {
+        project: JobsProject {
             id: check_in.project,
             full_path: check_in.full_path,
             created: check_in.made_project,
         },
-        run: RunView { id: check_in.id },
-        token: token.map(|(value, until)| TokenView { value, expires_at: until.rfc3339() }),
+        run: JobsRun { id: check_in.id },
+        token: token.map(|(value, until)| JobsToken { value, expires_at: until.rfc3339() }),
     };
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     HttpResponse::build(status).insert_header((CACHE_CONTROL, "no-store")).json(view)

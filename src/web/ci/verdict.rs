@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::ConnectionKey;
 use crate::domain::change::{AuditEntry, Change};
@@ -10,16 +11,34 @@ use crate::domain::organization::ConnectionState;
 use crate::web::api::Answer;
 use crate::web::api::query::Query;
 use crate::web::auth::{Admin, Call};
+use crate::web::describe::{self, Operation};
 use crate::web::error::Problem;
 
 /// A connection that others write at the same moment is read again so often.
 const TRIES_MAX: usize = 16;
 
-#[derive(Serialize)]
+/// An admin's word on a connection.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Verdict)]
 struct VerdictView {
+    /// Names the connection.
+    #[schema(examples("gitlab-acme"))]
     key: String,
+    /// Whether it is blocked now.
     rejected: bool,
 }
+
+pub(crate) const REJECT: Operation = Operation::new(
+    "rejectConnection",
+    "Reject a connection",
+    &[describe::json::<VerdictView>(200, "It is blocked.")],
+)
+.help("Its CI jobs are refused from now on, and it does not make itself again.");
+pub(crate) const ALLOW: Operation = Operation::new(
+    "allowConnection",
+    "Allow a rejected connection again",
+    &[describe::json::<VerdictView>(200, "It is not blocked.")],
+);
 
 pub(crate) async fn reject(call: Call<Admin>) -> Answer {
     judge(call, true).await
@@ -30,7 +49,7 @@ pub(crate) async fn allow(call: Call<Admin>) -> Answer {
 }
 
 async fn judge(call: Call<Admin>, rejects: bool) -> Answer {
-    Query::of(&call.query, &[])?;
+    Query::of(&call.query, if rejects { &REJECT } else { &ALLOW })?;
     let key = ConnectionKey::parse(&call.id).map_err(|_| Problem::not_found())?;
     for _ in 0..TRIES_MAX {
         let found = call.front.store.versioned_connection(&key).await?;

@@ -191,7 +191,11 @@ impl Records for Fake {
     async fn apply(&self, changes: Vec<Change>, expects: Vec<(RecordKey, u64)>) -> Result<bool, StoreError> {
         let mut state = self.state();
         for (key, _) in expects {
-            let RecordKey::Organization(slug) = key else { unimplemented!() };
+            let slug = match key {
+                RecordKey::Organization(slug) => slug,
+                RecordKey::Connection(_) => continue,
+                _ => unimplemented!(),
+            };
             if state.organizations.iter().any(|known| known.slug == slug) {
                 return Ok(false);
             }
@@ -200,6 +204,10 @@ impl Records for Fake {
             match change {
                 Change::PutOrganization(organization) => state.organizations.push(organization),
                 Change::Audit(entry) => state.audit.push(entry),
+                Change::PutConnection(new) => {
+                    state.connections.retain(|old| old.key != new.key);
+                    state.connections.push(*new);
+                }
                 _ => unimplemented!(),
             }
         }
@@ -269,9 +277,10 @@ impl Jobs for Fake {
     }
     async fn versioned_connection(
         &self,
-        _: &ConnectionKey,
+        key: &ConnectionKey,
     ) -> Result<Option<Versioned<Connection>>, StoreError> {
-        unimplemented!()
+        let found = self.connection(key).await?;
+        Ok(found.map(|value| Versioned { version: 1, value }))
     }
 }
 
