@@ -59,7 +59,7 @@ fn by_proof(question: &Question<'_>, proven: &ProvenJob, connection: &Connection
 fn told(proven: &ProvenJob, old: &Project, connection: &Connection) -> Project {
     let facts = proven.facts();
     let mut new = old.clone();
-    let is_newer = old.seen_at.is_none_or(|seen| facts.issued_at > seen);
+    let is_newer = old.seen_at.is_none_or(|seen| facts.issued_at >= seen);
     if !is_newer {
         return new;
     }
