@@ -105,11 +105,10 @@ impl Daemon {
             if manner.works { setup_link(store.as_ref(), &public_url, &clock).await? } else { None };
         let control = web::bind_control(store_dir(config)?, &manner.runtime_dir)
             .map_err(|error| Failure::failed(format!("the control socket cannot be made: {error}")))?;
-        let shared = Arc::clone(&store) as Arc<dyn Store>;
-        let jobs = Jobs::new(config, shared, &clock, &public_url)?;
+        let jobs = Jobs::new(config, Arc::clone(&store) as Arc<dyn Store>, &clock, &public_url)?;
         let check_ins = Arc::clone(&jobs.check_ins);
         let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url, check_ins)?;
-        let reporter = Arc::new(Reporter::new(Arc::clone(&front.health), Arc::clone(&store)));
+        let reporter = Arc::new(Reporter::new(Arc::clone(&front.health)));
         let listeners = Listeners {
             public: if manner.works { vec![public_socket] } else { Vec::new() },
             ops: ops_socket,

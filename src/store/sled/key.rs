@@ -15,7 +15,6 @@ pub(super) enum Table {
     Meta = b'0',
     Part = b'1',
     Delivery = b'd',
-    Dedupe = b'g',
     Body = b'b',
     External = b'x',
     LaneOf = b'l',
@@ -57,11 +56,10 @@ pub(super) enum Table {
 
 impl Table {
     /// All tables.
-    pub(super) const ALL: [Self; 41] = [
+    pub(super) const ALL: [Self; 40] = [
         Self::Meta,
         Self::Part,
         Self::Delivery,
-        Self::Dedupe,
         Self::Body,
         Self::External,
         Self::LaneOf,
@@ -180,10 +178,6 @@ pub(super) fn delivery(id: DeliveryId) -> Key {
 
 pub(super) fn attempt(id: DeliveryId, number: u32) -> Key {
     Key::of(Table::Attempt).id(id).bytes(&number.to_be_bytes())
-}
-
-pub(super) fn external(external_id: &str) -> Key {
-    Key::of(Table::External).bytes(&short_hash(&[external_id.as_bytes()]))
 }
 
 pub(super) fn lane(lane: &[u8; 16]) -> Key {

@@ -24,7 +24,7 @@ const fn is_copied(table: Table) -> bool {
         Table::Meta
         | Table::Part
         | Table::Delivery
-        | Table::Dedupe
+        | Table::External
         | Table::Body
         | Table::Queue
         | Table::Attempt
@@ -37,8 +37,7 @@ const fn is_copied(table: Table) -> bool {
         | Table::Audit
         | Table::CheckIn
         | Table::Token => true,
-        Table::External
-        | Table::LaneOf
+        Table::LaneOf
         | Table::Unbound
         | Table::Blocked
         | Table::ByState
