@@ -133,7 +133,7 @@ fn about_the_claims() -> Vec<(&'static str, String)> {
         ("GitHub's for two hours", mint(&with(github(), json!({"exp": NOW + 7200})))),
         ("no number of its own", changed(json!({"jti": null}))),
         ("exp twice", doubled("exp", &(NOW + 60).to_string())),
-        ("an unknown claim twice", format!("{}", sign_text(&header().to_string(), &gitlab().to_string().replacen('{', "{\"x\":1,\"x\":2,", 1)))),
+        ("an unknown claim twice", sign_text(&header().to_string(), &gitlab().to_string().replacen('{', "{\"x\":1,\"x\":2,", 1))),
         ("a login token", changed(json!({"job_id": null, "pipeline_id": null, "project_id": null}))),
         ("a project's number that is a name", changed(json!({"project_id": "20x"}))),
         ("a project's number that is ours", changed(json!({"project_id": (1_u64 << 62).to_string()}))),
