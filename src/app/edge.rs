@@ -14,7 +14,7 @@ use crate::domain::access::TokenKind;
 use crate::domain::{Clock, SourceKey};
 use crate::provider::Door;
 use crate::seal::token::{self, Bearer, Presented, Token};
-use crate::store::sled::SledStore;
+use crate::store::Store;
 use crate::telemetry::metric::{self, Exporter};
 use crate::web::{Budget, Certificate, Doors, Doorway, Front, Health, Limits, Peers, RefusedLog, Throttle};
 
@@ -63,7 +63,7 @@ pub(super) fn certificate(config: &Config) -> Result<Option<Arc<Certificate>>, F
 }
 
 /// Names the config in force without giving anything away.
-pub(super) fn config_hash(config: &Config, store: &SledStore, clock: &Clock) -> Result<String, Failure> {
+pub(super) fn config_hash(config: &Config, store: &dyn Store, clock: &Clock) -> Result<String, Failure> {
     let cipher = store
         .keyring()
         .cipher("instance", clock().ms())
@@ -86,7 +86,7 @@ fn check(text: &str) -> Option<(TokenKind, [u8; 32])> {
 /// Everything the edge shares between requests.
 pub(super) fn front(
     config: &Config,
-    store: Arc<SledStore>,
+    store: Arc<dyn Store>,
     exporter: Arc<Exporter>,
     clock: &Clock,
     public_url: Url,
@@ -96,7 +96,7 @@ pub(super) fn front(
         body_bytes_max: usize::try_from(config.limits.body_bytes_max).unwrap_or(usize::MAX),
         ..Limits::default()
     };
-    let config_hash = Mutex::new(config_hash(config, &store, clock)?);
+    let config_hash = Mutex::new(config_hash(config, store.as_ref(), clock)?);
     Ok(Arc::new(Front {
         doors: Doors::new(doors(config)?),
         store,

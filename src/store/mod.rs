@@ -386,6 +386,12 @@ pub trait Health: Send + Sync {
     async fn close(&self) -> Result<(), StoreError>;
 }
 
+impl std::fmt::Debug for dyn Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
+}
+
 /// Everything that is kept.
 pub trait Store: Inbox + Records + Jobs + Access + Health + Keep {}
 impl<T: Inbox + Records + Jobs + Access + Health + Keep> Store for T {}

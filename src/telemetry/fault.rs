@@ -69,6 +69,10 @@ faults! {
         "The database was damaged or had lost rows after a crash, and was built anew at the start.",
         "Nothing is lost: the snapshot and the log have every record.",
         "Nothing. If it comes without a crash before it, look at the disk.";
+    DatabaseSetting = "database-setting", false,
+        "A setting of the database, or of the way to it, is weaker than it could be; the line names it.",
+        "Everything works, and what is acknowledged is committed.",
+        "Change the setting as the line says.";
     StoreDamaged = "store-damaged", true,
         "Something that is kept is not what was written: a bad disk, or somebody has changed the files.",
         "Everything else. What is damaged is named, and never answered as if it were right.",

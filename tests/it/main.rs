@@ -19,5 +19,6 @@ mod keep;
 mod operate;
 mod outbound;
 mod peers;
+mod replicas;
 mod ssrf;
 mod tidy;

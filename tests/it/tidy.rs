@@ -43,7 +43,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// What is named in one place only.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("actix_web", &["src/web/", "src/app/"]),
-    ("sled::", &["src/store/sled/", "src/app/"]),
+    ("sled::", &["src/store/sled/", "src/app/", "src/store/contract/", "src/store/postgres/tests/"]),
     ("sqlx", &["src/store/postgres/"]),
     // Every statement is a constant: nothing is asserted to be safe.
     ("AssertSqlSafe", &["src/store/postgres/tests/"]),
