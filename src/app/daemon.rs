@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::folder::Folder;
+use super::jobs::Jobs;
 use super::notice::Reporter;
 use super::{declare, edge, random, store_dir, watch};
 use crate::cli::{Exit, Failure};
@@ -41,6 +42,7 @@ pub struct Manner {
 #[derive(Debug)]
 pub struct Daemon {
     front: Arc<Front>,
+    jobs: Jobs,
     store: Arc<dyn Store>,
     running: Running,
     workers: Option<Workers>,
@@ -125,7 +127,9 @@ impl Daemon {
         let setup_link =
             if manner.works { setup_link(store.as_ref(), &public_url, &clock).await? } else { None };
         let (control, folder) = control(config, manner)?;
-        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url)?;
+        let jobs = Jobs::new(config, Arc::clone(&store), &clock, &public_url)?;
+        let check_ins = Arc::clone(&jobs.check_ins);
+        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url, check_ins)?;
         let reporter = Arc::new(Reporter::new(Arc::clone(&front.health)));
         let listeners = Listeners {
             public: if manner.works { vec![public_socket] } else { Vec::new() },
@@ -157,6 +161,7 @@ impl Daemon {
         });
         Ok(Self {
             front,
+            jobs,
             store,
             running,
             workers,
@@ -194,6 +199,7 @@ impl Daemon {
             return Err(Failure::usage(format!("only a restart can change {keys}; nothing was changed")));
         }
         let doors = edge::doors(config)?;
+        let put_jobs = self.jobs.reload(config, clock)?;
         let fresh = edge::certificate(config)?;
         let hash = edge::config_hash(config, self.store.as_ref(), clock)?;
         declare::declare(config, self.store.as_ref(), clock()).await?;
@@ -202,6 +208,7 @@ impl Daemon {
             certificate.replace(fresh);
         }
         self.front.doors.swap(doors);
+        put_jobs();
         self.front.set_config_hash(hash);
         Ok(())
     }

@@ -13,8 +13,8 @@ impl Config {
             store,
             key_file,
             limits,
-            ci,
             retention,
+            ci: _,
             organizations: _,
             sources: _,
             connections: _,
@@ -30,7 +30,6 @@ impl Config {
             ("store", *store != other.store),
             ("keys.file", *key_file != other.key_file),
             ("limits", *limits != other.limits),
-            ("ci", *ci != other.ci),
             ("retention", *retention != other.retention),
         ];
         cold.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
