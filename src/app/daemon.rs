@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::folder::Folder;
+use super::jobs::Jobs;
 use super::notice::Reporter;
 use super::{declare, edge, random, store_dir, watch};
 use crate::cli::{Exit, Failure};
@@ -41,6 +42,7 @@ pub struct Manner {
 #[derive(Debug)]
 pub struct Daemon {
     front: Arc<Front>,
+    jobs: Jobs,
     store: Arc<dyn Store>,
     running: Running,
     workers: Option<Workers>,
@@ -123,7 +125,9 @@ impl Daemon {
         let setup_link =
             if manner.works { setup_link(store.as_ref(), &public_url, &clock).await? } else { None };
         let (control, folder) = control(config, manner)?;
-        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url)?;
+        let jobs = Jobs::new(config, Arc::clone(&store), &clock, &public_url)?;
+        let check_ins = Arc::clone(&jobs.check_ins);
+        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url, check_ins)?;
         let reporter = Arc::new(Reporter::new(Arc::clone(&front.health)));
         let listeners = Listeners {
             public: if manner.works { vec![public_socket] } else { Vec::new() },
@@ -155,6 +159,7 @@ impl Daemon {
         });
         Ok(Self {
             front,
+            jobs,
             store,
             running,
             workers,
@@ -186,12 +191,14 @@ impl Daemon {
     /// When something in it cannot be used; everything is as before then.
     pub async fn reload(&self, config: &Config, clock: &Clock) -> Result<(), Failure> {
         let doors = edge::doors(config)?;
+        let put_jobs = self.jobs.reload(config, clock)?;
         let files = edge::certificate_files(config)?;
         if let (Some(certificate), Some((chain, key))) = (&self.certificate, &files) {
             certificate.replace(chain, key).map_err(io)?;
         }
         declare::declare(config, self.store.as_ref(), clock()).await?;
         self.front.doors.swap(doors);
+        put_jobs();
         self.front.set_config_hash(edge::config_hash(config, self.store.as_ref(), clock)?);
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use url::Url;
 
 use super::random;
+use crate::ci::CheckIns;
 use crate::cli::Failure;
 use crate::config::Config;
 use crate::domain::access::TokenKind;
@@ -70,7 +71,7 @@ pub(super) fn config_hash(config: &Config, store: &dyn Store, clock: &Clock) -> 
     Ok(config.hash(&cipher.fingerprint("config", b"hash")))
 }
 
-fn mint(kind: TokenKind) -> Option<(String, [u8; 32])> {
+pub(super) fn mint(kind: TokenKind) -> Option<(String, [u8; 32])> {
     let token = Token::generate(Bearer::Api(kind)).ok()?;
     Some((token.reveal().to_owned(), *token.hash()))
 }
@@ -89,6 +90,7 @@ pub(super) fn front(
     exporter: Arc<Exporter>,
     clock: &Clock,
     public_url: Url,
+    check_ins: Arc<CheckIns>,
 ) -> Result<Arc<Front>, Failure> {
     let limits = Limits {
         body_bytes_max: usize::try_from(config.limits.body_bytes_max).unwrap_or(usize::MAX),
@@ -110,6 +112,7 @@ pub(super) fn front(
         started_at: clock(),
         token_check: Arc::new(check),
         token_mint: Arc::new(mint),
+        check_ins,
         budget: Budget::new(limits.inflight_bytes_max),
         peers: Peers::default(),
         throttle: Throttle::new(limits.failures_burst, limits.failures_per_minute),

@@ -145,6 +145,10 @@ faults! {
         "The config no longer declares something that has records, or declares it otherwise.",
         "What is recorded stays.",
         "Declare it again if that was not meant.";
+    IdTokenKeys = "id-token-keys", false,
+        "The keys of an issuer of ID tokens cannot be read, for the reason in the line.",
+        "Keys that were read within the last day go on counting; without them a check-in is answered 503 and changes nothing.",
+        "Look at the reason: the address in ci.issuers, the network, the certificate. It is tried again by itself.";
     Panic = "panic", true,
         "A thread met something that cannot be: a bug.",
         "What is stored is safe, and whoever waited for the thread was answered with an error.",

@@ -22,6 +22,7 @@ mod health;
 mod inbox;
 mod index;
 mod intake;
+mod job;
 mod keep;
 mod keys;
 mod list;
