@@ -86,7 +86,8 @@ fn leave_lane(stage: &mut Stage<'_>, stored: &Stored, now: Timestamp) -> Result<
     dequeue(stage, &stored.lane, stored.record.id, stored.record.due_at.unwrap_or(now), now)
 }
 
-fn finish(
+/// Ends its work for good, and lets the next one of its lane have its turn.
+pub(super) fn finish(
     stage: &mut Stage<'_>,
     mut stored: Stored,
     state: DeliveryState,
