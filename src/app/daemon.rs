@@ -104,7 +104,7 @@ impl Daemon {
         let control = web::bind_control(store_dir(config)?, &manner.runtime_dir)
             .map_err(|error| Failure::failed(format!("the control socket cannot be made: {error}")))?;
         let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url)?;
-        let reporter = Arc::new(Reporter::new(Arc::clone(&front.health), Arc::clone(&store)));
+        let reporter = Arc::new(Reporter::new(Arc::clone(&front.health)));
         let listeners = Listeners {
             public: if manner.works { vec![public_socket] } else { Vec::new() },
             ops: ops_socket,

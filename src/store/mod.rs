@@ -353,9 +353,24 @@ pub trait Access: Send + Sync {
     ) -> Result<bool, StoreError>;
 }
 
+/// What the intake is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// Deliveries wait to be put on stable storage this moment.
+    pub waiting: bool,
+    /// How many were put there since the store was opened.
+    pub taken: u64,
+    /// So many have no index yet that nothing may hold the indexer up.
+    pub crowded: bool,
+}
+
 /// What operators ask.
 #[async_trait]
 pub trait Health: Send + Sync {
+    /// What the intake is doing this moment: while deliveries are taken, other work steps aside. Costs next to nothing.
+    fn load(&self) -> Load {
+        Load::default()
+    }
     /// Writes and syncs a small mark: can a delivery be kept now?
     async fn probe(&self, now: Timestamp) -> Result<(), StoreError>;
     /// The gauges' numbers.

@@ -58,7 +58,7 @@ impl Inbox for PostgresStore {
             secret_slot: delivery.envelope().secret_slot,
             body_bytes: delivery.body().len(),
             same_within_ms: delivery.envelope().same_within_ms,
-            frame: frame::close(&self.keyring, id, dedupe, body_hash, &delivery, now)?,
+            frame: frame::close(&self.keyring, id, &delivery, now)?,
         };
         let accepted = match self.intake.take(entry).await? {
             intake::Taken::New => Accepted::New(id),

@@ -134,11 +134,3 @@ pub struct Examined {
     /// What works, and yet should be looked at.
     pub warnings: Vec<String>,
 }
-
-impl PostgresStore {
-    /// Whether deliveries wait for their commit this moment: other work then steps aside.
-    #[must_use]
-    pub fn is_taking(&self) -> bool {
-        self.intake.is_taking()
-    }
-}

@@ -15,7 +15,6 @@ pub(super) enum Table {
     Meta = b'0',
     Part = b'1',
     Delivery = b'd',
-    Dedupe = b'g',
     Body = b'b',
     External = b'x',
     LaneOf = b'l',
@@ -52,11 +51,10 @@ pub(super) enum Table {
 
 impl Table {
     /// All tables.
-    pub(super) const ALL: [Self; 36] = [
+    pub(super) const ALL: [Self; 35] = [
         Self::Meta,
         Self::Part,
         Self::Delivery,
-        Self::Dedupe,
         Self::Body,
         Self::External,
         Self::LaneOf,
@@ -170,10 +168,6 @@ pub(super) fn delivery(id: DeliveryId) -> Key {
 
 pub(super) fn attempt(id: DeliveryId, number: u32) -> Key {
     Key::of(Table::Attempt).id(id).bytes(&number.to_be_bytes())
-}
-
-pub(super) fn external(external_id: &str) -> Key {
-    Key::of(Table::External).bytes(&short_hash(&[external_id.as_bytes()]))
 }
 
 pub(super) fn lane(lane: &[u8; 16]) -> Key {

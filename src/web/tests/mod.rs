@@ -68,7 +68,7 @@ fn kind_of(text: &str) -> Option<TokenKind> {
 fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
     let clock: crate::domain::Clock = Arc::new(|| NOW);
     let count = AtomicU64::new(1);
-    let door = |forge| Doorway { forge, door: Arc::new(TestDoor) };
+    let door = |forge| Doorway { forge, door: Arc::new(TestDoor), meter: Arc::default() };
     let doors = [("acme-github", Forge::Github), ("acme-gitlab", Forge::Gitlab)];
     let doors: HashMap<_, _> =
         doors.into_iter().map(|(key, forge)| (SourceKey::parse(key).unwrap(), door(forge))).collect();

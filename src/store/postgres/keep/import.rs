@@ -74,8 +74,8 @@ pub(super) fn close_all(ring: &Keyring, items: Vec<Item>) -> Result<Vec<Incoming
             _ => return Ok(Incoming { fact: item.fact, bytes: None }),
         };
         let Some(delivery) = item.content else { return Ok(Incoming { fact: item.fact, bytes: None }) };
-        let (dedupe, hash) = (frame::key_of(&delivery), frame::body_hash(&delivery));
-        let frame = frame::close(ring, id, dedupe, hash, &delivery, at)?;
+        let hash = frame::body_hash(&delivery);
+        let frame = frame::close(ring, id, &delivery, at)?;
         let bytes = Bytes { frame, body_hash: Uuid::from_bytes(hash), delivery };
         Ok(Incoming { fact: item.fact, bytes: Some(bytes) })
     };

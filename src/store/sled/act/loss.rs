@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::super::key::{self, Key, Table};
 use super::super::stage::{Rows, Stage};
-use super::settle::finish;
+use super::settle::{End, finish};
 use super::{Stored, record, unbound};
 use crate::domain::Timestamp;
 use crate::domain::change::{AuditEntry, Change};
@@ -67,7 +67,9 @@ fn one(stage: &mut Stage<'_>, mut stored: Stored, now: Timestamp) -> Result<bool
         return Ok(false);
     }
     stage.delete(unbound(stored.record.id))?;
-    finish(stage, stored, DeliveryState::Dead, Some(REASON.into()), Some(WHY.into()), now)?;
+    let before = stored.record.clone();
+    let end = End { state: DeliveryState::Dead, reason: Some(REASON.into()), error: Some(WHY.into()) };
+    finish(stage, &before, stored, end, now)?;
     Ok(true)
 }
 

@@ -24,7 +24,7 @@ const fn is_copied(table: Table) -> bool {
         Table::Meta
         | Table::Part
         | Table::Delivery
-        | Table::Dedupe
+        | Table::External
         | Table::Body
         | Table::Queue
         | Table::Attempt
@@ -36,8 +36,7 @@ const fn is_copied(table: Table) -> bool {
         | Table::Pipeline
         | Table::Audit
         | Table::Token => true,
-        Table::External
-        | Table::LaneOf
+        Table::LaneOf
         | Table::Unbound
         | Table::Blocked
         | Table::ByState
