@@ -306,7 +306,8 @@ mod tests {
     /// How many frames are lost; all others are at their places.
     fn lost(home: &Path, written: &[(Position, Vec<u8>)]) -> usize {
         let dir = home.join("log");
-        let mended = mend(&dir, &home.join("aside"), 1..=0).unwrap().expect("it is damaged");
+        let mended =
+            mend(&dir, &home.join("aside"), RangeInclusive::new(1, 0)).unwrap().expect("it is damaged");
         assert!(!mended.found.is_empty() && home.join("aside").exists());
         verify(&dir).unwrap();
         let (journal, _) = Journal::open(&dir, Options::default()).unwrap();
