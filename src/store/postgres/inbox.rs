@@ -196,7 +196,9 @@ impl Inbox for PostgresStore {
         let metadata_before = now.plus_ms(keep.metadata_ms.saturating_neg());
         act(&self.pool, move |connection| {
             Box::pin(async move {
-                purge::purge(connection, payload_before, metadata_before).await.map(Answer::Keep)
+                let jobs = purge::purge_jobs(connection, metadata_before, now).await?;
+                let purged = purge::purge(connection, payload_before, metadata_before).await?;
+                Ok(Answer::Keep(Purged { records: purged.records.saturating_add(jobs), ..purged }))
             })
         })
         .await

@@ -247,7 +247,8 @@ impl Inbox for SledStore {
                 let mut cursors = cursors;
                 let records = act::purge::records(stage, before, &mut cursors.records)?;
                 let bodies = act::purge::bodies(stage, before, &mut cursors.bodies)?;
-                Ok((records.saturating_add(bodies), cursors))
+                let jobs = act::purge::jobs(stage, before, now)?;
+                Ok((records.saturating_add(bodies).saturating_add(jobs), cursors))
             })
             .await?;
         *self.purge.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = cursors;

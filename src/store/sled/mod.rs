@@ -22,6 +22,7 @@ mod filter;
 mod health;
 mod inbox;
 mod intake;
+mod job;
 pub(crate) mod journal;
 mod keep;
 mod key;
