@@ -71,7 +71,9 @@ fn end(outcome: Result<Exit, Failure>, terminal: &mut Terminal) -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => {
             // With nobody to read it, the code has to say it alone.
-            let _ = terminal.remark(&format!("error: {failure}"));
+            if !failure.message.is_empty() {
+                let _ = terminal.remark(&format!("error: {failure}"));
+            }
             failure.exit.into()
         }
     }

@@ -50,6 +50,10 @@ impl Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            // Whoever read the output has read enough (`… | head`): there is nothing to say, and nobody to say it to.
+            return Self { exit: Exit::Done, message: String::new() };
+        }
         Self::failed(format!("the output cannot be written: {error}"))
     }
 }
@@ -57,5 +61,17 @@ impl From<std::io::Error> for Failure {
 impl From<crate::config::ConfigError> for Failure {
     fn from(error: crate::config::ConfigError) -> Self {
         Self::usage(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_who_has_read_enough_is_no_failure() {
+        let end = |kind: std::io::ErrorKind| Failure::from(std::io::Error::from(kind));
+        assert_eq!(end(std::io::ErrorKind::BrokenPipe), Failure { exit: Exit::Done, message: String::new() });
+        assert_eq!(end(std::io::ErrorKind::StorageFull).exit, Exit::Failed);
     }
 }
