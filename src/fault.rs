@@ -1,8 +1,8 @@
 //! Named places where a test may make the program die, stall, or be lied to.
 //!
 //! Code calls [`point`] at each step whose order matters. A release build compiles it to nothing; a development build
-//! (`cfg(faults)`, see `build.rs`) reads `SCM_CONNECT_FAULT` once: `name=abort|stall:MS|skip|error|panic[@N]`, several
-//! separated by `,`; `@N` means at the N-th hit only, otherwise at each.
+//! (`cfg(faults)`, see `build.rs`) reads `SCM_CONNECT_FAULT` once: `name=abort|stall:MS|skip|error|panic[@N][#TAG]`,
+//! several separated by `,`; `@N` means at the N-th hit only, otherwise at each; `#TAG` means for this one thing only.
 
 /// What the caller does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub const POINTS: &[(&str, &str)] = &[
     ("inbox.before-answer", "the senders of a committed batch are answered"),
     ("records.before-apply", "a logged group of writes is applied to sled"),
     ("records.after-apply", "the callers of an applied group are answered"),
+    ("indexer.before-read", "a stored delivery is read for its index; tagged with the forge's id of it"),
+    ("attempt.before-read", "a claimed delivery is read to be handled; tagged with the forge's id of it"),
     ("checkpoint.before-flush", "sled is flushed and synced"),
     ("checkpoint.before-mark", "the checkpoint is marked"),
 ];
@@ -43,10 +45,18 @@ pub const fn point(_name: &str) -> Action {
     Action::Go
 }
 
+#[cfg(not(faults))]
+/// Goes on: this build has no faults.
+#[inline(always)]
+#[must_use]
+pub const fn point_for(_name: &str, _tag: &str) -> Action {
+    Action::Go
+}
+
 #[cfg(all(faults, test))]
 pub(crate) use planted::arm;
 #[cfg(faults)]
-pub use planted::point;
+pub use planted::{point, point_for};
 
 #[cfg(faults)]
 mod planted {
@@ -73,6 +83,7 @@ mod planted {
         name: String,
         deed: Deed,
         only_at: Option<u64>,
+        only_for: Option<String>,
         hits: AtomicU64,
     }
 
@@ -81,6 +92,10 @@ mod planted {
     }
 
     fn parse_rule(part: &str) -> Option<Rule> {
+        let (part, only_for) = match part.split_once('#') {
+            Some((part, tag)) => (part, Some(tag.to_owned())),
+            None => (part, None),
+        };
         let (name, deed) = part.split_once('=')?;
         let (deed, only_at) = match deed.split_once('@') {
             Some((deed, at)) => (deed, Some(at.parse().ok()?)),
@@ -97,7 +112,7 @@ mod planted {
                 _ => return None,
             },
         };
-        known(name).then(|| Rule { name: name.to_owned(), deed, only_at, hits: AtomicU64::new(0) })
+        known(name).then(|| Rule { name: name.to_owned(), deed, only_at, only_for, hits: AtomicU64::new(0) })
     }
 
     fn known(name: &str) -> bool {
@@ -125,16 +140,26 @@ mod planted {
     /// When the name is not listed in [`POINTS`], or a planted fault says so.
     #[must_use]
     pub fn point(name: &str) -> Action {
-        assert!(known(name), "fault point {name} is not listed in POINTS");
-        #[cfg(test)]
-        if let Some(deed) = armed_deed(name) {
-            return act(name, deed);
-        }
-        due(from_environment(), name).map_or(Action::Go, |deed| act(name, deed))
+        point_for(name, "")
     }
 
-    fn due(rules: &[Rule], name: &str) -> Option<Deed> {
-        rules.iter().filter(|rule| rule.name == name).find_map(|rule| {
+    /// What a planted fault wants here, for what is named by `tag`.
+    ///
+    /// # Panics
+    /// As [`point`].
+    #[must_use]
+    pub fn point_for(name: &str, tag: &str) -> Action {
+        assert!(known(name), "fault point {name} is not listed in POINTS");
+        #[cfg(test)]
+        if let Some(deed) = armed_deed(name, tag) {
+            return act(name, deed);
+        }
+        due(from_environment(), name, tag).map_or(Action::Go, |deed| act(name, deed))
+    }
+
+    fn due(rules: &[Rule], name: &str, tag: &str) -> Option<Deed> {
+        let meant = |rule: &&Rule| rule.name == name && rule.only_for.as_ref().is_none_or(|only| only == tag);
+        rules.iter().filter(meant).find_map(|rule| {
             let hit = rule.hits.fetch_add(1, Ordering::Relaxed) + 1;
             rule.only_at.is_none_or(|at| at == hit).then_some(rule.deed)
         })
@@ -160,8 +185,8 @@ mod planted {
     }
 
     #[cfg(test)]
-    fn armed_deed(name: &str) -> Option<Deed> {
-        ARMED.with_borrow(|rules| due(rules, name))
+    fn armed_deed(name: &str, tag: &str) -> Option<Deed> {
+        ARMED.with_borrow(|rules| due(rules, name, tag))
     }
 
     /// Faults planted for this thread; taken away when dropped.
@@ -214,6 +239,14 @@ mod planted {
         }
 
         #[test]
+        fn a_fault_for_one_thing_leaves_the_others_alone() {
+            let _armed = arm("indexer.before-read=skip#poison");
+            let seen: Vec<_> = ["a", "poison", "b"].map(|tag| point_for("indexer.before-read", tag)).into();
+            assert_eq!(seen, [Action::Go, Action::Skip, Action::Go]);
+            assert_eq!(point("indexer.before-read"), Action::Go);
+        }
+
+        #[test]
         #[should_panic(expected = "not listed")]
         fn an_unlisted_point_is_refused() {
             let _action = point("nowhere");
@@ -234,7 +267,8 @@ mod planted {
                 }
             }
             for (name, _) in POINTS {
-                assert!(source.contains(&format!("fault::point(\"{name}\")")), "no code passes {name}");
+                let calls = [format!("fault::point(\"{name}\")"), format!("fault::point_for(\"{name}\"")];
+                assert!(calls.iter().any(|call| source.contains(call)), "no code passes {name}");
             }
         }
     }

@@ -92,6 +92,12 @@ pub trait Authenticate {
     /// # Errors
     /// When the proof is missing or wrong, or the request is no delivery.
     fn authenticate(&self, raw: &RawDelivery, now: Timestamp) -> Result<Envelope, Rejected>;
+
+    /// How often a refusal for want of proof hashes the body: always so often, whatever the headers say. The edge adds
+    /// to it what makes all sources alike, those among them that do not exist.
+    fn passes(&self) -> usize {
+        1
+    }
 }
 
 /// A webhook request that its source has proven.

@@ -118,6 +118,12 @@ impl Project {
         project_id(&self.organization, &self.host, self.external_id)
     }
 
+    /// What to call it: its path, or its number as long as the forge has told no path (`#380`, which no path can be).
+    #[must_use]
+    pub fn shown_path(&self) -> String {
+        if self.full_path.is_empty() { format!("#{}", self.external_id) } else { self.full_path.clone() }
+    }
+
     /// Takes a new name, keeping the old one as an alias.
     pub fn rename(&mut self, to: &str) {
         if self.full_path == to {

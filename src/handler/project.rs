@@ -93,7 +93,7 @@ pub(super) fn mention(work: &mut Work<'_>, repository: &Repository) -> Project {
             project
         }
         Standing::Old(project) => {
-            work.supersede(format!("a newer statement about {} was applied", project.full_path));
+            work.supersede(format!("a newer statement about {} was applied", project.shown_path()));
             project
         }
     }
@@ -117,7 +117,7 @@ pub(super) fn collaborator_changed(work: &mut Work<'_>, repository: &Repository,
     let project = mention(work, repository);
     let who = person.map(|person| format!("{} ({})", person.login, person.id));
     let detail = who.unwrap_or_else(|| "somebody the forge does not name".to_owned());
-    work.audit("project.collaborator-changed", project.full_path, &detail);
+    work.audit("project.collaborator-changed", project.shown_path(), &detail);
     work.apply();
 }
 
@@ -142,7 +142,7 @@ fn remember_late(work: &mut Work<'_>, mut project: Project, paths: &[&str]) {
         }
     }
     project.previous_paths.truncate(32);
-    work.supersede(format!("a newer statement about {} was applied", project.full_path));
+    work.supersede(format!("a newer statement about {} was applied", project.shown_path()));
     if project.previous_paths.len() > before {
         work.put_project(project);
     }
@@ -161,7 +161,7 @@ pub(super) fn transferred(work: &mut Work<'_>, repository: &Repository, from: Op
             project.remember_path(from);
             project.moved_away = is_gone;
             let action = if is_gone { "project.moved-away" } else { "project.transferred" };
-            work.audit(action, project.full_path.clone(), &format!("before: {from}"));
+            work.audit(action, project.shown_path(), &format!("before: {from}"));
             work.put_project(project);
         }
         Standing::Old(project) => remember_late(work, project, &[from, &repository.full_path]),
@@ -209,7 +209,7 @@ fn remove(work: &mut Work<'_>, repository: &Repository, at: Timestamp, why: &str
     project.removed = true;
     project.seen_at = project.seen_at.max(Some(at));
     if is_news {
-        work.audit("project.removed", project.full_path.clone(), why);
+        work.audit("project.removed", project.shown_path(), why);
     }
     work.put_project(project);
 }
@@ -219,7 +219,7 @@ pub(super) fn granted(work: &mut Work<'_>, repository: &Repository) {
     let received_at = work.received_at();
     match standing(work, repository, received_at) {
         Standing::Old(project) => {
-            work.supersede(format!("a newer statement about {} was applied", project.full_path));
+            work.supersede(format!("a newer statement about {} was applied", project.shown_path()));
         }
         Standing::Fresh(mut project) => {
             let is_back = project.removed || project.connection != work.connection.key;

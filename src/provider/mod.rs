@@ -2,6 +2,7 @@
 
 mod clock;
 mod error;
+pub mod decoy;
 pub mod github;
 pub mod gitlab;
 mod pace;
@@ -78,6 +79,13 @@ impl Authenticate for Door {
         match self {
             Self::Github(door) => door.authenticate(raw, now),
             Self::Gitlab(door) => door.authenticate(raw, now),
+        }
+    }
+
+    fn passes(&self) -> usize {
+        match self {
+            Self::Github(door) => door.passes(),
+            Self::Gitlab(door) => door.passes(),
         }
     }
 }

@@ -97,6 +97,8 @@ pub struct Unindexed {
     pub received_at: Timestamp,
     /// The delivery.
     pub delivery: Delivery,
+    /// How many processes died while they read it, or one beside it ([`Inbox::reading`]).
+    pub deaths: u32,
 }
 
 /// What the indexer read from a stored delivery.
@@ -205,6 +207,10 @@ pub trait Inbox: Send + Sync {
     async fn accept(&self, delivery: Delivery, now: Timestamp) -> Result<Accepted, StoreError>;
     /// The oldest deliveries that no index knows yet.
     async fn unindexed(&self, limit: usize) -> Result<Vec<Unindexed>, StoreError>;
+    /// Notes, before it happens, that these are read for their index now; with none, that the reading has ended. So a
+    /// body that kills the process is known after the next start. The note outlives the process; it need not outlive a
+    /// power cut, which no body can cause.
+    async fn reading(&self, ids: &[DeliveryId]) -> Result<(), StoreError>;
     /// Writes delivery, lane and queue rows for them, in one act.
     async fn index(&self, rows: Vec<Indexed>, now: Timestamp) -> Result<(), StoreError>;
     /// Takes up to `limit` due deliveries, one per lane, each for `lease_ms`; the attempt is counted before it starts.

@@ -24,6 +24,7 @@ use super::{Front, metric, peer};
 use crate::domain::SourceKey;
 use crate::domain::delivery::{Delivery, RawDelivery, Rejected};
 use crate::domain::organization::Forge;
+use crate::provider::decoy::hash_for_nothing;
 use crate::store::{Accepted, StoreError};
 
 /// Bodies above this are proven on a thread of their own, so that other requests need not wait.
@@ -48,6 +49,8 @@ struct Knock {
     front: Arc<Front>,
     key: Option<SourceKey>,
     doorway: Option<Doorway>,
+    /// Times that a refusal hashes the body for nothing.
+    decoys: usize,
     peer: IpAddr,
     event: Option<String>,
     began: Instant,
@@ -69,10 +72,10 @@ pub(crate) async fn receive(
 impl Knock {
     fn of(request: &HttpRequest, front: Arc<Front>) -> Self {
         let key = SourceKey::parse(request.match_info().query("source")).ok();
-        let doorway = key.as_ref().and_then(|key| front.doors.find(key));
+        let (doorway, decoys) = front.doors.find(key.as_ref());
         let peer = peer::address(request.peer_addr(), request.headers(), &front.trusted_proxies);
         let event = event_name(request.headers());
-        Self { front, key, doorway, peer, event, began: Instant::now() }
+        Self { front, key, doorway, decoys, peer, event, began: Instant::now() }
     }
 
     async fn admit(
@@ -132,7 +135,7 @@ impl Knock {
 
     async fn prove_and_store(&self, headers: Vec<(String, Bytes)>, body: Bytes) -> Result<Kept, Problem> {
         let began = Instant::now();
-        let proven = prove(self.key.clone(), self.doorway.clone(), headers, body, self.front.now()).await;
+        let proven = self.prove(headers, body).await;
         metric::record_stage("verify", began.elapsed());
         let delivery = proven.map_err(problem_of)?;
         let slot = delivery.envelope().secret_slot;
@@ -147,6 +150,26 @@ impl Knock {
             self.front.health.note_write(self.front.now());
         }
         Ok(if ping { Kept::Ping(accepted) } else { Kept::New(accepted) })
+    }
+
+    /// Proves the delivery, on a thread of its own when it is large. A refusal takes the same work for every source.
+    async fn prove(&self, headers: Vec<(String, Bytes)>, body: Bytes) -> Result<Delivery, Rejected> {
+        let (large, now, decoys) = (body.len() > INLINE_BYTES_MAX, self.front.now(), self.decoys);
+        let known = self.key.clone().zip(self.doorway.clone());
+        let check = move || {
+            let bytes = body.clone();
+            let proven = match known {
+                Some((source, doorway)) => {
+                    Delivery::authenticate(RawDelivery { source, headers, body }, &*doorway.door, now)
+                }
+                None => Err(Rejected::ProofMissing),
+            };
+            if let Err(Rejected::ProofMissing | Rejected::ProofWrong | Rejected::Stale) = proven {
+                hash_for_nothing(&bytes, decoys);
+            }
+            proven
+        };
+        if large { web::block(check).await.unwrap_or(Err(Rejected::ProofWrong)) } else { check() }
     }
 
     fn note_failure(&self, error: &StoreError) {
@@ -241,39 +264,6 @@ fn check_media(headers: &HeaderMap) -> Result<(), Problem> {
 
 fn media(code: &'static str, message: &'static str) -> Problem {
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, message).closing()
-}
-
-/// Proves the delivery, on a thread of its own when it is large.
-async fn prove(
-    key: Option<SourceKey>,
-    doorway: Option<Doorway>,
-    headers: Vec<(String, Bytes)>,
-    body: Bytes,
-    now: crate::domain::Timestamp,
-) -> Result<Delivery, Rejected> {
-    let large = body.len() > INLINE_BYTES_MAX;
-    let check = move || match (key, doorway) {
-        (Some(source), Some(doorway)) => {
-            Delivery::authenticate(RawDelivery { source, headers, body }, &*doorway.door, now)
-        }
-        _ => Err(refuse_unknown(&headers, &body)),
-    };
-    if large { web::block(check).await.unwrap_or(Err(Rejected::ProofWrong)) } else { check() }
-}
-
-/// Does for an unknown source what a known one would have cost.
-fn refuse_unknown(headers: &[(String, Bytes)], body: &Bytes) -> Rejected {
-    use hmac::{KeyInit, Mac};
-    let claimed = headers.iter().find(|(name, _)| name == "x-hub-signature-256");
-    let claimed = claimed.and_then(|(_, value)| value.strip_prefix(b"sha256=")).map(hex::decode);
-    let Ok(mut mac) = hmac::Hmac::<sha2::Sha256>::new_from_slice(&[0_u8; 32]) else {
-        return Rejected::ProofMissing;
-    };
-    mac.update(body);
-    let claimed = claimed.and_then(Result::ok).unwrap_or_default();
-    let matches = mac.verify_slice(&claimed).is_ok();
-    // Nobody is let in, not even with the dummy's own signature.
-    if std::hint::black_box(matches) { Rejected::ProofWrong } else { Rejected::ProofMissing }
 }
 
 fn problem_of(rejected: Rejected) -> Problem {

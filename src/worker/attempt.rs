@@ -14,6 +14,7 @@ use crate::domain::DeliveryId;
 use crate::domain::change::{Changes, Reason, Verdict};
 use crate::domain::event::Event;
 use crate::domain::organization::Source;
+use crate::fault;
 use crate::handler::{self, Routing};
 use crate::provider::Unreadable;
 use crate::store::{Claim, Outcome, Settled, StoreError};
@@ -209,7 +210,11 @@ async fn judge(context: &Context, claim: &Claim, event: &mut Option<Arc<Event>>)
 
 async fn read(context: &Context, source: &Source, claim: &Claim) -> Result<Arc<Event>, Trouble> {
     let (read, forge, delivery) = (context.rules.read, source.forge, claim.delivery.clone());
-    bounds::run(move || read(forge, &delivery)).await?.map(Arc::new).map_err(Trouble::Unreadable)
+    let read = move || {
+        let _ = fault::point_for("attempt.before-read", &delivery.envelope().external_id);
+        read(forge, &delivery)
+    };
+    bounds::run(read).await?.map(Arc::new).map_err(Trouble::Unreadable)
 }
 
 fn apply(changes: Changes) -> Ending {

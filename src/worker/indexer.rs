@@ -9,12 +9,13 @@ use futures_util::StreamExt;
 
 use super::bounds::{self, NAME_BYTES_MAX, Stuck};
 use super::supervise::Pulse;
-use super::{Context, Rules};
-use crate::domain::SourceKey;
+use super::{Context, Rules, metric};
 use crate::domain::change::Reason;
 use crate::domain::delivery::{DeliveryState, Lane};
 use crate::domain::event::{Event, Fact};
 use crate::domain::organization::Source;
+use crate::domain::{DeliveryId, SourceKey};
+use crate::fault;
 use crate::store::{Indexed, StoreError, Unindexed};
 use crate::telemetry::{Fault, report};
 
@@ -23,6 +24,8 @@ const BATCH: usize = 256;
 /// The intake goes first for so long at most: keys that no index knows yet take memory.
 const ASIDE_MAX: Duration = Duration::from_millis(20);
 const IDLE_MS: u64 = 1_000;
+/// A delivery over whose reading so many processes have died is not read again.
+const DEATHS_MAX: u32 = 3;
 /// So many deliveries of a bad batch are read at once.
 const SINGLY: usize = 4;
 
@@ -42,15 +45,48 @@ pub(super) async fn run(context: Arc<Context>, pulse: Pulse) -> Result<(), Store
 /// Indexes one batch. Returns how many deliveries it held.
 pub(super) async fn round(context: &Context) -> Result<usize, StoreError> {
     context.step_aside(ASIDE_MAX).await;
-    let found = context.store.unindexed(BATCH).await?;
+    let mut found = context.store.unindexed(BATCH).await?;
     if found.is_empty() {
         return Ok(0);
     }
     let sources = Arc::new(sources(context, &found).await?);
     let count = found.len();
-    let rows = rows(context.rules, found, sources).await;
-    context.store.index(rows, context.now()).await?;
+    // A process has died over one of them: each is read alone, so that the next death would say over which.
+    let suspects = found.iter().take_while(|one| one.deaths > 0).count();
+    let rest = found.split_off(suspects);
+    for suspect in found {
+        index(context, vec![suspect], &sources).await?;
+    }
+    if !rest.is_empty() {
+        index(context, rest, &sources).await?;
+    }
     Ok(count)
+}
+
+/// Reads them, and writes their rows.
+async fn index(context: &Context, found: Vec<Unindexed>, sources: &Arc<Sources>) -> Result<(), StoreError> {
+    let rows = match found.as_slice() {
+        [one] if one.deaths >= DEATHS_MAX => vec![given_up(one, source_of(one, sources))],
+        _ => {
+            let ids: Vec<DeliveryId> = found.iter().map(|one| one.id).collect();
+            context.store.reading(&ids).await?;
+            let rows = rows(context.rules, found, Arc::clone(sources)).await;
+            context.store.reading(&[]).await?;
+            rows
+        }
+    };
+    let dead: Vec<(DeliveryId, String)> = rows.iter().filter_map(dead).collect();
+    context.store.index(rows, context.now()).await?;
+    for (id, reason) in dead {
+        report!(Fault::DeliveryDead, %id, reason, "a delivery is given up and kept");
+        metric::dead(&reason);
+    }
+    Ok(())
+}
+
+fn dead(row: &Indexed) -> Option<(DeliveryId, String)> {
+    let (state, reason) = row.ended.as_ref()?;
+    (*state == DeliveryState::Dead).then(|| (row.id, reason.clone()))
 }
 
 async fn sources(context: &Context, found: &[Unindexed]) -> Result<Sources, StoreError> {
@@ -98,6 +134,7 @@ fn row(rules: Rules, one: &Unindexed, sources: &Sources) -> Indexed {
         return removed(unreadable(one, None));
     };
     let read = || {
+        let _ = fault::point_for("indexer.before-read", &one.delivery.envelope().external_id);
         let event = (rules.read)(source.forge, &one.delivery).ok()?;
         let lane = (rules.lane)(&event);
         Some((event, lane))
@@ -135,6 +172,11 @@ fn unreadable(one: &Unindexed, source: Option<&Source>) -> Indexed {
         lane: Lane { key: format!("unreadable:{}", one.id), blocks: false },
         ended: Some((DeliveryState::Dead, "unreadable".to_owned())),
     }
+}
+
+/// Every process that has begun to read it has died.
+fn given_up(one: &Unindexed, source: Option<&Source>) -> Indexed {
+    Indexed { ended: Some((DeliveryState::Dead, "crash_loop".to_owned())), ..unreadable(one, source) }
 }
 
 fn removed(row: Indexed) -> Indexed {

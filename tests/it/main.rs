@@ -12,6 +12,7 @@
 mod crash;
 mod damage;
 mod edge;
+mod forge;
 mod fuzz;
 mod harness;
 mod outbound;

@@ -224,3 +224,30 @@ pub(in crate::store) async fn lists_filter_and_page_without_gaps(bench: &Bench) 
     let figures = store.figures().await.unwrap();
     assert!(figures.by_state.contains(&(DeliveryState::Queued, 25)));
 }
+
+pub(in crate::store) async fn a_process_that_ends_while_it_reads_leaves_suspects(bench: &Bench) {
+    let ids =
+        [bench.accepts("a", b"x").await, bench.accepts("b", b"y").await, bench.accepts("c", b"z").await];
+    let deaths = async || -> Vec<u32> {
+        bench.store().await.unindexed(10).await.unwrap().iter().map(|one| one.deaths).collect()
+    };
+    bench.store().await.reading(&ids[..2]).await.unwrap();
+    assert_eq!(deaths().await, [0, 0, 0], "it has not died yet");
+    bench.restart().await;
+    assert_eq!(deaths().await, [1, 1, 0]);
+    // Singly, so that the one to blame is told from the other.
+    bench.store().await.reading(&ids[..1]).await.unwrap();
+    bench.restart().await;
+    assert_eq!(deaths().await, [2, 1, 0]);
+    bench.indexes(false).await;
+    bench.accepts("d", b"x").await;
+    assert_eq!(deaths().await, [0]);
+}
+
+pub(in crate::store) async fn a_reading_that_has_ended_leaves_no_suspects(bench: &Bench) {
+    let id = bench.accepts("a", b"x").await;
+    bench.store().await.reading(&[id]).await.unwrap();
+    bench.store().await.reading(&[]).await.unwrap();
+    bench.restart().await;
+    assert_eq!(bench.store().await.unindexed(10).await.unwrap()[0].deaths, 0);
+}

@@ -28,7 +28,9 @@ macro_rules! contract {
                 discarding_needs_a_dead_letter,
                 what_waits_for_its_account_is_woken,
                 retention_deletes_what_is_finished_and_keeps_the_dead,
-                lists_filter_and_page_without_gaps
+                lists_filter_and_page_without_gaps,
+                a_process_that_ends_while_it_reads_leaves_suspects,
+                a_reading_that_has_ended_leaves_no_suspects
             ],
             order: [
                 one_at_a_time_per_lane_in_the_order_of_arrival,

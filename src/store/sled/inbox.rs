@@ -97,7 +97,9 @@ impl Inbox for SledStore {
             for one in pending {
                 let opened = opened(inner, one.position)?;
                 bytes = bytes.saturating_add(opened.delivery.body().len() as u64);
-                found.push(Unindexed { id: one.id, received_at: one.received_at, delivery: opened.delivery });
+                let (id, received_at, delivery) = (one.id, one.received_at, opened.delivery);
+                let deaths = inner.reading.deaths(one.position.seq);
+                found.push(Unindexed { id, received_at, delivery, deaths });
                 if bytes >= UNFOLDED_BYTES_MAX {
                     break;
                 }
@@ -105,6 +107,17 @@ impl Inbox for SledStore {
             Ok(found)
         })
         .await
+    }
+
+    async fn reading(&self, ids: &[DeliveryId]) -> Result<(), StoreError> {
+        let Some(id) = ids.first() else { return self.inner.reading.end() };
+        let pending = locked(&self.inner.backlog).first(ids.len());
+        match (pending.first(), pending.last()) {
+            (Some(first), Some(last)) if first.id == *id => {
+                self.inner.reading.begin(first.position.seq, last.position.seq)
+            }
+            _ => Err(StoreError::Unavailable("deliveries are read in the order of the log".into())),
+        }
     }
 
     async fn index(&self, rows: Vec<Indexed>, now: Timestamp) -> Result<(), StoreError> {

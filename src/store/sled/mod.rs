@@ -23,6 +23,7 @@ mod keep;
 mod key;
 mod list;
 mod open;
+mod reading;
 mod records;
 mod redo;
 mod row;
@@ -69,6 +70,7 @@ struct Inner {
     checkpointer: checkpoint::Checkpointer,
     backlog: Arc<Mutex<intake::Backlog>>,
     reader: journal::Reader,
+    reading: reading::Reading,
     /// The records log, for whoever brings a copy of the rows up to one instant.
     records: journal::Reader,
     cipher: redo::RedoCipher,

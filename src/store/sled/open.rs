@@ -12,6 +12,7 @@ use super::committer::{self, Committer};
 use super::digest::Digest;
 use super::intake::{self, Backlog, Intake, Pending};
 use super::journal::{Journal, JournalError, Options, Reader};
+use super::reading::Reading;
 use super::redo::{self, RedoCipher};
 use super::snapshot;
 use super::stage::{Rows, Writes};
@@ -59,12 +60,8 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     let keyring = keys(dir, key_file, now)?;
     // The database is made after both logs: where it has been, a log that is not there is one that was lost.
     let has_records = ["db", "checkpoint"].iter().any(|name| dir.join(name).exists());
-    let (inbox, opened) = journal(dir, "inbox", has_records)?;
-    let (records, _) = journal(dir, "records", has_records)?;
-    if opened.truncated_bytes > 0 {
-        let bytes = opened.truncated_bytes;
-        report!(Fault::CrashTailCut, bytes, "cut off what a crash had left unacknowledged");
-    }
+    let inbox = journal(dir, "inbox", has_records)?;
+    let records = journal(dir, "records", has_records)?;
     let instance = keyring.cipher("instance", now.ms())?;
     let cipher = RedoCipher::new(instance.clone(), Purpose::RecordsLog);
     let snapshots = RedoCipher::new(instance, Purpose::Snapshot);
@@ -117,6 +114,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         checkpointer,
         backlog,
         reader,
+        reading: Reading::open(dir).map_err(|error| io("cannot note what is read in", dir, &error))?,
         records: logs.records.clone(),
         cipher: cipher.clone(),
         pins,
@@ -188,11 +186,7 @@ fn keys(dir: &Path, key_file: &Path, now: Timestamp) -> Result<Keyring, OpenErro
     Ok(Keyring::open_or_create(&dir.join("keyring"), &master, has_data, now.ms())?)
 }
 
-fn journal(
-    dir: &Path,
-    name: &str,
-    has_records: bool,
-) -> Result<(Journal, super::journal::Opened), OpenError> {
+fn journal(dir: &Path, name: &str, has_records: bool) -> Result<Journal, OpenError> {
     let dir = dir.join("journal").join(name);
     if has_records && !Journal::exists(&dir) {
         return Err(OpenError::Damaged(format!(
@@ -200,7 +194,13 @@ fn journal(
             dir.display()
         )));
     }
-    Journal::open(&dir, Options::default()).map_err(|error| from_journal(name, &error))
+    let (journal, opened) =
+        Journal::open(&dir, Options::default()).map_err(|error| from_journal(name, &error))?;
+    if opened.truncated_bytes > 0 {
+        let bytes = opened.truncated_bytes;
+        report!(Fault::CrashTailCut, log = name, bytes, "cut off what a crash had left unacknowledged");
+    }
+    Ok(journal)
 }
 
 /// The records log and its snapshots, as the replay needs them.

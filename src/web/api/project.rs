@@ -48,7 +48,7 @@ fn view(record: &Project) -> ProjectView {
         provider: record.provider.as_str(),
         host: record.host.to_string(),
         external_id: record.external_id.to_string(),
-        full_path: record.full_path.clone(),
+        full_path: record.shown_path(),
         previous_paths: record.previous_paths.clone(),
         default_branch: record.default_branch.clone(),
         visibility: word(record.visibility),

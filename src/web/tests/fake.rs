@@ -116,6 +116,9 @@ impl Inbox for Fake {
         state.accepted.push((id, delivery));
         Ok(Accepted::New(id))
     }
+    async fn reading(&self, _: &[DeliveryId]) -> Result<(), StoreError> {
+        unimplemented!()
+    }
     async fn unindexed(&self, _: usize) -> Result<Vec<Unindexed>, StoreError> {
         unimplemented!()
     }

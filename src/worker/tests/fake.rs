@@ -84,7 +84,7 @@ pub(in crate::worker) fn claim(n: u128, attempts: u32, body: &str) -> Claim {
 }
 
 pub(in crate::worker) fn unindexed(n: u128, body: &str) -> Unindexed {
-    Unindexed { id: id(n), received_at: Timestamp::from_ms(0), delivery: delivery(body) }
+    Unindexed { id: id(n), received_at: Timestamp::from_ms(0), delivery: delivery(body), deaths: 0 }
 }
 
 /// What it was told, and what it has seen.
@@ -106,6 +106,8 @@ pub(in crate::worker) struct Script {
     pub(in crate::worker) pieces: u32,
     pub(in crate::worker) figures: StoreFigures,
     pub(in crate::worker) rows: Vec<Indexed>,
+    /// What was noted as being read, call by call.
+    pub(in crate::worker) read: Vec<Vec<DeliveryId>>,
     pub(in crate::worker) settled: Vec<(DeliveryId, Outcome)>,
     pub(in crate::worker) calls: BTreeMap<&'static str, u32>,
 }
@@ -157,6 +159,9 @@ impl Inbox for Fake {
     async fn accept(&self, _: Delivery, _: Timestamp) -> Answer<Accepted> { unimplemented!() }
     async fn unindexed(&self, limit: usize) -> Answer<Vec<Unindexed>> {
         self.ask("unindexed", |script| script.unindexed.iter().take(limit).cloned().collect()).await
+    }
+    async fn reading(&self, ids: &[DeliveryId]) -> Answer<()> {
+        self.ask("reading", |script| script.read.push(ids.to_vec())).await
     }
     async fn index(&self, rows: Vec<Indexed>, _: Timestamp) -> Answer<()> {
         self.ask("index", |script| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::fake::{id, unindexed};
 use super::{Floor, met, times};
 use crate::domain::delivery::DeliveryState::{self, Dead, Done, Ignored};
-use crate::store::{Indexed, StoreError};
+use crate::store::{Indexed, StoreError, Unindexed};
 use crate::worker::bounds::TIME_MAX;
 use crate::worker::indexer::round;
 
@@ -87,4 +87,31 @@ async fn r23_a_batch_that_cannot_be_written_is_found_again() {
     assert!(round(&context).await.is_err());
     assert_eq!(round(&context).await.unwrap(), 1);
     assert_eq!(floor.store.with(|script| script.rows.len()), 1);
+}
+
+#[tokio::test]
+async fn r28_a_delivery_is_noted_before_it_is_read_and_the_suspects_are_read_singly() {
+    let floor = Floor::new();
+    let found = [(1, 1), (2, 2), (3, 3), (4, 0), (5, 0)];
+    let found = found.map(|(n, deaths)| Unindexed { deaths, ..unindexed(n, "push") });
+    floor.store.with(|script| script.unindexed = found.into());
+    assert_eq!(round(&floor.context()).await.unwrap(), 5);
+    let (read, rows) =
+        floor.store.with(|script| (std::mem::take(&mut script.read), std::mem::take(&mut script.rows)));
+    assert_eq!(read, [vec![id(1)], vec![], vec![id(2)], vec![], vec![id(4), id(5)], vec![]]);
+    assert_eq!(
+        rows.iter().map(ended).collect::<Vec<_>>(),
+        [None, None, Some((Dead, "crash_loop")), None, None]
+    );
+}
+
+#[tokio::test]
+async fn r28_what_cannot_be_noted_is_not_read() {
+    let floor = Floor::new();
+    floor.store.with(|script| {
+        script.unindexed = vec![unindexed(1, "counted when not noted")];
+        script.faults.push_back(("reading", StoreError::Unavailable("full".into())));
+    });
+    assert!(round(&floor.context()).await.is_err());
+    assert_eq!(times("counted when not noted"), 0);
 }

@@ -34,6 +34,8 @@ pub(super) struct Project {
     pub(super) visibility_level: Option<Visibility>,
     #[serde(deserialize_with = "maybe")]
     pub(super) visibility: Option<Visibility>,
+    #[serde(deserialize_with = "maybe")]
+    pub(super) git_ssh_url: Option<String>,
 }
 
 /// `object_kind: pipeline`. Its `variables` may hold secrets and are not read.
@@ -100,6 +102,8 @@ pub(super) struct Job {
     pub(super) sha: Option<String>,
     #[serde(deserialize_with = "maybe")]
     pub(super) project_id: Option<u64>,
+    #[serde(deserialize_with = "maybe")]
+    pub(super) project_name: Option<String>,
     #[serde(deserialize_with = "object")]
     pub(super) project: Project,
     #[serde(deserialize_with = "object")]
