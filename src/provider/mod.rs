@@ -1,8 +1,8 @@
 //! The forges: what each one's deliveries look like and mean. A forge's field names never leave its folder.
 
 mod clock;
-mod error;
 pub mod decoy;
+mod error;
 pub mod github;
 pub mod gitlab;
 mod pace;

@@ -154,7 +154,8 @@ impl<T> Walk<T> {
 
 /// Joins a path to the API's base. Each variable part must have been through [`segment`].
 pub(super) fn at(endpoint: &Endpoint, path: &str) -> Result<Url, ProviderError> {
-    let refused = || ProviderError::Refused { status: 0, why: Some("a name that cannot stand in an address") };
+    let refused =
+        || ProviderError::Refused { status: 0, why: Some("a name that cannot stand in an address") };
     let url = endpoint.base().join(path).map_err(|_| refused())?;
     // A part that climbs out of the API, or to another place, is no name of anything.
     let inside = url.origin() == endpoint.base().origin() && url.path().starts_with(endpoint.base().path());
@@ -197,13 +198,21 @@ mod tests {
     #[test]
     fn the_next_page_is_where_the_server_says() {
         for (links, path) in [
-            (vec!["<https://git.example.com/api/v3/orgs/acme/members?page=2>; rel=\"next\""], Some("orgs/acme/members?page=2")),
             (
-                vec!["<https://git.example.com/api/v3/x?a=1>; rel=\"last\", <https://git.example.com/api/v3/x?cursor=v1_7>; rel=\"next\""],
+                vec!["<https://git.example.com/api/v3/orgs/acme/members?page=2>; rel=\"next\""],
+                Some("orgs/acme/members?page=2"),
+            ),
+            (
+                vec![
+                    "<https://git.example.com/api/v3/x?a=1>; rel=\"last\", <https://git.example.com/api/v3/x?cursor=v1_7>; rel=\"next\"",
+                ],
                 Some("x?cursor=v1_7"),
             ),
             (vec!["<?page=3>; title=\"a\"; REL=next"], Some("orgs/acme/members?page=3")),
-            (vec!["<https://git.example.com/api/v3/x>; rel=\"prev\"", "</api/v3/y>; rel=\"next\""], Some("y")),
+            (
+                vec!["<https://git.example.com/api/v3/x>; rel=\"prev\"", "</api/v3/y>; rel=\"next\""],
+                Some("y"),
+            ),
             (vec!["<https://git.example.com/api/v3/x>; rel=\"last\""], None),
             (vec!["garbage"], None),
             (vec![], None),
@@ -251,7 +260,13 @@ mod tests {
             assert_eq!(segment(name), encoded);
         }
         assert!(at(&endpoint(), "orgs/acme").is_ok());
-        for path in ["../../x", "/x", "https://evil.example.com/", "//evil.example.com/", "orgs/%2E%2E/%2e%2e/%2e%2e/x"] {
+        for path in [
+            "../../x",
+            "/x",
+            "https://evil.example.com/",
+            "//evil.example.com/",
+            "orgs/%2E%2E/%2e%2e/%2e%2e/x",
+        ] {
             assert!(at(&endpoint(), path).is_err(), "{path}");
         }
     }

@@ -48,7 +48,9 @@ pub struct Reads(Cache<Key, Arc<Kept>>);
 
 impl Default for Reads {
     fn default() -> Self {
-        let weigh = |_: &Key, kept: &Arc<Kept>| u32::try_from(kept.json.len().saturating_add(256)).unwrap_or(u32::MAX);
+        let weigh = |_: &Key, kept: &Arc<Kept>| {
+            u32::try_from(kept.json.len().saturating_add(256)).unwrap_or(u32::MAX)
+        };
         Self(Cache::builder().max_capacity(BYTES_MAX).weigher(weigh).time_to_idle(IDLE).build())
     }
 }

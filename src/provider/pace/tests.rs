@@ -32,7 +32,12 @@ fn answer(status: u16, headers: &[(&'static str, i64)], body: &'static str) -> A
     for (name, value) in headers {
         map.insert(HeaderName::from_static(name), HeaderValue::from(*value));
     }
-    Answer { status, headers: map, body: body.into(), url: url::Url::parse("https://api.github.com/").unwrap() }
+    Answer {
+        status,
+        headers: map,
+        body: body.into(),
+        url: url::Url::parse("https://api.github.com/").unwrap(),
+    }
 }
 
 fn wait_s(result: Result<(), ProviderError>, clock: &Clock) -> i64 {
@@ -50,7 +55,8 @@ async fn asks(pace: &Pace, purpose: Purpose, clock: &Clock) -> Result<(), Provid
 async fn r31_retry_after_comes_first_for_403_and_429() {
     for status in [403, 429] {
         let (pace, clock) = (Pace::new(&DIALECT), clock(0));
-        let limited = [("retry-after", 30), ("x-ratelimit-remaining", 0), ("x-ratelimit-reset", THEN_S + 3000)];
+        let limited =
+            [("retry-after", 30), ("x-ratelimit-remaining", 0), ("x-ratelimit-reset", THEN_S + 3000)];
         assert_eq!(wait_s(pace.learn(&answer(status, &limited, ""), &clock), &clock), 30);
         for purpose in [Purpose::Sync, Purpose::Person] {
             assert_eq!(wait_s(asks(&pace, purpose, &clock).await, &clock), 30);
@@ -67,7 +73,8 @@ async fn r31_retry_after_comes_first_for_403_and_429() {
 async fn r31_an_empty_budget_waits_for_its_reset_by_the_forges_own_clock() {
     for ahead_s in [0, 600, -600, 7200] {
         let (pace, clock) = (Pace::new(&DIALECT), clock(ahead_s));
-        let empty = [("x-ratelimit-limit", 5000), ("x-ratelimit-remaining", 0), ("x-ratelimit-reset", THEN_S + 120)];
+        let empty =
+            [("x-ratelimit-limit", 5000), ("x-ratelimit-remaining", 0), ("x-ratelimit-reset", THEN_S + 120)];
         let waits = wait_s(pace.learn(&answer(403, &empty, ""), &clock), &clock);
         assert!((120..=122).contains(&waits), "{ahead_s}: {waits}");
     }
@@ -76,7 +83,8 @@ async fn r31_an_empty_budget_waits_for_its_reset_by_the_forges_own_clock() {
 #[tokio::test(start_paused = true)]
 async fn r31_the_last_granted_request_closes_the_door_behind_it() {
     let (pace, clock) = (Pace::new(&DIALECT), clock(0));
-    let last = [("x-ratelimit-limit", 5000), ("x-ratelimit-remaining", 0), ("x-ratelimit-reset", THEN_S + 120)];
+    let last =
+        [("x-ratelimit-limit", 5000), ("x-ratelimit-remaining", 0), ("x-ratelimit-reset", THEN_S + 120)];
     assert_eq!(pace.learn(&answer(200, &last, ""), &clock), Ok(()));
     assert!(asks(&pace, Purpose::Person, &clock).await.is_err());
 }
@@ -95,7 +103,8 @@ async fn r31_a_limit_without_a_time_waits_a_minute_and_doubles() {
 #[tokio::test(start_paused = true)]
 async fn r31_a_403_that_is_no_limit_closes_nothing() {
     let (pace, clock) = (Pace::new(&DIALECT), clock(0));
-    let left = [("x-ratelimit-limit", 5000), ("x-ratelimit-remaining", 4000), ("x-ratelimit-reset", THEN_S + 60)];
+    let left =
+        [("x-ratelimit-limit", 5000), ("x-ratelimit-remaining", 4000), ("x-ratelimit-reset", THEN_S + 60)];
     assert_eq!(pace.learn(&answer(403, &left, "no"), &clock), Ok(()));
     assert_eq!(asks(&pace, Purpose::Sync, &clock).await, Ok(()));
 }
@@ -103,7 +112,8 @@ async fn r31_a_403_that_is_no_limit_closes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn r31_a_tenth_of_the_budget_is_left_to_people() {
     let (pace, clock) = (Pace::new(&DIALECT), clock(0));
-    let tenth = [("x-ratelimit-limit", 5000), ("x-ratelimit-remaining", 500), ("x-ratelimit-reset", THEN_S + 60)];
+    let tenth =
+        [("x-ratelimit-limit", 5000), ("x-ratelimit-remaining", 500), ("x-ratelimit-reset", THEN_S + 60)];
     assert_eq!(pace.learn(&answer(200, &tenth, ""), &clock), Ok(()));
     assert!(asks(&pace, Purpose::Sync, &clock).await.is_err());
     assert_eq!(asks(&pace, Purpose::Person, &clock).await, Ok(()));

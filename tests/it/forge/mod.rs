@@ -10,4 +10,4 @@ mod story;
 
 pub(crate) use book::{BEGIN_S, Book, Budget};
 pub(crate) use fault::{Fault, Planted};
-pub(crate) use http::{Answers, Asked, Body, Reply, serve};
+pub(crate) use http::{Answers, Asked, Reply, serve};

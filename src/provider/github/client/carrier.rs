@@ -97,7 +97,8 @@ impl Carrier {
             Identity::App(key) => {
                 let now_s = self.client.now().ms().div_euclid(1000);
                 // Only a broken key fails here, and then the forge would refuse it just so.
-                let signed = key.sign(self.skew.theirs_s(now_s)).map_err(|_| ProviderError::CredentialRefused)?;
+                let signed =
+                    key.sign(self.skew.theirs_s(now_s)).map_err(|_| ProviderError::CredentialRefused)?;
                 Ok((Some(Credential::new(signed, Carried::Bearer, self.client.endpoint())), None))
             }
             Identity::Installation(tokens) => {
@@ -114,7 +115,8 @@ impl Carrier {
         let url = page::at(self.client.endpoint(), &ask.path)?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static(MEDIA));
-        headers.insert(HeaderName::from_static("x-github-api-version"), HeaderValue::from_static(API_VERSION));
+        headers
+            .insert(HeaderName::from_static("x-github-api-version"), HeaderValue::from_static(API_VERSION));
         if let Some(tag) = &ask.unless {
             headers.insert(IF_NONE_MATCH, tag.clone());
         }

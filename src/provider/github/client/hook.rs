@@ -114,11 +114,12 @@ impl Session {
     /// # Errors
     /// As [`ProviderError`] says.
     pub async fn set_app_hook(&self, url: &Url, secret: Option<&SecretString>) -> Result<(), ProviderError> {
-        let mut wanted = UpdateWebhookConfig::default();
-        wanted.url = Some(url.to_string());
-        wanted.content_type = Some("json".into());
-        wanted.insecure_ssl = Some("0".into());
-        wanted.secret = secret.map(|secret| secret.expose_secret().to_owned());
+        let wanted = UpdateWebhookConfig {
+            url: Some(url.to_string()),
+            content_type: Some("json".into()),
+            secret: secret.map(|secret| secret.expose_secret().to_owned()),
+            insecure_ssl: Some("0".into()),
+        };
         // octocrab's answer repeats the settings in a shape that not every server fills; the status is enough.
         let set = self.octocrab()._patch("/app/hook/config", Some(&wanted)).await;
         let answered = match set {
@@ -149,7 +150,12 @@ impl Session {
     ///
     /// # Errors
     /// As [`ProviderError`] says.
-    pub async fn update_hook(&self, place: &HookPlace, id: u64, hook: &NewHook) -> Result<Hook, ProviderError> {
+    pub async fn update_hook(
+        &self,
+        place: &HookPlace,
+        id: u64,
+        hook: &NewHook,
+    ) -> Result<Hook, ProviderError> {
         #[derive(Serialize)]
         struct Change<'a> {
             config: Config<'a>,
@@ -157,7 +163,8 @@ impl Session {
             active: bool,
         }
         let Wanted { config, events, active, .. } = hook.wanted();
-        let answer = self.write(Method::PATCH, place.hook(id), Some(&Change { config, events, active })).await;
+        let answer =
+            self.write(Method::PATCH, place.hook(id), Some(&Change { config, events, active })).await;
         Ok(answer.map_err(|error| place.missing(error))?.json()?)
     }
 

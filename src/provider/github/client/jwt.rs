@@ -79,7 +79,8 @@ mod tests {
         let key = AppKey::parse("Iv23liTESTclientid", &KEY.into()).unwrap();
         let token = key.sign(1_700_000_000).unwrap();
         let parts: Vec<&str> = token.expose_secret().split('.').collect();
-        let read = |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+        let read =
+            |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
         assert_eq!(read(parts[0]), json!({"alg": "RS256", "typ": "JWT"}));
         let claims = json!({"iat": 1_699_999_940, "exp": 1_700_000_540, "iss": "Iv23liTESTclientid"});
         assert_eq!(read(parts[1]), claims);

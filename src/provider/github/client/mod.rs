@@ -35,8 +35,8 @@ pub use wire::{
     Meta, Moment, Organization, Person, Repository, RoleAt, StateAt,
 };
 
-use super::super::{ProviderError, Purpose, Reads};
 use super::super::pace::Pace;
+use super::super::{ProviderError, Purpose, Reads};
 use crate::outbound::{Carried, Client, Credential, Endpoint, Outbound};
 use carrier::{Carrier, Identity};
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
-use octocrab::{AuthState, Octocrab, OctocrabBuilder, OctoBody};
+use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
 
 use super::carrier::{Ask, Carrier};
 use crate::outbound::Answer;

@@ -46,7 +46,11 @@ impl Session {
     ///
     /// # Errors
     /// As [`ProviderError`] says; [`ProviderError::NotPermitted`] also where the forge would show a part.
-    pub async fn members(&self, login: &str, role: OrganizationRole) -> Result<Whole<Account>, ProviderError> {
+    pub async fn members(
+        &self,
+        login: &str,
+        role: OrganizationRole,
+    ) -> Result<Whole<Account>, ProviderError> {
         let role = role.as_str();
         let path = format!("orgs/{}/members?role={role}&per_page={PER_PAGE}", segment(login));
         self.whole::<Vec<_>>(path, Some(MEMBERS)).await

@@ -52,7 +52,10 @@ impl Session {
     ///
     /// # Errors
     /// As [`ProviderError`] says.
-    pub async fn reachable_repositories(&self, installation: u64) -> Result<Whole<Repository>, ProviderError> {
+    pub async fn reachable_repositories(
+        &self,
+        installation: u64,
+    ) -> Result<Whole<Repository>, ProviderError> {
         let path = format!("user/installations/{installation}/repositories?per_page={PER_PAGE}");
         self.whole::<Repositories>(path, None).await
     }

@@ -92,7 +92,10 @@ impl TokenKind {
             ("ghu_", Self::AppUser),
             ("ghs_", Self::Installation),
         ];
-        kinds.into_iter().find(|(prefix, _)| token.starts_with(prefix)).map_or(Self::Unknown, |(_, kind)| kind)
+        kinds
+            .into_iter()
+            .find(|(prefix, _)| token.starts_with(prefix))
+            .map_or(Self::Unknown, |(_, kind)| kind)
     }
 }
 
@@ -143,7 +146,9 @@ mod tests {
         assert_eq!(missing("repo, user"), ["write:discussion"]);
         assert_eq!(missing("repo:status,user:email"), ["public_repo", "write:discussion"]);
         assert_eq!(missing(""), WANTED);
-        assert!(Scopes::parse("admin:org").allow("read:org") && !Scopes::parse("read:org").allow("admin:org"));
+        assert!(
+            Scopes::parse("admin:org").allow("read:org") && !Scopes::parse("read:org").allow("admin:org")
+        );
         assert!(!Scopes::parse("admin:org").allow("admin:org_hook"));
     }
 
@@ -155,7 +160,8 @@ mod tests {
 
     #[test]
     fn a_permission_is_granted_up_to_its_level() {
-        let granted: Permissions = serde_json::from_str(r#"{"members": "read", "contents": "write", "x": "odd"}"#).unwrap();
+        let granted: Permissions =
+            serde_json::from_str(r#"{"members": "read", "contents": "write", "x": "odd"}"#).unwrap();
         assert!(granted.allow("members", Level::Read) && !granted.allow("members", Level::Write));
         assert!(granted.allow("contents", Level::Read) && !granted.allow("x", Level::Read));
         assert!(!granted.allow("workflows", Level::Read));

@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 
 use super::carrier::{Ask, Carrier, Identity};
 use super::error::granted;
-use super::scope::{Level, Permissions, Scopes};
 use super::octo;
+use super::scope::{Level, Permissions, Scopes};
 use crate::outbound::Answer;
 use crate::outbound::header::ETAG;
 use crate::provider::page::{List, Next, Page, Step, Walk, Whole, at};
@@ -146,7 +146,8 @@ impl Session {
         path: String,
         body: Option<&impl Serialize>,
     ) -> Result<Answer, ProviderError> {
-        let unwritable = |_| ProviderError::Refused { status: 0, why: Some("a request that cannot be written") };
+        let unwritable =
+            |_| ProviderError::Refused { status: 0, why: Some("a request that cannot be written") };
         let body = body.map(serde_json::to_vec).transpose().map_err(unwritable)?;
         self.ask(Ask { method, path, body: body.map(Bytes::from), unless: None }).await
     }

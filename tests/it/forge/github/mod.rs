@@ -15,8 +15,7 @@ use url::Url;
 use super::{Answers, Asked, Book, Budget, Fault, Planted, Reply, serve};
 pub(crate) use door::credential;
 use state::{
-    AppRow, AttemptRow, Holder, HookRow, InstallationRow, MemberRow, OrgRow, PersonRow, RepoRow, State,
-    TokenRow,
+    AppRow, AttemptRow, Holder, InstallationRow, MemberRow, OrgRow, PersonRow, RepoRow, State, TokenRow,
 };
 
 /// The public test key of RFC 7515 A.2, with which every App of the tests signs.

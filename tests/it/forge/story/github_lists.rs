@@ -261,3 +261,36 @@ async fn a_personal_tokens_scopes_are_known_where_the_forge_shows_them() {
     assert_eq!(client(&forge).anonymous().meta().await.unwrap().installed_version.as_deref(), Some("3.17.2"));
     assert_eq!(forge.violations(), [""; 0]);
 }
+
+#[tokio::test]
+async fn collaborators_and_invited_people_are_no_members() {
+    let forge = Github::cloud();
+    crowded(&forge, 3);
+    forge.outside_collaborator("acme", "oscar");
+    forge.invites("acme", "ivy");
+    let session = insider(&forge, "admin:org");
+    assert_eq!(session.outside_collaborators("acme").await.unwrap().items()[0].login, "oscar");
+    assert_eq!(session.invitations("acme").await.unwrap().items()[0].login.as_deref(), Some("ivy"));
+    assert_eq!(session.membership("acme", "oscar").await.unwrap_err(), ProviderError::Gone);
+    assert_eq!(session.membership("acme", "m0000").await.unwrap().role, RoleAt::Admin);
+    assert_eq!(forge.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn r33_an_empty_list_is_whole_and_it_is_for_its_reader_to_doubt_it() {
+    let forge = Github::cloud();
+    crowded(&forge, 3);
+    let session = insider(&forge, "read:org");
+    forge.plants(Planted::at("/members", Fault::Empty));
+    assert!(session.members("acme", Member).await.unwrap().items().is_empty());
+}
+
+#[tokio::test]
+async fn r32_a_forge_that_falls_silent_in_a_list_is_slow_and_not_empty() {
+    let forge = Github::cloud();
+    crowded(&forge, 152);
+    let session = insider(&forge, "read:org");
+    forge.plants(Planted::at("/members", Fault::Silence).page(2));
+    let ended = session.members("acme", Member).await;
+    assert!(matches!(ended, Err(ProviderError::Unreachable(_))), "{ended:?}");
+}

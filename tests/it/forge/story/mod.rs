@@ -20,7 +20,7 @@ fn outbound(book: impl Fn() -> i64 + Send + Sync + 'static, ahead_s: i64) -> Out
     Outbound::new(Rules {
         plain_http: true,
         private: vec!["127.0.0.0/8".parse().unwrap()],
-        limits: Limits { whole: Duration::from_secs(5), header: Duration::from_secs(4), ..Limits::default() },
+        limits: Limits { whole: Duration::from_secs(3), header: Duration::from_secs(2), ..Limits::default() },
         clock: Arc::new(move || Timestamp::from_ms((book() + ahead_s) * 1000)),
     })
 }

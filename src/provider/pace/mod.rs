@@ -86,7 +86,12 @@ impl Drop for Turn<'_> {
 
 impl Pace {
     pub(super) fn new(dialect: &'static Dialect) -> Self {
-        Self { dialect, state: Mutex::default(), sync: tokio::sync::Mutex::new(()), write: tokio::sync::Mutex::new(None) }
+        Self {
+            dialect,
+            state: Mutex::default(),
+            sync: tokio::sync::Mutex::new(()),
+            write: tokio::sync::Mutex::new(None),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -94,7 +99,12 @@ impl Pace {
     }
 
     /// Waits for the turn of one request; for a limit of the forge's it does not wait, but says until when.
-    pub(super) async fn turn(&self, purpose: Purpose, writes: bool, clock: &Clock) -> Result<Turn<'_>, ProviderError> {
+    pub(super) async fn turn(
+        &self,
+        purpose: Purpose,
+        writes: bool,
+        clock: &Clock,
+    ) -> Result<Turn<'_>, ProviderError> {
         self.open(purpose, clock)?;
         let sync = match purpose {
             Purpose::Sync => Some(self.sync.lock().await),
