@@ -9,6 +9,7 @@ use super::{Daemon, Manner, clock, runtime_dir, store_dir};
 use crate::cli::arguments::OrganizationsCommand;
 use crate::cli::{Ask, Client, Environment, Exit, Failure, Terminal, ask as questions};
 use crate::config::{Config, ConfigError};
+use crate::domain::Clock;
 use crate::telemetry::metric;
 
 /// Asks whoever can answer.
@@ -26,23 +27,60 @@ pub(super) async fn ask(
         return questions::ask(what, &client, terminal, clock()).await;
     }
     let config = load()?;
-    let dir = store_dir(&config)?;
-    if let Some(client) = Client::find(None, Some(dir), environment).await? {
-        return questions::ask(what, &client, terminal, clock()).await;
-    }
     let makes_one = matches!(what, Ask::Organizations(OrganizationsCommand::Create { .. }));
-    if !dir.exists() && !makes_one {
-        let message = format!("there is no store at {}: run `scm-connect serve` first", dir.display());
-        return Err(Failure { exit: Exit::Store, message });
-    }
-    let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-    let mut quiet = config.clone();
-    (quiet.listen.public, quiet.listen.ops, quiet.listen.tls) = (nowhere, nowhere, None);
-    let exporter = Arc::new(metric::install().map_err(Failure::failed)?);
-    let manner = Manner { runtime_dir: runtime_dir(environment), works: false };
-    let daemon = Daemon::start(&quiet, exporter, Arc::clone(&clock), &manner).await?;
-    let client = Client::at_socket(daemon.control())?;
-    let answer = questions::ask(what, &client, terminal, clock()).await;
-    daemon.stop().await;
+    let answering = Answering::find_or_make(&config, environment, &clock, makes_one).await?;
+    let answer = questions::ask(what, answering.client(), terminal, clock()).await;
+    answering.end().await;
     answer
+}
+
+/// Whoever answers for the store on this machine: the daemon that holds it, or one that is started for this alone.
+pub(super) struct Answering {
+    client: Client,
+    own: Option<Daemon>,
+}
+
+impl Answering {
+    /// Finds it; the store must be there.
+    pub(super) async fn find(
+        config: &Config,
+        environment: &Environment,
+        clock: &Clock,
+    ) -> Result<Self, Failure> {
+        Self::find_or_make(config, environment, clock, false).await
+    }
+
+    async fn find_or_make(
+        config: &Config,
+        environment: &Environment,
+        clock: &Clock,
+        makes_one: bool,
+    ) -> Result<Self, Failure> {
+        let dir = store_dir(config)?;
+        if let Some(client) = Client::find(None, Some(dir), environment).await? {
+            return Ok(Self { client, own: None });
+        }
+        if !dir.exists() && !makes_one {
+            let message = format!("there is no store at {}: run `scm-connect serve` first", dir.display());
+            return Err(Failure { exit: Exit::Store, message });
+        }
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut quiet = config.clone();
+        (quiet.listen.public, quiet.listen.ops, quiet.listen.tls) = (nowhere, nowhere, None);
+        let exporter = Arc::new(metric::install().map_err(Failure::failed)?);
+        let manner = Manner { runtime_dir: runtime_dir(environment), works: false };
+        let daemon = Daemon::start(&quiet, exporter, Arc::clone(clock), &manner).await?;
+        let client = Client::at_socket(daemon.control())?;
+        Ok(Self { client, own: Some(daemon) })
+    }
+
+    pub(super) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) async fn end(self) {
+        if let Some(daemon) = self.own {
+            daemon.stop().await;
+        }
+    }
 }

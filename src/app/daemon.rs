@@ -92,6 +92,7 @@ impl Daemon {
         let certificate = edge::certificate(config)?;
         // The store first: when another process owns it, that is what there is to say.
         let store = Arc::new(open(config, &clock).await?);
+        refuse_unfinished(store.as_ref()).await?;
         let (public_socket, public) = bind("public", config.listen.public)?;
         let (ops_socket, ops) = bind("ops", config.listen.ops)?;
         if manner.works {
@@ -198,6 +199,20 @@ fn clone(control: &ControlSocket) -> Result<std::os::unix::net::UnixListener, Fa
     let listener = control.listener.try_clone().map_err(io)?;
     listener.set_nonblocking(true).map_err(io)?;
     Ok(listener)
+}
+
+/// A store with half of what it should hold is not served.
+async fn refuse_unfinished(store: &dyn Store) -> Result<(), Failure> {
+    let mark = store.import_mark().await;
+    let message = match mark {
+        Ok(None) => return Ok(()),
+        Ok(Some(mark)) => format!(
+            "the store holds an unfinished import ({} items so far): run the same import again, or remove the store and begin anew",
+            mark.items
+        ),
+        Err(error) => error.to_string(),
+    };
+    Err(Failure { exit: Exit::Store, message })
 }
 
 /// Makes a new link as long as nobody has made an organization.

@@ -8,11 +8,14 @@ mod daemon;
 mod declare;
 mod demo;
 mod edge;
+mod keep;
 mod notice;
 mod serve;
+mod supervisor;
 mod watch;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -80,6 +83,11 @@ fn log_panics() {
         let text =
             text.or_else(|| panic.payload().downcast_ref::<String>().map(String::as_str)).unwrap_or_default();
         report!(Fault::Panic, place, text, "a thread met something that cannot be; what is stored is safe");
+        if !tracing::dispatcher::has_been_set() {
+            // A command without a log; with nobody to read it, the exit code has to say it alone.
+            let told = format!("error: something that cannot be at {place}: {text}; what is stored is safe");
+            let _ = writeln!(std::io::stderr(), "{}", crate::telemetry::escape::escape(&told));
+        }
     }));
 }
 
@@ -100,15 +108,29 @@ async fn dispatch(
     let load = || Config::load(file, environment.clone());
     match arguments.command {
         Command::Completions { shell } => cli::completions(shell, terminal),
+        Command::Openapi => {
+            terminal.out.write_all(&crate::web::openapi())?;
+            terminal.line("")?;
+            Ok(Exit::Done)
+        }
         Command::Version(json) => cli::version(json.json, terminal),
         Command::Send(send) => demo::send(&send, environment, terminal).await,
         Command::Demo(demo) => demo::demo(demo.once, environment, terminal).await,
-        Command::Check(json) => check::check(&load()?, environment, json.json, terminal).await,
+        Command::Check(what) => {
+            let manner = check::Manner { json: what.json.json, offline: what.offline };
+            check::check(&load()?, environment, manner, terminal).await
+        }
         Command::Serve => serve::serve(load, environment, terminal).await,
         Command::Healthcheck { live } => {
             let question = if live { cli::health::Question::Alive } else { cli::health::Question::Ready };
             cli::health::healthcheck(load()?.listen.ops, question, terminal).await
         }
+        Command::Store(_) | Command::Backup(_) | Command::Restore(_) if arguments.url.is_some() => {
+            Err(Failure::usage("this works on the machine of the store only: run it there, without --url"))
+        }
+        Command::Store(command) => keep::store(command, &load()?, environment, terminal).await,
+        Command::Backup(place) => keep::backup(&place.to, &load()?, environment, terminal).await,
+        Command::Restore(origin) => keep::restore(&origin.file, &load()?, terminal).await,
         Command::Ask(what) => ask::ask(what, arguments.url.as_ref(), &load, environment, terminal).await,
     }
 }

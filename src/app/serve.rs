@@ -4,9 +4,10 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Daemon, Manner, clock, runtime_dir};
+use super::{Daemon, Manner, clock, runtime_dir, supervisor};
 use crate::cli::{Environment, Exit, Failure, Terminal};
 use crate::config::{Config, ConfigError};
 use crate::domain::Clock;
@@ -55,7 +56,10 @@ pub(super) async fn serve(
             exporter.tidy();
         }
     });
+    let beat = tokio::spawn(supervisor::keep_telling(daemon.ops));
+    supervisor::tell(NotifyState::Ready);
     let ended = wait(&daemon, &mut signals, &load, &clock).await;
+    supervisor::tell(NotifyState::Stopping);
     upkeep.abort();
     std::thread::spawn(|| {
         std::thread::sleep(STOP_WITHIN);
@@ -66,6 +70,7 @@ pub(super) async fn serve(
         std::process::exit(Exit::Failed as i32);
     });
     daemon.stop().await;
+    beat.abort();
     tracing::info!("stopped");
     ended
 }

@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 
 use super::arguments::{
-    Ask, ConnectionsCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, StoreCommand,
-    TokenCommand,
+    Ask, ConnectionsCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, TokenCommand,
 };
 use super::client::{Client, Items};
 use super::deliveries;
@@ -34,7 +33,6 @@ pub async fn ask(
         Ask::Members(command) => members(command, client, terminal).await,
         Ask::Deliveries(command) => deliveries::deliveries(command, client, terminal, now).await,
         Ask::DeadLetters(command) => deliveries::dead_letters(command, client, terminal, now).await,
-        Ask::Store(StoreCommand::Verify(json)) => verify(json.json, client, terminal).await,
     }
 }
 
@@ -223,8 +221,11 @@ async fn members(command: MembersCommand, client: &Client, terminal: &mut Termin
     list(client, terminal, "members", &query, &part, columns).await
 }
 
-/// The daemon answers `{"problems": [sentence, …]}`.
-async fn verify(json: bool, client: &Client, terminal: &mut Terminal) -> Result<Exit, Failure> {
+/// Has everything read that is kept. The daemon answers `{"problems": [sentence, …]}`.
+///
+/// # Errors
+/// When the daemon does not say what it found.
+pub async fn verify(json: bool, client: &Client, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let answer = client.post(&["store", "verify"], &json!({})).await?;
     let problems = answer.get("problems").and_then(Value::as_array).cloned();
     let problems = problems.ok_or_else(|| Failure::failed("the daemon did not say what it found"))?;

@@ -215,11 +215,31 @@ impl Client {
         Ok(url)
     }
 
-    async fn send(&self, mut request: reqwest::RequestBuilder) -> Result<Value, Failure> {
+    /// Asks for something long, which is answered piece by piece, for as long as it takes.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or refuses.
+    pub async fn stream(&self, path: &[&str]) -> Result<Pieces, Failure> {
+        let answer = self.answer(self.http.post(self.address(path)?)).await?;
+        if answer.status().is_success() {
+            return Ok(Pieces(answer));
+        }
+        Err(self.whole(answer).await.err().unwrap_or_else(strange))
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
+        let answer = self.answer(request).await?;
+        self.whole(answer).await
+    }
+
+    async fn answer(&self, mut request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose_secret());
         }
-        let mut answer = request.send().await.map_err(|error| self.unreachable(&error))?;
+        request.send().await.map_err(|error| self.unreachable(&error))
+    }
+
+    async fn whole(&self, mut answer: reqwest::Response) -> Result<Value, Failure> {
         let status = answer.status().as_u16();
         let mut body = Vec::new();
         while let Some(piece) = answer.chunk().await.map_err(|error| self.unreachable(&error))? {
@@ -240,6 +260,21 @@ impl Client {
             if error.is_timeout() { "it did not answer in time" } else { "no connection could be made" };
         let where_ = self.base.origin().ascii_serialization();
         Failure::failed(format!("the daemon at {where_} cannot be asked: {why}; is it running?"))
+    }
+}
+
+/// A long answer.
+#[derive(Debug)]
+pub struct Pieces(reqwest::Response);
+
+impl Pieces {
+    /// The next piece; `None` at the end.
+    ///
+    /// # Errors
+    /// When the connection ends before the answer does.
+    pub async fn next(&mut self) -> Result<Option<bytes::Bytes>, Failure> {
+        let broken = "the daemon ended before its answer was whole; its log says why";
+        self.0.chunk().await.map_err(|_| Failure::failed(broken))
     }
 }
 

@@ -1,11 +1,12 @@
 //! Who may ask us, and for what.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{OrganizationSlug, Timestamp};
 
 /// What a token may do. Each kind is read from the token's prefix and kept with its hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenKind {
     /// Check-ins and reports of CI jobs.

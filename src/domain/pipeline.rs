@@ -1,11 +1,12 @@
 //! CI runs, as the forges report them.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Host, OrganizationSlug, Timestamp};
 
 /// How far a run is. The order is the order of a run's life, so a greater one is later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PipelineStatus {
     /// Asked for, not begun.

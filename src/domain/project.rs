@@ -1,13 +1,14 @@
 //! Repositories, keyed by organization, host and numeric id: a name is only what one is called today.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{ConnectionKey, Host, OrganizationSlug, Timestamp};
 use crate::domain::organization::Forge;
 use crate::domain::pipeline::PipelineSummary;
 
 /// Where a project stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProjectState {
     /// Known, no CI seen yet.
@@ -27,7 +28,7 @@ pub enum ProjectState {
 }
 
 /// How sure we are that the project is what it says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProjectProof {
     /// A signed event, an ID token or the forge's API named its number.
@@ -37,7 +38,7 @@ pub enum ProjectProof {
 }
 
 /// Who can see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Visibility {
     /// Everybody.

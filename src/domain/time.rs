@@ -40,6 +40,12 @@ impl Timestamp {
             .map_or_else(|| self.0.to_string(), |at| at.to_rfc3339_opts(SecondsFormat::Millis, true))
     }
 
+    /// Reads the form that HTTP's `Date` has: `Sat, 31 Jan 2026 08:00:00 GMT`.
+    #[must_use]
+    pub fn parse_http_date(text: &str) -> Option<Self> {
+        DateTime::parse_from_rfc2822(text).ok().map(|at| Self(at.timestamp_millis()))
+    }
+
     /// Reads RFC 3339, with any offset.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
@@ -68,6 +74,15 @@ mod tests {
             Timestamp::parse_rfc3339("2021-04-28T22:32:21.000-04:00").map(Timestamp::ms),
             Some(1_619_663_541_000)
         );
+    }
+
+    #[test]
+    fn the_date_of_an_http_answer_is_read() {
+        let read = |text| Timestamp::parse_http_date(text).map(Timestamp::ms);
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777_000));
+        for wrong in ["", "yesterday", "1994-11-06T08:49:37Z", "Sun, 32 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

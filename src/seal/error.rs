@@ -14,6 +14,11 @@ pub enum SealError {
         /// The keyring.
         path: PathBuf,
     },
+    /// An exported file was written with another master key.
+    #[error(
+        "the master key is not the one of the store that wrote this file, or the file's first line was changed; nothing was changed: use that store's key (keys.file)"
+    )]
+    WrongArchiveKey,
     /// There is data, and no keyring that could open it.
     #[error(
         "the keyring {} is missing, but the store holds data sealed with it; nothing was changed: put the keyring back",

@@ -67,7 +67,7 @@ fn place<'a>(instance: &'a str, scope: &'a str) -> Place<'a> {
     Place { purpose: Purpose::DataKey, scope, row: instance.as_bytes(), field: "wrapped" }
 }
 
-fn wrapping(master: &MasterKey, nonces: &Arc<Nonces>) -> Cipher {
+pub(super) fn wrapping(master: &MasterKey, nonces: &Arc<Nonces>) -> Cipher {
     Cipher::new(0, master.0.clone(), Arc::clone(nonces))
 }
 
@@ -155,6 +155,11 @@ impl Keyring {
     ) -> Self {
         let (ciphers, written) = (RwLock::new(ciphers), Mutex::new(written));
         Self(Arc::new(Inner { path: path.to_owned(), wrapping, nonces, ciphers, written }))
+    }
+
+    /// Seals with the master key.
+    pub(super) fn wrapping(&self) -> &Cipher {
+        &self.0.wrapping
     }
 
     fn find(&self, scope: &str) -> Option<Cipher> {

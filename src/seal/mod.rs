@@ -4,6 +4,7 @@
 //! the instance), which lie wrapped in the store's `keyring`. A value is sealed with a key derived from its scope's
 //! data key for its purpose, and bound to its [`Place`]: moved to another row, field or tenant, it does not open.
 
+mod archive;
 mod cipher;
 mod error;
 mod keyring;
@@ -13,6 +14,7 @@ mod place;
 mod tests;
 pub mod token;
 
+pub use archive::ArchiveLock;
 pub use cipher::Cipher;
 pub use error::SealError;
 pub use keyring::Keyring;

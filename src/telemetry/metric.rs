@@ -117,6 +117,8 @@ metrics! {
         "Bytes that the store takes on disk.";
     StoreFreeBytes = "store_free_bytes", Form::Gauge, [],
         "Bytes that are free beside the store.";
+    LoopRestarts = "loop_restarts_total", Form::Counter, ["loop"],
+        "Background loops that failed and began again.";
     Faults = "faults_total", Form::Counter, ["code"],
         "Faults that were met; the operator's guide has a line on each code.";
 }
@@ -319,6 +321,7 @@ mod tests {
             Metric::ReconcileDrift,
             Metric::ProviderApiRequests,
             Metric::ProviderRateLimitRemaining,
+            Metric::LoopRestarts,
         ];
         for metric in Metric::ALL.iter().filter(|metric| !later.contains(metric)) {
             let name = metric.name();
@@ -369,6 +372,7 @@ mod tests {
             "secret_slot",
             "status",
             "code",
+            "loop",
         ];
         for metric in Metric::ALL {
             assert!(metric.labels().iter().all(|label| bounded.contains(label)), "{metric:?}");

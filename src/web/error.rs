@@ -4,7 +4,9 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::describe;
 use crate::store::StoreError;
 use crate::telemetry::{Fault, report};
 
@@ -21,16 +23,24 @@ pub(crate) struct Problem {
     allow: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// What every error looks like.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(crate) struct Body<'a> {
+    #[schema(schema_with = describe::error_code, examples("token-missing"))]
     code: &'static str,
+    /// What went wrong, in a sentence for people. May change.
+    #[schema(examples("this needs a token"))]
     message: &'a str,
+    /// What to do next, where there is something to say.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<&'static str>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        debug_assert!(describe::is_known(code, status.as_u16()), "{code} ({status}) is not described");
         let message = message.into();
         Self { status, code, message, help: None, retry_after_s: None, closes: false, allow: None }
     }

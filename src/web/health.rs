@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::{Clock, Timestamp};
 use crate::telemetry::{Fault, report};
@@ -15,15 +16,19 @@ const FREE_PERCENT_MIN: u64 = 5;
 const FREE_BYTES_MIN: u64 = 64 * 1024 * 1024;
 
 /// One part's state, for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Part {
     /// Which part.
+    #[schema(examples("store"))]
     pub name: &'static str,
     /// A stable word; `ok` is the good one.
+    #[schema(examples("ok"))]
     pub state: &'static str,
     /// Since when.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
     pub since: String,
     /// More, without secrets.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }

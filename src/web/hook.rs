@@ -13,8 +13,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
+use utoipa::ToSchema;
 
-use super::body::{self, Body, Intake, Share};
+use super::body::{self, Intake, Share};
+use super::describe::{self, Body, Operation};
 use super::door::Doorway;
 use super::error::Problem;
 use super::peer::Visit;
@@ -30,12 +32,47 @@ use crate::store::{Accepted, StoreError};
 /// Bodies above this are proven on a thread of their own, so that other requests need not wait.
 const INLINE_BYTES_MAX: usize = 64 * 1024;
 
-#[derive(Serialize)]
+/// A delivery that is on stable storage.
+#[derive(Serialize, ToSchema)]
 struct Stored {
+    /// Our id of it.
+    #[schema(format = "uuid", examples("0197a3b0-4c9e-7e2a-9d3c-5a1b2c3d4e5f"))]
     id: String,
+    /// There, and true, when it was stored before.
+    #[schema(required = false)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     duplicate: bool,
 }
+
+pub(crate) const ABOUT: Operation = Operation::new(
+    "receiveDelivery",
+    "Take a delivery",
+    &[
+        describe::json::<Stored>(200, "It was stored before, or it is a ping."),
+        describe::json::<Stored>(202, "It is on stable storage, and will be handled."),
+    ],
+)
+.help(
+    "Answered only when the delivery can no longer be lost. A forge sends its own headers with it: \
+       `X-GitHub-Event` and `X-GitHub-Delivery`, or `X-Gitlab-Event` and `Idempotency-Key`.",
+)
+.body(Body::Delivery)
+.codes(&[
+    "no-delivery",
+    "incomplete",
+    "length-invalid",
+    "proof-failed",
+    "too-slow",
+    "too-large",
+    "encoding-unsupported",
+    "media-type",
+    "too-many-failures",
+    "busy",
+    "store-damaged",
+    "store-failed",
+    "store-slow",
+    "store-unavailable",
+]);
 
 /// How a delivery ended at the door.
 #[derive(Debug, Clone, Copy)]
@@ -101,7 +138,7 @@ impl Knock {
         }
     }
 
-    async fn take_body(&self, headers: &HeaderMap, payload: &mut Payload) -> Result<Body, body::Cut> {
+    async fn take_body(&self, headers: &HeaderMap, payload: &mut Payload) -> Result<body::Body, body::Cut> {
         let limits = &self.front.limits;
         let cut = |problem| body::Cut { problem, arrived: 0 };
         check_media(headers).map_err(cut)?;
@@ -116,7 +153,7 @@ impl Knock {
     async fn keep(
         self,
         headers: Vec<(String, Bytes)>,
-        body: Body,
+        body: body::Body,
         visit: Visit,
     ) -> Result<(Kept, StatusCode), Problem> {
         let counted = (body.share, visit);

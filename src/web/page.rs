@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, web};
 use base64::Engine as _;
 
 use super::Front;
+use super::describe::{Content, Good, Operation};
 
 const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:3rem auto;padding:0 1rem}\
 label{display:block;margin:1rem 0 .25rem}input{font:inherit;padding:.4rem;width:100%;box-sizing:border-box}\
@@ -53,6 +54,9 @@ pub(crate) fn render(front: &Front, status: StatusCode, title: &str, main: &str)
         .insert_header((CACHE_CONTROL, "no-store"))
         .body(html)
 }
+
+pub(crate) const HOME: Operation =
+    Operation::new("home", "What this is", &[Good { status: 200, help: "A page.", content: Content::Html }]);
 
 /// `/`: what this is, and nothing about whom it serves.
 pub(crate) async fn home(front: web::Data<Front>) -> HttpResponse {

@@ -1,4 +1,5 @@
-//! The whole URL space in one screen: each line names method, path, who may call, and who answers.
+//! The whole URL space in one screen: each line names method, path, who may call, who answers, and what the API's
+//! document says of it.
 
 use std::future::Future;
 
@@ -6,30 +7,33 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, Route, web};
 
 use super::auth::{Admin, Call, Gate, OperatorOnly, Reader, Who};
+use super::describe::Operation;
 use super::error::Problem;
-use super::{api, hook, page, setup};
+use super::{api, docs, hook, page, setup};
 
 /// One line of the table.
 pub(crate) struct Line {
     pub(crate) method: Method,
     pub(crate) path: &'static str,
     pub(crate) who: Who,
+    /// What the document says of it.
+    pub(crate) about: &'static Operation,
     route: Route,
 }
 
 /// A line of the API. Who may call is read from the handler's own type.
-fn api<G, F, Fut>(method: Method, path: &'static str, handler: F) -> Line
+fn api<G, F, Fut>(method: Method, path: &'static str, handler: F, about: &'static Operation) -> Line
 where
     G: Gate,
     F: Fn(Call<G>) -> Fut + Clone + 'static,
     Fut: Future<Output = Result<HttpResponse, Problem>> + 'static,
 {
     let answer = move |call: Call<G>| handler(call);
-    Line { route: web::method(method.clone()).to(answer), method, path, who: G::WHO }
+    Line { route: web::method(method.clone()).to(answer), method, path, who: G::WHO, about }
 }
 
-fn open(method: Method, path: &'static str, who: Who, route: Route) -> Line {
-    Line { route: route.method(method.clone()), method, path, who }
+fn open(method: Method, path: &'static str, who: Who, route: Route, about: &'static Operation) -> Line {
+    Line { route: route.method(method.clone()), method, path, who, about }
 }
 
 /// The public listener's routes; the control socket has the same.
@@ -39,33 +43,37 @@ pub(crate) fn table() -> Vec<Line> {
     const POST: Method = Method::POST;
     const DELETE: Method = Method::DELETE;
     vec![
-        open(POST, "/hooks/{source}", Who::Forge, web::to(hook::receive)),
-        open(GET, "/", Who::Anyone, web::to(page::home)),
-        open(GET, "/setup", Who::Anyone, web::to(setup::show)),
-        open(POST, "/setup", Who::Anyone, web::to(setup::redeem)),
+        open(POST, "/hooks/{source}", Who::Forge, web::to(hook::receive), &hook::ABOUT),
+        open(GET, "/", Who::Anyone, web::to(page::home), &page::HOME),
+        open(GET, "/setup", Who::Anyone, web::to(setup::show), &setup::SHOW),
+        open(POST, "/setup", Who::Anyone, web::to(setup::redeem), &setup::REDEEM),
+        open(GET, "/api/v1/openapi.json", Who::Anyone, web::to(docs::openapi), &docs::DOCUMENT),
+        open(GET, "/docs", Who::Anyone, web::to(docs::show), &docs::PAGE_SHOWN),
+        open(GET, "/docs/{file}", Who::Anyone, web::to(docs::file), &docs::FILE),
 
-        api::<Reader, _, _>(GET, "/api/v1/organizations", api::organization::list),
-        api::<OperatorOnly, _, _>(POST, "/api/v1/organizations", api::organization::create),
-        api::<Reader, _, _>(GET, "/api/v1/organizations/{id}", api::organization::show),
-        api::<Reader, _, _>(GET, "/api/v1/connections", api::connection::list),
-        api::<Reader, _, _>(GET, "/api/v1/connections/{id}", api::connection::show),
-        api::<Reader, _, _>(GET, "/api/v1/projects", api::project::list),
-        api::<Reader, _, _>(GET, "/api/v1/projects/{id}", api::project::show),
-        api::<Reader, _, _>(GET, "/api/v1/members", api::member::list),
-        api::<Reader, _, _>(GET, "/api/v1/members/{id}", api::member::show),
-        api::<Reader, _, _>(GET, "/api/v1/audit", api::audit::list),
-        api::<Reader, _, _>(GET, "/api/v1/audit/{id}", api::audit::show),
-        api::<Reader, _, _>(GET, "/api/v1/deliveries", api::delivery::list),
-        api::<Admin, _, _>(POST, "/api/v1/deliveries/replay", api::replay::replay_matching),
-        api::<Admin, _, _>(GET, "/api/v1/deliveries/refused", api::refused::list),
-        api::<Reader, _, _>(GET, "/api/v1/deliveries/{id}", api::delivery::show),
-        api::<Admin, _, _>(POST, "/api/v1/deliveries/{id}/replay", api::replay::replay),
-        api::<Admin, _, _>(POST, "/api/v1/deliveries/{id}/discard", api::replay::discard),
-        api::<Admin, _, _>(GET, "/api/v1/tokens", api::token::list),
-        api::<Admin, _, _>(POST, "/api/v1/tokens", api::token::create),
-        api::<Admin, _, _>(DELETE, "/api/v1/tokens/{id}", api::token::revoke),
-        api::<OperatorOnly, _, _>(GET, "/api/v1/status", api::status::show),
-        api::<OperatorOnly, _, _>(POST, "/api/v1/store/verify", api::status::verify),
+        api::<Reader, _, _>(GET, "/api/v1/organizations", api::organization::list, &api::organization::LIST),
+        api::<OperatorOnly, _, _>(POST, "/api/v1/organizations", api::organization::create, &api::organization::CREATE),
+        api::<Reader, _, _>(GET, "/api/v1/organizations/{id}", api::organization::show, &api::organization::SHOW),
+        api::<Reader, _, _>(GET, "/api/v1/connections", api::connection::list, &api::connection::LIST),
+        api::<Reader, _, _>(GET, "/api/v1/connections/{id}", api::connection::show, &api::connection::SHOW),
+        api::<Reader, _, _>(GET, "/api/v1/projects", api::project::list, &api::project::LIST),
+        api::<Reader, _, _>(GET, "/api/v1/projects/{id}", api::project::show, &api::project::SHOW),
+        api::<Reader, _, _>(GET, "/api/v1/members", api::member::list, &api::member::LIST),
+        api::<Reader, _, _>(GET, "/api/v1/members/{id}", api::member::show, &api::member::SHOW),
+        api::<Reader, _, _>(GET, "/api/v1/audit", api::audit::list, &api::audit::LIST),
+        api::<Reader, _, _>(GET, "/api/v1/audit/{id}", api::audit::show, &api::audit::SHOW),
+        api::<Reader, _, _>(GET, "/api/v1/deliveries", api::delivery::list, &api::delivery::LIST),
+        api::<Admin, _, _>(POST, "/api/v1/deliveries/replay", api::replay::replay_matching, &api::replay::REPLAY_MATCHING),
+        api::<Admin, _, _>(GET, "/api/v1/deliveries/refused", api::refused::list, &api::refused::LIST),
+        api::<Reader, _, _>(GET, "/api/v1/deliveries/{id}", api::delivery::show, &api::delivery::SHOW),
+        api::<Admin, _, _>(POST, "/api/v1/deliveries/{id}/replay", api::replay::replay, &api::replay::REPLAY),
+        api::<Admin, _, _>(POST, "/api/v1/deliveries/{id}/discard", api::replay::discard, &api::replay::DISCARD),
+        api::<Admin, _, _>(GET, "/api/v1/tokens", api::token::list, &api::token::LIST),
+        api::<Admin, _, _>(POST, "/api/v1/tokens", api::token::create, &api::token::CREATE),
+        api::<Admin, _, _>(DELETE, "/api/v1/tokens/{id}", api::token::revoke, &api::token::REVOKE),
+        api::<OperatorOnly, _, _>(GET, "/api/v1/status", api::status::show, &api::status::SHOW),
+        api::<OperatorOnly, _, _>(POST, "/api/v1/store/verify", api::status::verify, &api::status::VERIFY),
+        api::<OperatorOnly, _, _>(POST, "/api/v1/store/export", api::keep::export, &api::keep::EXPORT),
     ]
 }
 

@@ -58,7 +58,10 @@ pub fn start(front: Arc<Front>, listeners: Listeners) -> io::Result<Running> {
         tasks.push(tokio::spawn(server));
         handle
     };
-    intake.push(run(public(&front, listeners.public, listeners.tls)?));
+    // A command that only asks the store listens to nobody else.
+    if !listeners.public.is_empty() {
+        intake.push(run(public(&front, listeners.public, listeners.tls)?));
+    }
     if let Some(socket) = listeners.control {
         intake.push(run(control(&front, socket)?));
     }

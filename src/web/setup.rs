@@ -5,14 +5,17 @@ use std::collections::HashMap;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, ORIGIN};
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
 use sha2::Digest;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
-use super::body::{self, Body, Intake};
+use super::body::{self, Intake};
+use super::describe::{Body, Content, Good, Name, Operation, Shape, Slug};
 use super::error::Problem;
 use super::page::{escape, render};
 use super::throttle::Failure;
-use super::{Front, peer};
+use super::{Front, name, peer};
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::organization::Organization;
@@ -29,6 +32,61 @@ const FORM_BYTES_MAX: usize = 8 * 1024;
 pub fn setup_code_hash(code: &str) -> [u8; 32] {
     sha2::Sha256::digest(code.as_bytes()).into()
 }
+
+/// The fields of the form.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Setup)]
+#[expect(
+    dead_code,
+    reason = "the form is read by hand, so that a wrong field is shown beside what was typed"
+)]
+struct Fields {
+    /// The code of the link.
+    code: String,
+    #[schema(value_type = Name)]
+    name: String,
+    /// What names it for ever.
+    #[schema(value_type = Slug)]
+    slug: String,
+}
+
+pub(crate) const SHOW: Operation = Operation::new(
+    "showSetup",
+    "The form that makes the first organization",
+    &[
+        Good { status: 200, help: "The form.", content: Content::Html },
+        Good { status: 403, help: "The link has no code.", content: Content::Html },
+    ],
+);
+pub(crate) const REDEEM: Operation = Operation::new(
+    "redeemSetup",
+    "Make the first organization and its admin token, once",
+    &[
+        Good { status: 201, help: "It was made; the token is shown only now.", content: Content::Html },
+        Good {
+            status: 400,
+            help: "Something in the form is wrong; it is shown again.",
+            content: Content::Html,
+        },
+        Good { status: 403, help: "The code is wrong, used or past its time.", content: Content::Html },
+        Good { status: 429, help: "Too many attempts.", content: Content::Html },
+    ],
+)
+.body(Body::Form(Shape::of::<Fields>()))
+.codes(&[
+    "foreign-origin",
+    "incomplete",
+    "length-invalid",
+    "unknown-field",
+    "busy",
+    "media-type",
+    "too-large",
+    "too-slow",
+    "store-damaged",
+    "store-failed",
+    "store-unavailable",
+]);
 
 /// Shows the form; the code is not looked at yet, so that looking uses nothing up.
 pub(crate) async fn show(request: HttpRequest, front: web::Data<Front>) -> HttpResponse {
@@ -62,7 +120,11 @@ pub(crate) async fn redeem(
     Ok(welcome(&front, &slug, &text))
 }
 
-async fn take_form(request: &HttpRequest, front: &Front, payload: web::Payload) -> Result<Body, Problem> {
+async fn take_form(
+    request: &HttpRequest,
+    front: &Front,
+    payload: web::Payload,
+) -> Result<body::Body, Problem> {
     let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !kind.starts_with("application/x-www-form-urlencoded") {
         let message = "the setup page sends a form";
@@ -123,8 +185,8 @@ type Prepared = (Organization, TokenRecord, String);
 
 fn prepare(front: &Front, form: &Form) -> Result<Prepared, String> {
     let slug = OrganizationSlug::parse(&form.slug).map_err(|wrong| wrong.to_string())?;
-    if form.name.is_empty() || form.name.chars().count() > 100 || form.name.chars().any(char::is_control) {
-        return Err("the name must have 1 to 100 characters".to_owned());
+    if !name::is_fine(&form.name) {
+        return Err(name::WRONG.to_owned());
     }
     let now = front.now();
     let minted = (front.token_mint)(TokenKind::Admin);

@@ -2,19 +2,21 @@
 
 use metrics::{counter, gauge, histogram};
 
-pub(super) const ATTEMPTS: &str = "scm_connect_attempts_total";
-pub(super) const ATTEMPT_DURATION: &str = "scm_connect_attempt_duration_seconds";
-pub(super) const END_TO_END: &str = "scm_connect_end_to_end_seconds";
-pub(super) const RETRIES_SCHEDULED: &str = "scm_connect_retries_scheduled_total";
-pub(super) const DEAD_LETTERS_TOTAL: &str = "scm_connect_dead_letters_total";
-pub(super) const SUPERSEDED: &str = "scm_connect_superseded_total";
-pub(super) const QUEUE_DEPTH: &str = "scm_connect_queue_depth";
-pub(super) const QUEUE_OLDEST_DUE_AGE: &str = "scm_connect_queue_oldest_due_age_seconds";
-pub(super) const DEAD_LETTERS: &str = "scm_connect_dead_letters";
-pub(super) const LANES_BLOCKED: &str = "scm_connect_lanes_blocked";
-pub(super) const STORE_SIZE_BYTES: &str = "scm_connect_store_size_bytes";
-pub(super) const STORE_FREE_BYTES: &str = "scm_connect_store_free_bytes";
-pub(super) const LOOP_RESTARTS: &str = "scm_connect_loop_restarts_total";
+use crate::telemetry::metric::Metric;
+
+pub(super) const ATTEMPTS: &str = Metric::Attempts.name();
+pub(super) const ATTEMPT_DURATION: &str = Metric::AttemptDuration.name();
+pub(super) const END_TO_END: &str = Metric::EndToEnd.name();
+pub(super) const RETRIES_SCHEDULED: &str = Metric::RetriesScheduled.name();
+pub(super) const DEAD_LETTERS_TOTAL: &str = Metric::DeadLettersTotal.name();
+pub(super) const SUPERSEDED: &str = Metric::Superseded.name();
+pub(super) const QUEUE_DEPTH: &str = Metric::QueueDepth.name();
+pub(super) const QUEUE_OLDEST_DUE_AGE: &str = Metric::QueueOldestDueAge.name();
+pub(super) const DEAD_LETTERS: &str = Metric::DeadLetters.name();
+pub(super) const LANES_BLOCKED: &str = Metric::LanesBlocked.name();
+pub(super) const STORE_SIZE_BYTES: &str = Metric::StoreSizeBytes.name();
+pub(super) const STORE_FREE_BYTES: &str = Metric::StoreFreeBytes.name();
+pub(super) const LOOP_RESTARTS: &str = Metric::LoopRestarts.name();
 
 /// The kind of work that all of these are about.
 pub(super) const KIND: &str = "delivery";
@@ -43,6 +45,11 @@ pub(super) fn retry(reason: &'static str) {
 /// A delivery was given up.
 pub(super) fn dead(reason: &str) {
     counter!(DEAD_LETTERS_TOTAL, "kind" => KIND, "reason" => word(reason)).increment(1);
+}
+
+/// A loop is there, so that "never began anew" can be told from "no data".
+pub(super) fn begin(name: &'static str) {
+    counter!(LOOP_RESTARTS, "loop" => name).increment(0);
 }
 
 /// A loop begins anew after an error.

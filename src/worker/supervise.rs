@@ -62,6 +62,7 @@ where
     Fut: Future<Output = Result<(), StoreError>>,
 {
     let pulse = Pulse { name, failures: Arc::default(), context: Arc::clone(&context) };
+    metric::begin(name);
     pulse.tell(LoopState::Running);
     loop {
         let ended = AssertUnwindSafe(begin(Arc::clone(&context), pulse.clone())).catch_unwind().await;

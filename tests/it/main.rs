@@ -15,6 +15,8 @@ mod edge;
 mod forge;
 mod fuzz;
 mod harness;
+mod keep;
+mod operate;
 mod outbound;
 mod peers;
 mod ssrf;

@@ -13,6 +13,8 @@ use scm_connect::domain::{SourceKey, Timestamp};
 use scm_connect::provider::{Door, LiveSecret, Secrets, github, gitlab};
 use serde_json::{Value, json};
 
+use crate::harness::tools;
+
 /// What a published client is started as.
 enum Client {
     Node(&'static str),
@@ -80,9 +82,7 @@ impl Client {
 
 /// Where `tests/peers/install` puts the clients. Without them nothing is proven, so their absence is no skip.
 fn home() -> PathBuf {
-    let tools = std::env::var_os("SCM_CONNECT_TOOLS").map(PathBuf::from);
-    let cache = || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/scm-connect/tools");
-    let home = tools.unwrap_or_else(cache).join("peers");
+    let home = tools().join("peers");
     assert!(home.join("installed").exists(), "the published clients are missing: run `bash tests/tools`");
     home
 }

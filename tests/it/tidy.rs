@@ -43,6 +43,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("actix_web", &["src/web/", "src/app/"]),
     ("sled::", &["src/store/sled/", "src/app/"]),
     ("Delivery::restore", &["src/store/", "src/domain/delivery.rs", "src/web/tests/", "src/worker/tests/"]),
+    ("sd_notify", &["src/app/"]),
+    ("utoipa", &["src/web/", "src/domain/"]),
     ("fault::point", &["src/store/", "src/worker/", "src/web/", "src/fault.rs"]),
     // The command line speaks to our own daemon with it, and to nobody else.
     ("reqwest", &["src/outbound/", "src/cli/", "src/demo/"]),

@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod records;
+mod store;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,9 +12,11 @@ use url::Url;
 
 pub use deliveries::{DeadLetters, DeadLettersCommand, DeliveriesCommand, DeliveryChoice};
 pub use records::{
-    Ask, ConnectionsCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, StoreCommand,
-    TokenChoice, TokenCommand,
+    Ask, ConnectionsCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, TokenChoice,
+    TokenCommand,
 };
+
+pub use store::{BackupPlace, Destination, Origin, StoreCommand};
 
 use super::exit::Exit;
 use crate::domain::organization::Forge;
@@ -74,11 +77,12 @@ pub enum Command {
     /// Show it at work on a throw-away store, with a built-in stand-in forge
     #[command(after_help = "Example:\n  scm-connect demo --once     show it and end")]
     Demo(Demo),
-    /// Check config, keys, store and clock, and print the effective config without its secrets
+    /// Check config, keys, disk, clock and forges, and print the effective config without its secrets
     #[command(
-        after_help = "Changes nothing. Ends with 0 when `serve` would start, and with 2 for a wrong config."
+        after_help = "Changes nothing. Ends with 0 when `serve` would start, with 2 for a wrong config, and \
+                            with 3 when the store would be refused. A forge that does not answer is a warning."
     )]
-    Check(Json),
+    Check(Check),
     /// Send a signed recorded delivery to a running daemon
     #[command(after_help = "Examples:
   scm-connect send push --to http://127.0.0.1:8080/hooks/acme-github --secret env:ACME_HOOK_SECRET
@@ -93,6 +97,9 @@ Ends with 0 when every delivery was taken (2xx).")]
         /// Which shell.
         shell: clap_complete::Shell,
     },
+    /// Print the description of the HTTP API, as /api/v1/openapi.json serves it
+    #[command(after_help = "Example:\n  scm-connect openapi > openapi.json")]
+    Openapi,
     /// Print the version
     Version(Json),
     /// Ask the daemon on this machine whether it is ready; for container images
@@ -102,6 +109,25 @@ Ends with 0 when every delivery was taken (2xx).")]
         #[arg(long)]
         live: bool,
     },
+    /// The store as a whole: check it, move it, compact it
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Write a backup while the daemon works: all it had acknowledged before is in it
+    #[command(after_help = "The master key is not in it, and nothing in it opens without: keep both, apart.
+
+Examples:
+  scm-connect backup --to /backups                    a file named by the time
+  scm-connect backup --to /backups/today.jsonl.zst")]
+    Backup(BackupPlace),
+    /// Fill an empty store from a backup
+    #[command(
+        after_help = "The store is the one of the config; the master key must be that of the store that was
+backed up. The whole file is checked before anything is written. Then start the daemon.
+
+Example:
+  scm-connect restore /backups/today.jsonl.zst --config scm.toml"
+    )]
+    Restore(Origin),
     /// What is asked of the daemon, or of the store when no daemon runs.
     #[command(flatten)]
     Ask(Ask),
@@ -113,6 +139,17 @@ pub struct Demo {
     /// End afterwards instead of staying up.
     #[arg(long)]
     pub once: bool,
+}
+
+/// Checks everything that can be checked beforehand.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Check {
+    /// Ask no forge.
+    #[arg(long)]
+    pub offline: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub json: Json,
 }
 
 /// How to print.

@@ -1,4 +1,4 @@
-//! What can be asked about organizations, connections, projects, members, tokens and the store.
+//! What can be asked about organizations, connections, projects, members and tokens.
 
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -35,9 +35,6 @@ pub enum Ask {
         after_help = "Example:\n  scm-connect dead-letters replay --reason unreadable --dry-run"
     )]
     DeadLetters(DeadLettersCommand),
-    /// The store
-    #[command(subcommand)]
-    Store(StoreCommand),
 }
 
 /// Which part of a list, and how to print it.
@@ -206,12 +203,4 @@ pub enum MembersCommand {
         #[command(flatten)]
         list: Part,
     },
-}
-
-/// The store.
-#[derive(Debug, Subcommand)]
-pub enum StoreCommand {
-    /// Read everything that is kept and compare it with its checksums
-    #[command(after_help = "Ends with 0 when all is well, and with 3 when something is damaged.")]
-    Verify(Json),
 }

@@ -3,6 +3,7 @@
 //! A [`Frozen`] view shows one instant while work goes on beside it. What can be derived (indexes, counters) does not
 //! move but is made anew, and leases do not move at all: nobody holds work across a move.
 
+pub mod archive;
 mod tally;
 mod transfer;
 

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -17,6 +18,7 @@ use super::status::Status;
 use crate::domain::{DeliveryId, Timestamp};
 use crate::fault;
 use crate::store::StoreError;
+use crate::telemetry::{Metric, observe};
 
 /// Deliveries not indexed yet, at most; past it 503 (ruling 2).
 const UNINDEXED_MAX: usize = 262_144;
@@ -326,8 +328,10 @@ fn commit(parts: &mut Parts, group: Group) -> Result<(), ()> {
         Ok(())
     } else {
         let _ = fault::point("inbox.before-commit");
-        metrics::histogram!("scm_connect_commit_batch_size").record(group.fresh.len() as f64);
+        observe(Metric::CommitBatchSize, &[], group.fresh.len() as f64);
+        let began = Instant::now();
         let committed = parts.journal.commit();
+        observe(Metric::CommitDuration, &[], began.elapsed().as_secs_f64());
         committed.map(|_| ()).map_err(|error| {
             parts.journal.discard();
             parts.status.journal_error("inbox log", &error)

@@ -14,6 +14,7 @@ mod access;
 mod act;
 mod checkpoint;
 mod committer;
+mod compact;
 mod digest;
 mod health;
 mod inbox;
@@ -40,6 +41,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
+pub use compact::{Compacted, compact};
 pub use open::open;
 
 use crate::domain::{DeliveryId, Timestamp};

@@ -216,6 +216,7 @@ struct Logs<'a> {
 /// Opens sled and brings it up to the log; builds it anew when it is damaged or has lost something.
 fn database(logs: &Logs<'_>, now: Timestamp) -> Result<(sled::Db, Digest), OpenError> {
     let path = logs.dir.join("db");
+    let is_new = !path.exists();
     match open_sled(&path).and_then(|db| trusted(logs, &db).map(|digest| (db, digest))) {
         Ok((db, digest)) => {
             let digest = replay(logs, &db, digest)?;
@@ -223,6 +224,10 @@ fn database(logs: &Logs<'_>, now: Timestamp) -> Result<(sled::Db, Digest), OpenE
         }
         Err(why) => {
             report!(Fault::StoreRebuilt, reason = why, "the database is built anew from snapshot and log");
+            if is_new {
+                // Nothing is there to be set aside but what opening has just made.
+                std::fs::remove_dir_all(&path).map_err(|error| io("cannot remove", &path, &error))?;
+            }
             rebuild(logs, &path, now)
         }
     }

@@ -1,22 +1,49 @@
 //! The audit log.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::query::Query;
 use super::{Answer, listed, shown};
 use crate::domain::change::AuditEntry;
 use crate::web::auth::{Call, Reader};
+use crate::web::describe::{self, Operation};
 
-#[derive(Serialize)]
+/// One line of the audit log.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
 struct AuditView {
+    /// Names the entry.
     id: String,
+    /// When.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
     at: String,
+    /// Whom it is about; null for what is about the daemon.
+    #[schema(examples("acme"))]
     organization: Option<String>,
+    /// Who: `cli`, `config`, `setup`, `api_token:…` or a source.
+    #[schema(examples("api_token:0123456789abcdef01234567"))]
     actor: String,
+    /// What, as a stable word.
+    #[schema(examples("token.created"))]
     action: String,
+    /// To what: an id, a key or a slug.
     subject: String,
+    /// More, in words.
     detail: String,
 }
+
+pub(crate) const LIST: Operation = Operation::list(
+    "listAudit",
+    "List who changed what, newest first",
+    &[describe::page::<AuditView>("One page of the audit log.")],
+    &[describe::ORGANIZATION],
+);
+pub(crate) const SHOW: Operation = Operation::new(
+    "showAudit",
+    "Show one line of the audit log",
+    &[describe::json::<AuditView>(200, "The entry.")],
+);
 
 fn view(record: &AuditEntry) -> AuditView {
     AuditView {
@@ -31,14 +58,14 @@ fn view(record: &AuditEntry) -> AuditView {
 }
 
 pub(crate) async fn list(call: Call<Reader>) -> Answer {
-    let query = Query::of_list(&call.query, &["organization"])?;
+    let query = Query::of(&call.query, &LIST)?;
     let page = query.page()?;
     let organization = super::scope(&call, &query).await?;
     Ok(listed(call.front.store.audit(organization.as_ref(), &page).await?, view))
 }
 
 pub(crate) async fn show(call: Call<Reader>) -> Answer {
-    Query::of(&call.query, &[])?;
+    Query::of(&call.query, &SHOW)?;
     let found = call.front.store.audit_entry(&call.id).await?;
     shown(found.filter(|record| call.caller.sees(record.organization.as_ref())), view)
 }

@@ -4,40 +4,101 @@ use actix_web::HttpResponse;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::query::Query;
 use super::redact::{self, Shown};
-use super::{Answer, listed, time, word};
+use super::{Answer, listed, time};
 use crate::domain::DeliveryId;
-use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord};
+use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord, DeliveryState};
 use crate::store::DeliveryFilter;
 use crate::web::auth::{Call, Caller, Reader};
+use crate::web::describe::{self, Operation, Parameter};
 use crate::web::error::Problem;
 use crate::web::refused::harmless;
 
-const FILTERS: [&str; 9] =
-    ["organization", "source", "connection", "state", "event", "reason", "external_id", "since", "until"];
+pub(crate) const LIST: Operation = Operation::list(
+    "listDeliveries",
+    "List deliveries, newest first",
+    &[describe::page::<DeliveryView>("One page of deliveries.")],
+    &[
+        describe::ORGANIZATION,
+        Parameter::slug("source", "The key of the source it came from."),
+        Parameter::slug("connection", "The key of the connection it is about."),
+        Parameter::word::<DeliveryState>("state", "Where it stands."),
+        Parameter::text("event", "The forge's name of the event.", "push"),
+        Parameter::text("reason", "Why it is ignored, waiting, superseded or dead.", "unreadable"),
+        Parameter::text(
+            "external_id",
+            "The forge's own delivery id.",
+            "72d3162e-cc78-11e3-81ab-4c9367dc0958",
+        ),
+        Parameter::time("since", "Received then or later."),
+        Parameter::time("until", "Received before."),
+    ],
+);
+pub(crate) const SHOW: Operation = Operation::new(
+    "showDelivery",
+    "Show a delivery with its attempts",
+    &[describe::json::<DetailView>(200, "The delivery.")],
+)
+.help("Headers and body are shown to admins only; secrets and e-mail addresses in them are hidden.");
 
-#[derive(Serialize)]
+/// One request of a forge.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Delivery)]
 struct DeliveryView {
+    /// Our id.
+    #[schema(format = "uuid", examples("0197a3b0-4c9e-7e2a-9d3c-5a1b2c3d4e5f"))]
     id: String,
+    /// The key of the source it came from.
+    #[schema(examples("acme-github"))]
     source: String,
+    /// Whose it turned out to be; null as long as nobody's.
+    #[schema(examples("acme"))]
     organization: Option<String>,
+    /// The key of the connection it is about.
+    #[schema(examples("acme-github"))]
     connection: Option<String>,
+    #[schema(value_type = crate::domain::organization::Forge)]
     provider: String,
+    /// The forge's name of the event.
+    #[schema(examples("pull_request"))]
     event: String,
+    /// The event's action, where it has one.
+    #[schema(examples("opened"))]
     action: Option<String>,
+    /// The forge's own delivery id.
+    #[schema(examples("72d3162e-cc78-11e3-81ab-4c9367dc0958"))]
     external_id: String,
+    /// When it reached us.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
     received_at: String,
-    state: &'static str,
+    state: DeliveryState,
+    /// How often a worker has begun with it.
+    #[schema(examples(1))]
     attempts: u32,
+    /// How many copies came after the first.
+    #[schema(examples(0))]
     duplicates: u32,
+    /// What the last attempt met, at most 1 KiB.
     last_error: Option<String>,
+    /// Why it is ignored, waiting, superseded or dead: a stable word.
+    #[schema(examples("no-authority"))]
     reason: Option<String>,
+    /// The same body came before under another id.
     replay_suspected: bool,
+    /// Size of the raw body, in bytes.
+    #[schema(examples(7423))]
     body_bytes: u64,
+    /// Which of the source's secrets proved it, counted from 0.
+    #[schema(examples(0))]
     secret_slot: u8,
+    /// When it came to rest.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
     finished_at: Option<String>,
+    /// When it will be tried next.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
     due_at: Option<String>,
 }
 
@@ -52,7 +113,7 @@ fn view(record: &DeliveryRecord) -> DeliveryView {
         action: record.action.clone(),
         external_id: record.external_id.clone(),
         received_at: record.received_at.rfc3339(),
-        state: record.state.as_str(),
+        state: record.state,
         attempts: record.attempts,
         duplicates: record.duplicates,
         last_error: record.last_error.clone(),
@@ -65,30 +126,50 @@ fn view(record: &DeliveryRecord) -> DeliveryView {
     }
 }
 
-#[derive(Serialize)]
+/// A delivery with everything that is known of it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeliveryDetail)]
 struct DetailView {
     #[serde(flatten)]
     delivery: DeliveryView,
+    /// Every attempt, first to last.
     history: Vec<AttemptView>,
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<ContentView>,
 }
 
-#[derive(Serialize)]
+/// One try at a delivery.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Attempt)]
 struct AttemptView {
+    /// Counted from 1.
+    #[schema(examples(1))]
     number: u32,
+    /// When a worker took it.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
     started_at: String,
+    /// How long it took, in milliseconds; null while it runs or when the process died in it.
+    #[schema(examples(3))]
     took_ms: Option<u64>,
-    led_to: Value,
+    led_to: Option<DeliveryState>,
+    /// What went wrong, at most 1 KiB.
     error: Option<String>,
 }
 
-/// For admins and the operator.
-#[derive(Serialize)]
+/// What was sent; for admins and the operator.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeliveryContent)]
 struct ContentView {
+    /// Names and values, repeats kept; those that prove or authorize are not kept at all.
     headers: Vec<(String, String)>,
+    /// The document, secrets and e-mail addresses hidden.
+    #[schema(value_type = Option<Object>)]
     body: Option<Value>,
+    /// The bytes, where they are no document; for the operator alone.
     body_base64: Option<String>,
+    /// Why there is no body here: `expired`, `too-large` or `unreadable`.
+    #[schema(examples("expired"))]
     body_omitted: Option<&'static str>,
 }
 
@@ -97,14 +178,14 @@ fn attempt(record: &Attempt) -> AttemptView {
         number: record.number,
         started_at: record.started_at.rfc3339(),
         took_ms: record.took_ms,
-        led_to: word(record.led_to),
+        led_to: record.led_to,
         error: record.error.clone(),
     }
 }
 
 /// The filter of a list, from its parameters.
 pub(crate) async fn list(call: Call<Reader>) -> Answer {
-    let query = Query::of_list(&call.query, &FILTERS)?;
+    let query = Query::of(&call.query, &LIST)?;
     let page = query.page()?;
     let filter = DeliveryFilter {
         organization: super::scope(&call, &query).await?,
@@ -129,7 +210,7 @@ pub(crate) async fn find<G>(call: &Call<G>) -> Result<DeliveryRecord, Problem> {
 }
 
 pub(crate) async fn show(call: Call<Reader>) -> Answer {
-    Query::of(&call.query, &[])?;
+    Query::of(&call.query, &SHOW)?;
     let record = find(&call).await?;
     let history = call.front.store.attempts(record.id).await?.iter().map(attempt).collect();
     let content = if call.caller.is_admin() { Some(content(&call, record.id).await?) } else { None };

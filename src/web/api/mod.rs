@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod connection;
 pub(crate) mod delivery;
+pub(crate) mod keep;
 pub(crate) mod member;
 pub(crate) mod organization;
 pub(crate) mod project;
@@ -118,9 +119,4 @@ async fn scope<G>(call: &Call<G>, query: &query::Query) -> Result<Option<Organiz
 
 fn time(at: Option<Timestamp>) -> Option<String> {
     at.map(Timestamp::rfc3339)
-}
-
-/// The stable word of an enum, as it is written everywhere.
-fn word<T: Serialize>(value: T) -> serde_json::Value {
-    serde_json::to_value(value).unwrap_or_default()
 }

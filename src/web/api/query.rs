@@ -7,29 +7,19 @@ use serde::de::DeserializeOwned;
 use super::LIMIT_MAX;
 use crate::domain::Timestamp;
 use crate::store::Page;
+use crate::web::describe::Operation;
 use crate::web::error::Problem;
 use crate::web::refused::harmless;
 
 const LIMIT_DEFAULT: usize = 50;
-/// Parameters of every list.
-const LIST: [&str; 2] = ["limit", "cursor"];
-
 /// The parameters of one request.
 #[derive(Debug)]
 pub(crate) struct Query(HashMap<String, String>);
 
 impl Query {
-    /// Of a list with these filters.
-    pub(crate) fn of_list(text: &str, filters: &[&str]) -> Result<Self, Problem> {
-        Self::read(text, |name| LIST.contains(&name) || filters.contains(&name))
-    }
-
-    /// Of anything else.
-    pub(crate) fn of(text: &str, known: &[&str]) -> Result<Self, Problem> {
-        Self::read(text, |name| known.contains(&name))
-    }
-
-    fn read(text: &str, is_known: impl Fn(&str) -> bool) -> Result<Self, Problem> {
+    /// Of a route: it accepts the parameters by which it is described.
+    pub(crate) fn of(text: &str, about: &Operation) -> Result<Self, Problem> {
+        let is_known = |name: &str| about.query().any(|parameter| parameter.name == name);
         let mut found = HashMap::new();
         let mut unknown = Vec::new();
         for (name, value) in url::form_urlencoded::parse(text.as_bytes()).into_owned() {
@@ -92,9 +82,12 @@ fn invalid(name: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::describe::Parameter;
+
+    const LIST: Operation = Operation::list("list", "", &[], &[Parameter::text("state", "", "")]);
 
     fn code(text: &str) -> &'static str {
-        match Query::of_list(text, &["state"]).and_then(|query| query.page()) {
+        match Query::of(text, &LIST).and_then(|query| query.page()) {
             Ok(_) => "fine",
             Err(problem) => problem.code(),
         }
@@ -103,7 +96,7 @@ mod tests {
     #[test]
     fn s40_what_a_list_does_not_know_is_refused_by_name() {
         assert_eq!(code("tenant=other"), "unknown-parameter");
-        let problem = Query::of_list("limit=5&rol\u{1b}e=x", &[]).unwrap_err().to_string();
+        let problem = Query::of("limit=5&rol\u{1b}e=x", &LIST).unwrap_err().to_string();
         assert!(problem.contains("rol") && problem.is_ascii(), "{problem}");
     }
 

@@ -2,21 +2,37 @@
 
 use actix_web::HttpResponse;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Answer;
 use super::query::Query;
 use crate::domain::SourceKey;
 use crate::web::auth::{Admin, Call, Caller};
+use crate::web::describe::{self, Operation, Parameter};
 use crate::web::error::Problem;
 use crate::web::refused::Refusal;
 
-#[derive(Serialize)]
+/// A request at a hook that was refused. Kept in memory only, the last 100 of each source.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Refusal)]
 struct RefusalView {
+    /// When.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
     at: String,
+    /// The key of the source; null for unknown ones.
+    #[schema(examples("acme-github"))]
     source: Option<String>,
+    /// The code of the answer.
+    #[schema(examples("proof-failed"))]
     code: &'static str,
+    /// The address it came from.
+    #[schema(examples("192.0.2.7"))]
     peer: String,
+    /// What it called itself, made harmless.
+    #[schema(examples("push"))]
     event: Option<String>,
+    /// How much of a body arrived, in bytes.
+    #[schema(examples(512))]
     body_bytes: u64,
 }
 
@@ -26,9 +42,17 @@ struct Listed {
     next_cursor: Option<String>,
 }
 
+pub(crate) const LIST: Operation = Operation::new(
+    "listRefused",
+    "List the last refused requests of a source",
+    &[describe::page::<RefusalView>("Newest first, at most 100; there is no other page.")],
+)
+.parameters(&[Parameter::slug("source", "The key of the source; the operator may leave it out.").required()])
+.codes(&["source-missing"]);
+
 /// With `?source=`: of that one. Without: of unknown sources, which belong to no tenant, so for the operator alone.
 pub(crate) async fn list(call: Call<Admin>) -> Answer {
-    let query = Query::of(&call.query, &["source"])?;
+    let query = Query::of(&call.query, &LIST)?;
     let source = match query.get("source") {
         Some(text) => Some(find(&call, text).await?),
         None if call.caller == Caller::Operator => None,

@@ -1,31 +1,75 @@
 //! What the operator asks a running daemon.
 
 use actix_web::HttpResponse;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Answer;
 use super::query::Query;
 use crate::web::auth::{Call, OperatorOnly};
+use crate::web::describe::{self, Operation};
+use crate::web::health::Part;
+
+/// How the daemon is.
+#[derive(Serialize, ToSchema)]
+struct Status {
+    /// The program's version.
+    #[schema(examples("0.1.0"))]
+    version: &'static str,
+    /// Twelve hex digits that change with the config in force.
+    #[schema(examples("c0ffee123456"))]
+    config_hash: String,
+    /// The address that people and forges use.
+    #[schema(format = "uri", examples("https://scm.example.com/"))]
+    public_url: String,
+    /// When the process began.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
+    started_at: String,
+    /// For how many milliseconds it has run.
+    #[schema(examples(3_600_000))]
+    uptime_ms: i64,
+    /// Whether a delivery could be kept right now.
+    ready: bool,
+    /// Why not, as stable words.
+    reasons: Vec<&'static str>,
+    /// Every part of it.
+    parts: Vec<Part>,
+}
+
+/// What reading everything found.
+#[derive(Serialize, ToSchema)]
+struct Verified {
+    /// One sentence for each damage; empty when all is well.
+    problems: Vec<String>,
+}
+
+pub(crate) const SHOW: Operation =
+    Operation::new("showStatus", "Show how the daemon is", &[describe::json::<Status>(200, "Its state.")]);
+pub(crate) const VERIFY: Operation = Operation::new(
+    "verifyStore",
+    "Read everything that is kept, and answer when it is done",
+    &[describe::json::<Verified>(200, "What was found.")],
+);
 
 pub(crate) async fn show(call: Call<OperatorOnly>) -> Answer {
-    Query::of(&call.query, &[])?;
+    Query::of(&call.query, &SHOW)?;
     let front = &call.front;
     let objections = front.health.objections();
-    Ok(HttpResponse::Ok().json(json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "config_hash": front.config_hash(),
-        "public_url": front.public_url.as_str(),
-        "started_at": front.started_at.rfc3339(),
-        "uptime_ms": front.now().since(front.started_at),
-        "ready": objections.is_empty(),
-        "reasons": objections,
-        "parts": front.health.parts(),
-    })))
+    Ok(HttpResponse::Ok().json(Status {
+        version: env!("CARGO_PKG_VERSION"),
+        config_hash: front.config_hash(),
+        public_url: front.public_url.to_string(),
+        started_at: front.started_at.rfc3339(),
+        uptime_ms: front.now().since(front.started_at),
+        ready: objections.is_empty(),
+        reasons: objections,
+        parts: front.health.parts(),
+    }))
 }
 
 /// Reads everything that is kept, and answers when it is done.
 pub(crate) async fn verify(call: Call<OperatorOnly>) -> Answer {
-    Query::of(&call.query, &[])?;
+    Query::of(&call.query, &VERIFY)?;
     let problems = call.front.store.verify(&|_, _| {}).await?;
-    Ok(HttpResponse::Ok().json(json!({ "problems": problems })))
+    Ok(HttpResponse::Ok().json(Verified { problems }))
 }

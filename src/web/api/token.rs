@@ -2,33 +2,50 @@
 
 use actix_web::HttpResponse;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::query::Query;
 use super::{Answer, listed, note, parse, time, walk};
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::{OrganizationSlug, Timestamp};
 use crate::web::auth::{Admin, Call};
+use crate::web::describe::{self, Body, Content, Good, Name, Operation, Parameter, Shape};
 use crate::web::error::Problem;
+use crate::web::name;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const LIFE_DEFAULT_MS: i64 = 90 * DAY_MS;
 const LIFE_MAX_MS: i64 = 366 * DAY_MS;
 
-#[derive(Serialize)]
+/// What is kept of a token: never the token.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Token)]
 struct TokenView {
+    /// Names it when it is revoked.
+    #[schema(examples("0123456789abcdef01234567"))]
     id: String,
-    kind: &'static str,
+    kind: TokenKind,
+    /// The only organization it sees.
+    #[schema(examples("acme"))]
     organization: String,
+    /// A name for people.
+    #[schema(examples("ci of the site"))]
     name: Option<String>,
+    /// When it was made.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
     created_at: String,
+    /// When it ends.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
     expires_at: String,
+    /// When it was revoked.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
     revoked_at: Option<String>,
 }
 
 fn view(record: &TokenRecord) -> TokenView {
     TokenView {
         id: record.id.clone(),
-        kind: record.kind.as_str(),
+        kind: record.kind,
         organization: record.organization.to_string(),
         name: record.name.clone(),
         created_at: record.created_at.rfc3339(),
@@ -37,33 +54,64 @@ fn view(record: &TokenRecord) -> TokenView {
     }
 }
 
-#[derive(Serialize)]
+/// A new token.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewTokenMade)]
 struct MadeView {
+    /// Names it when it is revoked.
+    #[schema(examples("0123456789abcdef01234567"))]
     id: String,
+    /// The token itself, shown only now.
+    #[schema(examples("scmc_rd_…"))]
     token: String,
-    kind: &'static str,
+    kind: TokenKind,
+    /// The only organization it sees.
+    #[schema(examples("acme"))]
     organization: String,
+    /// When it ends.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
     expires_at: String,
 }
 
+pub(crate) const LIST: Operation = Operation::list(
+    "listTokens",
+    "List tokens",
+    &[describe::page::<TokenView>("One page of tokens.")],
+    &[describe::ORGANIZATION, Parameter::word::<TokenKind>("kind", "What it may do.")],
+);
+pub(crate) const CREATE: Operation =
+    Operation::new("createToken", "Make a token", &[describe::json::<MadeView>(201, "It was made.")])
+        .parameters(&[describe::ORGANIZATION])
+        .body(Body::Json(Shape::of::<NewToken>()))
+        .codes(&["organization-missing", "name-invalid", "expiry-invalid"]);
+pub(crate) const REVOKE: Operation = Operation::new(
+    "revokeToken",
+    "Revoke a token",
+    &[Good { status: 204, help: "It opens nothing any more.", content: Content::None }],
+);
+
 pub(crate) async fn list(call: Call<Admin>) -> Answer {
-    let query = Query::of_list(&call.query, &["organization", "kind"])?;
+    let query = Query::of(&call.query, &LIST)?;
     let page = query.page()?;
     let organization = super::scope(&call, &query).await?;
     let kind = query.word("kind")?;
     Ok(listed(call.front.store.tokens(organization.as_ref(), kind, &page).await?, view))
 }
 
-#[derive(Deserialize)]
+/// A token to be made.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewToken {
     kind: TokenKind,
+    #[schema(value_type = Option<Name>)]
     name: Option<String>,
+    /// When it ends: within the next 366 days; in 90 days without this.
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
 
 pub(crate) async fn create(call: Call<Admin>) -> Answer {
-    let query = Query::of(&call.query, &["organization"])?;
+    let query = Query::of(&call.query, &CREATE)?;
     let organization = super::scope(&call, &query).await?;
     let missing = || Problem::bad("organization-missing", "name the organization: ?organization=…");
     let organization = organization.ok_or_else(missing)?;
@@ -74,7 +122,7 @@ pub(crate) async fn create(call: Call<Admin>) -> Answer {
     let made = MadeView {
         id: record.id.clone(),
         token: text,
-        kind: record.kind.as_str(),
+        kind: record.kind,
         organization: record.organization.to_string(),
         expires_at: record.expires_at.rfc3339(),
     };
@@ -88,9 +136,8 @@ fn make(
     wish: NewToken,
 ) -> Result<(TokenRecord, String), Problem> {
     let now = call.front.now();
-    let named = |name: &String| name.chars().count() > 100 || name.chars().any(char::is_control);
-    if wish.name.as_ref().is_some_and(named) {
-        return Err(Problem::bad("name-invalid", "the name has at most 100 characters"));
+    if wish.name.as_deref().is_some_and(|text| !name::is_fine(text)) {
+        return Err(Problem::bad("name-invalid", name::WRONG));
     }
     let expires_at = expiry(now, wish.expires_at.as_deref())?;
     let (text, hash) = (call.front.token_mint)(wish.kind).ok_or_else(Problem::busy)?;
@@ -115,7 +162,7 @@ fn expiry(now: Timestamp, text: Option<&str>) -> Result<Timestamp, Problem> {
 }
 
 pub(crate) async fn revoke(call: Call<Admin>) -> Answer {
-    Query::of(&call.query, &[])?;
+    Query::of(&call.query, &REVOKE)?;
     let (store, own) = (&call.front.store, call.caller.organization());
     let pages = |page| async move { store.tokens(own, None, &page).await };
     let found = walk(pages, |record| record.id == call.id).await?;

@@ -1,6 +1,7 @@
 //! Tests of the edge, against a store in memory and doors that a test can open.
 
 mod api;
+mod describe;
 mod fake;
 mod gates;
 mod hook;

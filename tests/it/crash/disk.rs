@@ -21,10 +21,10 @@ pub(super) fn run(program: &str, words: &[&str]) -> String {
 
 /// A mounted file system; unmounted when dropped.
 #[derive(Debug)]
-pub(super) struct Mount(pub(super) PathBuf);
+pub(crate) struct Mount(pub(super) PathBuf);
 
 impl Mount {
-    pub(super) fn new(at: &Path, words: &[&str]) -> Self {
+    pub(crate) fn new(at: &Path, words: &[&str]) -> Self {
         fs::create_dir_all(at).unwrap();
         let mut all = words.to_vec();
         let place = at.display().to_string();

@@ -1,6 +1,6 @@
 //! Nothing that was acknowledged is lost, whatever ends the process, fails under it, or cuts the power.
 
-mod disk;
+pub(crate) mod disk;
 mod image;
 mod kill;
 mod syscall;

@@ -37,6 +37,12 @@ impl Start {
         self
     }
 
+    /// With a variable in its environment.
+    pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Its own fault, and the one that `tests/bars` plants to see a test fail.
     #[expect(clippy::disallowed_methods, reason = "a test's own setting")]
     fn faults(&self) -> String {

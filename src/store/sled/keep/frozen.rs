@@ -3,9 +3,7 @@
 //! Rows are copied first, then the frames written meanwhile are laid over the copy: a frame says what a row is, not how
 //! it changed, so the copy becomes exactly what the rows were after the last of these frames.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use tokio::sync::OwnedRwLockReadGuard;
@@ -14,8 +12,9 @@ use super::super::act::record::Row;
 use super::super::act::{self, Stored, access, index};
 use super::super::intake::{DELIVERED, parse_first};
 use super::super::key::{self, Key, Table, behind};
-use super::super::stage::{Rows, unreadable};
-use super::super::{Inner, SledStore, checkpoint, health, inbox, redo};
+use super::super::stage::Rows;
+use super::super::{Inner, SledStore, inbox};
+use super::image::{Image, copy, overlay};
 use crate::domain::delivery::Attempt;
 use crate::domain::known::Versioned;
 use crate::store::keep::{
@@ -24,58 +23,10 @@ use crate::store::keep::{
 };
 use crate::store::{StoreError, frame};
 
-const PREFIX: &str = "frozen-";
-/// Rows copied at once: the copy takes sled's lock for all databases of the process, so not for long.
-const STEP: usize = 512;
-const CACHE_BYTES: u64 = 8 << 20;
-/// Kept free beside the copy.
-const ROOM_BYTES_MIN: u64 = 64 << 20;
 const ATTEMPTS_MAX: usize = 1024;
 
-/// Whether rows of this table move. The others are made anew from these, or mean nothing elsewhere.
-const fn is_copied(table: Table) -> bool {
-    match table {
-        Table::Meta
-        | Table::Part
-        | Table::Delivery
-        | Table::Dedupe
-        | Table::Body
-        | Table::Queue
-        | Table::Attempt
-        | Table::Organization
-        | Table::Source
-        | Table::Connection
-        | Table::Project
-        | Table::Member
-        | Table::Pipeline
-        | Table::Audit
-        | Table::Token => true,
-        Table::External
-        | Table::LaneOf
-        | Table::Unbound
-        | Table::Blocked
-        | Table::ByState
-        | Table::ByOrganization
-        | Table::BySource
-        | Table::Carried
-        | Table::ConnectionOfSource
-        | Table::ConnectionOfOrganization
-        | Table::Installation
-        | Table::Account
-        | Table::ProjectById
-        | Table::ProjectByPath
-        | Table::ProjectOfConnection
-        | Table::MemberByLogin
-        | Table::MemberById
-        | Table::MemberOfConnection
-        | Table::PipelineByTime
-        | Table::AuditOfOrganization
-        | Table::TokenByHash => false,
-    }
-}
-
 /// The tables whose rows are items, in the order in which they move; after them the deliveries without an index.
-const SECTIONS: [Table; 11] = [
+pub(super) const SECTIONS: [Table; 11] = [
     Table::Organization,
     Table::Source,
     Table::Connection,
@@ -89,24 +40,10 @@ const SECTIONS: [Table; 11] = [
     Table::Delivery,
 ];
 
-/// The copy. Its folder goes with it.
-struct Copy {
-    db: sled::Db,
-    path: PathBuf,
-}
-
-impl Drop for Copy {
-    fn drop(&mut self) {
-        // sled would flush once more at its end, which may hang on a full disk; nobody needs what it would write.
-        checkpoint::abandon(&self.db);
-        let _ = std::fs::remove_dir_all(&self.path);
-    }
-}
-
 /// A frozen view.
 pub(super) struct View {
     inner: Arc<Inner>,
-    copy: Copy,
+    image: Image,
     /// The last frame of the inbox log that belongs to it, and the last one that has its rows.
     last: u64,
     indexed: u64,
@@ -139,95 +76,23 @@ impl Cursor {
     }
 }
 
-/// Removes copies that a killed process has left behind.
-pub(in super::super) fn sweep(dir: &Path) {
-    for entry in std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok) {
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX)) {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-fn unwritable(error: &sled::Error) -> StoreError {
-    StoreError::Unavailable(format!("the copy to read from cannot be written: {error}"))
-}
-
 impl SledStore {
     /// Everything as it is now.
     pub(super) async fn view(&self) -> Result<View, StoreError> {
         let pin = Arc::clone(&self.inner.pins).read_owned().await;
         // Read before the first row: every frame behind it is laid over the copy.
         let (mark, _) = self.inner.status.records();
-        let (copy, items_about) = self.read(copy).await?;
+        let (image, items_about) = self.read(copy).await?;
         // When this act's turn comes, every group that a copied row may be from has been counted.
         self.inner.committer.act(|_| Ok(())).await?;
         let (end, _) = self.inner.status.records();
-        let copy = self.read(move |inner| overlay(inner, copy, mark, end)).await?;
+        let image = self.read(move |inner| overlay(inner, image, mark, end)).await?;
         let last = self.inner.reader.last_seq();
-        let indexed = copy.db.read::<u64>(&index::watermark())?.unwrap_or(0);
+        let indexed = image.tree()?.read::<u64>(&index::watermark())?.unwrap_or(0);
         let items_about = items_about.saturating_add(last.saturating_sub(indexed));
         let inner = Arc::clone(&self.inner);
-        Ok(View { inner, copy, last, indexed, items_about, _pin: pin })
+        Ok(View { inner, image, last, indexed, items_about, _pin: pin })
     }
-}
-
-fn copy(inner: &Inner) -> Result<(Copy, u64), StoreError> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let needed = health::size(&inner.dir.join("db")).saturating_add(ROOM_BYTES_MIN);
-    inner.status.measure();
-    if inner.status.free() < needed {
-        let why = format!("there is no room beside the store for a copy of its rows ({needed} bytes)");
-        return Err(StoreError::Unavailable(why));
-    }
-    let path = inner.dir.join(format!("{PREFIX}{}", NEXT.fetch_add(1, Ordering::Relaxed)));
-    let config = sled::Config::new().path(&path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-    let copy = Copy { db: config.open().map_err(|error| unwritable(&error))?, path };
-    let mut items: u64 = 0;
-    for table in Table::ALL.into_iter().filter(|table| is_copied(*table)) {
-        let rows = copy_table(&inner.tree, &copy.db, table)?;
-        if SECTIONS.contains(&table) {
-            items = items.saturating_add(rows);
-        }
-    }
-    Ok((copy, items))
-}
-
-fn copy_table(from: &sled::Tree, to: &sled::Tree, table: Table) -> Result<u64, StoreError> {
-    let prefix = Key::of(table);
-    let mut rows: u64 = 0;
-    let mut batch = sled::Batch::default();
-    for row in from.scan_prefix(prefix.as_bytes()) {
-        let (key, value) = row.map_err(|error| unreadable(&error))?;
-        batch.insert(key, value);
-        rows = rows.saturating_add(1);
-        if rows.is_multiple_of(STEP as u64) {
-            to.apply_batch(std::mem::take(&mut batch)).map_err(|error| unwritable(&error))?;
-        }
-    }
-    to.apply_batch(batch).map_err(|error| unwritable(&error))?;
-    Ok(rows)
-}
-
-/// Lays the frames behind `mark`, up to `end`, over the copy.
-fn overlay(inner: &Inner, copy: Copy, mark: u64, end: u64) -> Result<Copy, StoreError> {
-    let copied: Vec<u8> =
-        Table::ALL.into_iter().filter(|table| is_copied(*table)).map(|table| table as u8).collect();
-    for frame in inner.records.scan(mark.saturating_add(1)) {
-        let (_, frame) = frame.map_err(|error| StoreError::Corrupt(format!("the records log: {error}")))?;
-        if frame.seq > end {
-            break;
-        }
-        let mut batch = sled::Batch::default();
-        for (key, value) in redo::decode(&inner.cipher.open(&frame.payload)?)? {
-            match value {
-                _ if !key.first().is_some_and(|table| copied.contains(table)) => {}
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
-            }
-        }
-        copy.db.apply_batch(batch).map_err(|error| unwritable(&error))?;
-    }
-    Ok(copy)
 }
 
 /// A piece under construction.
@@ -379,7 +244,7 @@ impl Frozen for View {
     async fn piece(&self, after: Option<&str>) -> Result<Piece, StoreError> {
         let strange = || StoreError::Unavailable("that is no cursor of this store".into());
         let after = after.map(|text| Cursor::parse(text).ok_or_else(strange)).transpose()?;
-        let (inner, tree) = (Arc::clone(&self.inner), (*self.copy.db).clone());
+        let (inner, tree) = (Arc::clone(&self.inner), self.image.tree()?.clone());
         let reading = Reading { inner, tree, last: self.last, indexed: self.indexed };
         let read = tokio::task::spawn_blocking(move || reading.piece(after));
         read.await.unwrap_or_else(|error| Err(StoreError::Corrupt(format!("a read panicked: {error}"))))

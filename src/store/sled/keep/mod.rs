@@ -1,6 +1,7 @@
 //! [`Keep`] on the embedded store.
 
 mod frozen;
+mod image;
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
@@ -16,7 +17,7 @@ use crate::seal::Keyring;
 use crate::store::keep::{Fact, Frozen, ImportMark, Item, Keep};
 use crate::store::{StoreError, frame};
 
-pub(super) use frozen::sweep;
+pub(super) use image::sweep;
 
 /// A fact on its way in, with what goes into the inbox log for it.
 enum Incoming {

@@ -277,7 +277,7 @@ async fn collaborators_and_invited_people_are_no_members() {
 }
 
 #[tokio::test]
-async fn r33_an_empty_list_is_whole_and_it_is_for_its_reader_to_doubt_it() {
+async fn an_empty_list_is_whole_and_it_is_for_its_reader_to_doubt_it() {
     let forge = Github::cloud();
     crowded(&forge, 3);
     let session = insider(&forge, "read:org");

@@ -1,0 +1,83 @@
+//! What the operator takes out of a running daemon: everything, line by line, while work goes on.
+
+use std::convert::Infallible;
+
+use actix_web::HttpResponse;
+use actix_web::web::Bytes;
+use futures_util::stream;
+use serde_json::json;
+
+use super::Answer;
+use super::query::Query;
+use crate::store::StoreError;
+use crate::store::keep::Frozen;
+use crate::store::keep::archive::Writer;
+use crate::web::auth::{Call, OperatorOnly};
+use crate::web::describe::{Content, Good, Operation};
+use crate::web::error::Problem;
+
+pub(crate) const EXPORT: Operation = Operation::new(
+    "exportStore",
+    "Take everything out, line by line",
+    &[Good {
+        status: 200,
+        help: "Everything as it was when this was asked for. Without its last line it is not whole; a line with \
+               `error` then says why.",
+        content: Content::Lines,
+    }],
+);
+
+/// An export under way.
+struct Telling {
+    view: Box<dyn Frozen>,
+    writer: Writer,
+    cursor: Option<String>,
+}
+
+/// What is told next.
+enum Next {
+    Line(Vec<u8>, Telling),
+    Items(Telling),
+    End(Writer),
+    Over,
+}
+
+/// Everything as it was when this was asked for. Without its last line the answer is not whole; a line with `error`
+/// then says why.
+pub(crate) async fn export(call: Call<OperatorOnly>) -> Answer {
+    Query::of(&call.query, &EXPORT)?;
+    let store = &call.front.store;
+    let at = call.front.now();
+    let view = store.freeze().await?;
+    let (writer, head) = Writer::begin(store.keyring(), view.items_about(), at).map_err(Problem::from)?;
+    let begin = Next::Line(head, Telling { view, writer, cursor: None });
+    let lines = stream::unfold(begin, |next| async move {
+        let (line, next) = tell(next).await?;
+        Some((Ok::<_, Infallible>(Bytes::from(line)), next))
+    });
+    Ok(HttpResponse::Ok().content_type("application/x-ndjson").streaming(lines))
+}
+
+async fn tell(next: Next) -> Option<(Vec<u8>, Next)> {
+    let told = match next {
+        Next::Line(line, telling) => Ok((line, Next::Items(telling))),
+        Next::Items(telling) => items(telling).await,
+        Next::End(writer) => writer.end().map(|line| (line, Next::Over)),
+        Next::Over => return None,
+    };
+    Some(told.unwrap_or_else(|error| {
+        let mut line = json!({ "error": error.to_string() }).to_string().into_bytes();
+        line.push(b'\n');
+        (line, Next::Over)
+    }))
+}
+
+async fn items(mut telling: Telling) -> Result<(Vec<u8>, Next), StoreError> {
+    let piece = telling.view.piece(telling.cursor.as_deref()).await?;
+    let lines = telling.writer.items(&piece.items)?;
+    telling.cursor = piece.next;
+    Ok(match telling.cursor {
+        Some(_) => (lines, Next::Items(telling)),
+        None => (lines, Next::End(telling.writer)),
+    })
+}

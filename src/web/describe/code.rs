@@ -1,0 +1,80 @@
+//! The stable codes of errors. They are part of the public contract: programs branch on them.
+
+/// Code, status, and what it means.
+pub(crate) const CODES: &[(&str, u16, &str)] = &[
+    ("body-expired", 409, "The delivery's bytes are past their time, so it cannot be handled again."),
+    ("body-invalid", 400, "The body is not the JSON object that is described; the message says where."),
+    ("busy", 503, "Too much is under way. Nothing was stored or changed; send it again."),
+    ("encoding-unsupported", 415, "A delivery must not be compressed."),
+    ("expiry-invalid", 400, "`expires_at` is no time within the next year."),
+    ("filter-empty", 400, "A replay of everything there ever was has to be said: name at least one filter."),
+    ("forbidden", 403, "The token is known, but may not do that."),
+    ("foreign-origin", 403, "The form was sent by a page of another site."),
+    ("incomplete", 400, "The body ended early. Nothing was stored."),
+    ("length-invalid", 400, "The declared length cannot be read."),
+    ("limit-invalid", 400, "`limit` is no number from 1 to 200."),
+    ("media-type", 415, "The body is of a type that is not taken here."),
+    ("method-not-allowed", 405, "The address does not answer to this method; `Allow` names those that work."),
+    ("name-invalid", 400, "The name is empty, too long, or has control characters in it."),
+    ("no-delivery", 400, "The request is proven, but it is no delivery."),
+    ("not-dead", 409, "Only a dead delivery can be discarded."),
+    ("not-found", 404, "There is nothing, or it is not this caller's to see."),
+    ("organization-exists", 409, "There is an organization with this slug."),
+    ("organization-missing", 400, "The operator has to name the organization."),
+    ("parameter-invalid", 400, "A parameter has a value that is not possible."),
+    ("proof-failed", 401, "The delivery is not proven, or there is no such source: both look the same."),
+    ("repeated-parameter", 400, "A parameter was given twice."),
+    ("source-missing", 400, "The source has to be named."),
+    ("store-damaged", 500, "The store is damaged; the operator must look."),
+    ("store-failed", 503, "The store has stopped. Nothing was changed; the operator must look."),
+    (
+        "store-slow",
+        503,
+        "The store took too long. Send the delivery again: one that was stored is recognised.",
+    ),
+    ("store-unavailable", 503, "The store cannot do this now. Nothing was changed; try again."),
+    ("token-expired", 401, "The token's time is over."),
+    ("token-invalid", 401, "The token is not known here."),
+    ("token-missing", 401, "The request has no token."),
+    ("too-large", 413, "The body is larger than is taken here."),
+    (
+        "too-many-failures",
+        429,
+        "Too many failed attempts from this address; `Retry-After` says when to go on.",
+    ),
+    ("too-slow", 408, "The request did not arrive in time. Nothing was stored."),
+    ("unknown-field", 400, "The form has a field that is not described."),
+    ("unknown-parameter", 400, "A parameter is not described."),
+];
+
+/// Whether a code is described, with this status.
+pub(crate) fn is_known(code: &str, status: u16) -> bool {
+    CODES.iter().any(|(known, of, _)| *known == code && *of == status)
+}
+
+/// Of these codes, in the order of the list: those with a status, in words.
+pub(super) fn with_status(codes: &[&str], status: u16) -> String {
+    let lines = CODES.iter().filter(|(code, of, _)| *of == status && codes.contains(code));
+    lines.map(|(code, _, help)| format!("- `{code}`: {help}")).collect::<Vec<_>>().join("\n")
+}
+
+/// The statuses of these codes, each once, rising.
+pub(super) fn statuses(codes: &[&str]) -> Vec<u16> {
+    let of = CODES.iter().filter(|(code, ..)| codes.contains(code)).map(|(_, status, _)| *status);
+    of.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_there_once_and_in_order() {
+        assert!(CODES.is_sorted_by(|one, next| one.0 < next.0));
+        assert!(CODES.iter().all(|(code, status, help)| {
+            code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+                && (400..600).contains(status)
+                && help.ends_with('.')
+        }));
+    }
+}

@@ -1,0 +1,97 @@
+//! Moves from store to store, and a database written anew.
+
+use std::fs;
+use std::time::Duration;
+
+use super::{empty_with_key_of, filled, text};
+use crate::harness::bench::Bench;
+use crate::harness::check::{altered_bytes, assert_nothing_lost};
+use crate::harness::command::run;
+use crate::harness::ledger::Ledger;
+use crate::harness::sized;
+
+fn url(bench: &Bench) -> String {
+    format!("sled:{}", bench.store().display())
+}
+
+/// The bench's store serves, and has what the ledger says.
+async fn holds(bench: &Bench, ledger: &Ledger) {
+    assert_eq!(altered_bytes(&ledger.entries(), &bench.store(), &bench.key()).await, Vec::<String>::new());
+    let daemon = bench.daemon().await;
+    assert_nothing_lost(ledger, &daemon).await;
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_is_killed_again_and_again_goes_on_and_ends() {
+    let (bench, ledger) = filled(70_000, sized(300, 2_000)).await;
+    let target = empty_with_key_of(&bench);
+    let (from, to) = (url(&bench), url(&target));
+    let words = ["store", "migrate", "--from", &from, "--to", &to];
+    // Each run gets a little further: pieces are of 256 items.
+    for fault in
+        ["records.before-apply=abort@1", "inbox.before-answer=abort@1", "records.after-apply=abort@1"]
+    {
+        let ended = run(&bench, fault, &words).await;
+        assert_eq!(ended.code, None, "{fault} met nothing: {ended:?}");
+        let mut served = target.start().spawn();
+        let code = served.ended_within(Duration::from_secs(20)).await.and_then(|status| status.code());
+        assert_eq!(code, Some(3), "{fault}: {}", served.output());
+    }
+    run(&bench, "", &words).await.expect(0, &["is as it was"]);
+    holds(&target, &ledger).await;
+    holds(&bench, &ledger).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unfinished_import_is_not_served_and_the_same_import_ends_it() {
+    let (bench, ledger) = filled(71_000, sized(30, 300)).await;
+    let file = bench.file("all.jsonl.zst");
+    run(&bench, "", &["store", "export", "--to", text(&file)]).await.expect(0, &[]);
+    let target = empty_with_key_of(&bench);
+    let words = ["store", "import", text(&file)];
+    let ended = run(&target, "records.after-apply=abort@1", &words).await;
+    assert_eq!(ended.code, None, "{ended:?}");
+    let mut refused = target.start().spawn();
+    let code = refused.ended_within(Duration::from_secs(20)).await.and_then(|status| status.code());
+    assert_eq!(code, Some(3), "{}", refused.output());
+    assert!(refused.output().contains("run the same import again"), "{}", refused.output());
+    let other = bench.file("other.jsonl.zst");
+    run(&bench, "", &["store", "export", "--to", text(&other)]).await.expect(0, &[]);
+    run(&target, "", &["store", "import", text(&other)])
+        .await
+        .expect(3, &["unfinished import of something else"]);
+    run(&target, "", &words).await.expect(0, &["holds"]);
+    holds(&target, &ledger).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_needs_two_stores_and_a_source() {
+    let bench = Bench::new();
+    let (here, there) = (url(&bench), url(&Bench::new()));
+    run(&bench, "", &["store", "migrate", "--from", &here, "--to", &here])
+        .await
+        .expect(2, &["the same store"]);
+    run(&bench, "", &["store", "migrate", "--from", &here, "--to", &there])
+        .await
+        .expect(3, &["there is no store at", "nothing was changed"]);
+    run(&bench, "", &["store", "migrate", "--from", "mysql://x", "--to", &there])
+        .await
+        .expect(2, &["no store that is known"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r13_a_compacted_store_holds_the_same_in_less_space() {
+    let (bench, ledger) = filled(13_000, sized(60, 2_000)).await;
+    let before = super::fingerprint(&bench.store().join("db"));
+    run(&bench, "", &["store", "compact"]).await.expect(0, &["the database took"]);
+    let size =
+        |files: &[(std::path::PathBuf, Vec<u8>)]| files.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+    let after = super::fingerprint(&bench.store().join("db"));
+    println!("r13: {} bytes before, {} after", size(&before), size(&after));
+    assert!(size(&after) * 2 <= size(&before));
+    let left = fs::read_dir(bench.store()).unwrap().map(|entry| entry.unwrap().file_name());
+    let odd: Vec<_> = left.filter(|name| name.to_string_lossy().contains("db.")).collect();
+    assert!(odd.is_empty(), "{odd:?}");
+    holds(&bench, &ledger).await;
+}
