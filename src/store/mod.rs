@@ -6,8 +6,10 @@
 #[cfg(test)]
 mod contract;
 mod frame;
+mod ids;
 pub mod keep;
 mod list;
+pub mod postgres;
 pub mod sled;
 
 use async_trait::async_trait;
@@ -196,8 +198,8 @@ pub struct StoreFigures {
     pub lanes_blocked: u64,
     /// Bytes on disk.
     pub size_bytes: u64,
-    /// Bytes free beside them.
-    pub free_bytes: u64,
+    /// Bytes free beside them; `None` where a store cannot know.
+    pub free_bytes: Option<u64>,
 }
 
 /// Deliveries, from the door to their end.

@@ -49,7 +49,7 @@ fn figures(inner: &Inner) -> Result<StoreFigures, StoreError> {
         oldest_due_at: due.into_iter().chain(waiting).min(),
         lanes_blocked: inner.tree.with_prefix(&Key::of(Table::Blocked), BLOCKED_MAX)?.len() as u64,
         size_bytes: size(&inner.dir),
-        free_bytes: inner.status.free(),
+        free_bytes: Some(inner.status.free()),
     })
 }
 

@@ -32,7 +32,7 @@ mod snapshot;
 mod stage;
 mod status;
 #[cfg(test)]
-mod tests;
+pub(in crate::store) mod tests;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -44,15 +44,15 @@ use tokio::sync::Notify;
 pub use compact::{Compacted, compact};
 pub use open::open;
 
-use crate::domain::{DeliveryId, Timestamp};
 use crate::seal::Keyring;
 use crate::store::StoreError;
+use crate::store::ids::Ids;
 
 /// An open store.
 #[derive(Debug)]
 pub struct SledStore {
     inner: Arc<Inner>,
-    ids: Mutex<uuid::ContextV7>,
+    ids: Ids,
     work: Notify,
     purge: Mutex<Cursors>,
 }
@@ -96,12 +96,7 @@ impl SledStore {
     fn assemble(inner: Inner) -> Self {
         let cursors =
             Cursors { records: key::Key::of(key::Table::Delivery), bodies: key::Key::of(key::Table::Body) };
-        Self {
-            inner: Arc::new(inner),
-            ids: Mutex::new(uuid::ContextV7::new()),
-            work: Notify::new(),
-            purge: Mutex::new(cursors),
-        }
+        Self { inner: Arc::new(inner), ids: Ids::new(), work: Notify::new(), purge: Mutex::new(cursors) }
     }
 
     /// The store's keys, for what is sealed outside of it.
@@ -114,12 +109,6 @@ impl SledStore {
     #[must_use]
     pub fn is_taking(&self) -> bool {
         self.inner.status.waiting() > 0
-    }
-
-    fn new_id(&self, now: Timestamp) -> DeliveryId {
-        let ms = now.ms().max(0).unsigned_abs();
-        let nanos = u32::try_from(ms % 1000).unwrap_or(0).saturating_mul(1_000_000);
-        DeliveryId::new(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(&self.ids, ms / 1000, nanos)))
     }
 
     /// Runs a read that may touch the disk away from the request threads.

@@ -8,7 +8,7 @@ use crate::store::contract::{Bench, contract};
 
 const NOON: Timestamp = Timestamp::from_ms(1_780_000_000_000);
 
-async fn on_sled() -> Bench {
+pub(in crate::store) async fn on_sled() -> Bench {
     let dir = Arc::new(tempfile::tempdir().unwrap());
     let reopen = move || -> std::pin::Pin<Box<dyn Future<Output = Arc<dyn Store>> + Send>> {
         let dir = Arc::clone(&dir);

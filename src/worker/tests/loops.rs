@@ -158,7 +158,7 @@ fn gauges_show_the_stores_figures_and_fall_back_to_zero() {
         by_state: vec![(DeliveryState::Queued, 7)],
         dead_by_reason: vec![("exhausted".into(), 2), ("O'Reilly\"}".into(), 1)],
         oldest_due_at: Some(Timestamp::from_ms(-3_000)),
-        free_bytes: 9,
+        free_bytes: Some(9),
         ..StoreFigures::default()
     };
     metrics::with_local_recorder(&exporter, || {
