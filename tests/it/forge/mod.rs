@@ -5,7 +5,9 @@
 mod book;
 mod fault;
 mod github;
+mod gitlab;
 mod http;
+mod judge;
 mod story;
 
 pub(crate) use book::{BEGIN_S, Book, Budget};

@@ -2,6 +2,7 @@
 
 mod github_lists;
 mod github_tokens;
+pub(super) mod gitlab;
 mod naive;
 
 use std::sync::Arc;
@@ -33,17 +34,17 @@ fn client_ahead(forge: &Arc<Github>, ahead_s: i64) -> Client {
     Client::open(&outbound, endpoint, Reads::default()).unwrap()
 }
 
-fn client(forge: &Arc<Github>) -> Client {
+pub(super) fn client(forge: &Arc<Github>) -> Client {
     client_ahead(forge, 0)
 }
 
 /// Our App, as the fake knows it.
-fn app(client: &Client, id: u64) -> App {
+pub(super) fn app(client: &Client, id: u64) -> App {
     client.app(AppKey::parse(id.to_string(), &APP_KEY.into()).unwrap())
 }
 
 /// Time passes, for the forge and for us.
-async fn pass(book: &Book, seconds: u64) {
+pub(super) async fn pass(book: &Book, seconds: u64) {
     book.pass_s(i64::try_from(seconds).unwrap());
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(seconds)).await;

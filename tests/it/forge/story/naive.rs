@@ -92,6 +92,41 @@ async fn mistake_17_28_a_weak_token_is_shown_a_part_as_if_it_were_all() {
 }
 
 #[tokio::test]
+async fn a_naive_request_is_refused_by_the_fake_gitlab_and_written_down() {
+    let forge = super::super::gitlab::Gitlab::cloud();
+    let group = forge.group("acme/platform");
+    let token = forge.group_token(group, 50, &["api"]);
+    let naive = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = |path: &str| forge.site().join("api/v4/").unwrap().join(path).unwrap();
+    let get = |path: &str| naive.get(url(path)).header("private-token", &token);
+    assert_eq!(status(get("groups/acme%2Fplatform")).await, 200);
+    let refused = [
+        // A slash that is not encoded.
+        status(get("groups/acme/platform")).await,
+        status(naive.get(url(&format!("user?private_token={token}")))).await,
+        // Mistake 18: page numbers that are made up.
+        status(get(&format!("groups/{group}/members/all?page=2"))).await,
+        status(get(&format!("groups/{group}/members/all?per_page=1000"))).await,
+    ];
+    assert!(refused.iter().all(|status| (400..500).contains(status)), "{refused:?}");
+    // Mistake 33: pushes are on unless somebody says no.
+    let made: serde_json::Value = naive
+        .post(url(&format!("groups/{group}/hooks")))
+        .header("private-token", &token)
+        .json(&json!({"url": "https://example.com", "token": "whsec_x"}))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(made["push_events"], true);
+    let broken = forge.violations();
+    assert_eq!(broken.len(), 4, "{broken:?}");
+    assert!(broken[3].contains("in the clear"), "{broken:?}");
+}
+
+#[tokio::test]
 async fn mistake_34_asking_on_while_limited_is_written_down() {
     let forge = Github::cloud();
     forge.org("acme");
