@@ -7,7 +7,7 @@ pub(in crate::store) mod keep;
 pub(in crate::store) mod order;
 pub(in crate::store) mod records;
 
-pub(in crate::store) use bench::Bench;
+pub(in crate::store) use bench::{Bench, delivery};
 
 /// Declares the cases once and makes one test of each for a backend.
 macro_rules! contract {

@@ -28,6 +28,7 @@ mod reading;
 mod records;
 mod redo;
 mod row;
+mod scrub;
 mod snapshot;
 mod stage;
 mod status;
@@ -55,6 +56,10 @@ pub struct SledStore {
     ids: Ids,
     work: Notify,
     purge: Mutex<Cursors>,
+    /// The background's check, as far as it has come.
+    scrubbing: tokio::sync::Mutex<Option<scrub::Pass>>,
+    /// Held by the one `store verify` at a time.
+    verifying: tokio::sync::Mutex<()>,
 }
 
 /// Where the next round of retention goes on.
@@ -96,7 +101,14 @@ impl SledStore {
     fn assemble(inner: Inner) -> Self {
         let cursors =
             Cursors { records: key::Key::of(key::Table::Delivery), bodies: key::Key::of(key::Table::Body) };
-        Self { inner: Arc::new(inner), ids: Ids::new(), work: Notify::new(), purge: Mutex::new(cursors) }
+        Self {
+            inner: Arc::new(inner),
+            ids: Ids::new(),
+            work: Notify::new(),
+            purge: Mutex::new(cursors),
+            scrubbing: tokio::sync::Mutex::default(),
+            verifying: tokio::sync::Mutex::default(),
+        }
     }
 
     /// The store's keys, for what is sealed outside of it.
