@@ -164,7 +164,8 @@ fn usable(value: serde_json::Value) -> Option<(String, DecodingKey)> {
     let key: Jwk = serde_json::from_value(value).ok()?;
     let name = key.common.key_id.clone().filter(|name| !name.is_empty() && name.len() <= 256)?;
     let signs = key.common.public_key_use.as_ref().is_none_or(|use_| *use_ == PublicKeyUse::Signature);
-    let accepted = matches!(key.algorithm, AlgorithmParameters::RSA(_) | AlgorithmParameters::EllipticCurve(_));
+    let accepted =
+        matches!(key.algorithm, AlgorithmParameters::RSA(_) | AlgorithmParameters::EllipticCurve(_));
     if !signs || !accepted {
         return None;
     }

@@ -244,6 +244,6 @@ fn decode(part: &str) -> Result<Vec<u8>, Refused> {
 }
 
 /// A name that stands twice is refused by the reader: two parsers must never see two tokens in one.
-fn read<'de, T: Deserialize<'de> + serde::de::DeserializeOwned>(part: &str) -> Result<T, Refused> {
+fn read<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, Refused> {
     serde_json::from_slice(&decode(part)?).map_err(|_| Refused::Shape)
 }

@@ -101,7 +101,10 @@ fn s42_the_published_vectors_are_read_by_their_numbers() {
     assert_eq!((job.job.as_str(), job.run.as_str(), job.ref_protected), ("302", "574", false));
     let proof = check(T11, &github(), 1_755_351_300).unwrap();
     let job = proof.job();
-    assert_eq!((job.project.get(), job.owner.get(), job.path.as_str()), (456_789, 123_456, "octo-org/octo-repo"));
+    assert_eq!(
+        (job.project.get(), job.owner.get(), job.path.as_str()),
+        (456_789, 123_456, "octo-org/octo-repo")
+    );
     assert_eq!((proof.issuer(), proof.ends_at().ms()), (GITHUB, 1_755_351_553_000));
 }
 
@@ -114,7 +117,8 @@ fn s42_the_form_of_the_subject_decides_nothing() {
         "repository_owner_id:123456:job_workflow_ref:x",
         "repo:mallory/evil:ref:refs/heads/main",
     ];
-    let read = forms.map(|sub| check(&token(&with(github_claims(), json!({"sub": sub}))), &github(), NOW_S).unwrap());
+    let read = forms
+        .map(|sub| check(&token(&with(github_claims(), json!({"sub": sub}))), &github(), NOW_S).unwrap());
     for proof in &read {
         assert_eq!(proof.job(), read[0].job());
     }
@@ -124,9 +128,13 @@ fn s42_the_form_of_the_subject_decides_nothing() {
 fn s42_the_project_that_runs_the_job_counts_and_a_fork_is_told() {
     let ours = check(&token(&gitlab_claims()), &gitlab(), NOW_S).unwrap();
     assert!(!ours.job().from_fork && ours.job().ref_protected && ours.job().hosted);
-    let running = json!({"job_project_id": "20", "job_namespace_id": "72", "project_id": "99", "namespace_id": "98"});
+    let running =
+        json!({"job_project_id": "20", "job_namespace_id": "72", "project_id": "99", "namespace_id": "98"});
     let forked = check(&token(&with(gitlab_claims(), running)), &gitlab(), NOW_S).unwrap();
-    assert_eq!((forked.job().project.get(), forked.job().owner.get(), forked.job().from_fork), (20, 72, true));
+    assert_eq!(
+        (forked.job().project.get(), forked.job().owner.get(), forked.job().from_fork),
+        (20, 72, true)
+    );
 }
 
 #[test]
@@ -273,14 +281,17 @@ fn hostile_forms() -> Vec<String> {
         format!("{message}."),
         message.to_owned(),
         format!(" {good}"),
-        good.replace('.', "..") ,
+        good.replace('.', ".."),
         format!("{}.{}.{signature}", part(&header().to_string()), part(&payload.replace("\"20\"", "\"21\""))),
         format!("{}.{}.{signature}", part(&with(header(), json!({"x": 1})).to_string()), part(&payload)),
         twice("exp", "4102444800"),
         twice("aud", "\"https://other.example.com\""),
         twice("iss", "\"https://gitlab.com\""),
         twice("project_id", "\"21\""),
-        sign(&header().to_string(), &format!("{}{}{}", payload.trim_end_matches('}'), ",\"x\":\"", "y".repeat(17_000) + "\"}")),
+        sign(
+            &header().to_string(),
+            &format!("{}{}{}", payload.trim_end_matches('}'), ",\"x\":\"", "y".repeat(17_000) + "\"}"),
+        ),
         sign(&header().to_string(), "[]"),
         sign(&header().to_string(), "null"),
         sign("{}", &payload),

@@ -183,7 +183,9 @@ async fn s41_only_an_issuer_of_the_list_is_ever_asked() {
     let fake = Fake::begin(vec![key("one")]);
     let issuers = Issuers::new([fake.keys()]);
     assert!(issuers.get(&fake.name()).is_some());
-    for other in [format!("{}/", fake.name()), fake.name().to_uppercase(), String::new(), "https://gitlab.com".into()] {
+    for other in
+        [format!("{}/", fake.name()), fake.name().to_uppercase(), String::new(), "https://gitlab.com".into()]
+    {
         assert!(issuers.get(&other).is_none(), "{other}");
     }
     assert_eq!(fake.fetches(), 0);
