@@ -11,7 +11,6 @@
 //! |---|---|
 //! | [`domain`] | what the product is about: deliveries, events, records, changes |
 //! | [`outbound`] | the one builder of HTTP clients: whom we call, and what we take from them |
-//! | [`ci`] | what a CI job says to us, and how it is proven |
 //! | [`provider`] | what each forge's deliveries look like and mean |
 //! | [`handler`] | what an event changes; pure |
 //! | [`store`] | what is kept, behind small verbs; [`store::sled`] is the embedded one |
@@ -26,7 +25,6 @@
 //! | [`fault`] | named points at which a test build can break |
 
 pub mod app;
-pub mod ci;
 pub mod cli;
 pub mod config;
 pub mod demo;

@@ -9,7 +9,6 @@
     reason = "a test says what it expects, and what it found"
 )]
 
-mod ci;
 mod crash;
 mod damage;
 mod edge;

@@ -10,7 +10,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("seal", &["domain"]),
     ("telemetry", &["domain"]),
     ("outbound", &["domain", "telemetry"]),
-    ("ci", &["domain", "outbound"]),
     ("provider", &["domain", "outbound", "telemetry"]),
     ("handler", &["domain"]),
     ("store", &["domain", "seal", "fault", "telemetry"]),
@@ -22,7 +21,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "ci",
             "cli",
             "config",
             "demo",
@@ -54,7 +52,6 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     // The command line speaks to our own daemon with it, and to nobody else.
     ("reqwest", &["src/outbound/", "src/cli/", "src/demo/"]),
     ("octocrab", &["src/provider/github/client/"]),
-    ("jsonwebtoken", &["src/ci/", "src/provider/github/client/jwt.rs"]),
     ("std::env::vars", &["src/main.rs", "build.rs"]),
 ];
 

@@ -10,6 +10,9 @@ use crate::outbound::Method;
 use crate::provider::ProviderError;
 use crate::provider::page::{Next, PER_PAGE, Page, Whole};
 
+/// Rows of a page of events; GitLab refuses more here, though it gives a hundred elsewhere.
+const EVENTS_PER_PAGE: u32 = 20;
+
 /// Whose hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HookPlace {
@@ -205,7 +208,7 @@ impl Session {
     ) -> Result<Page<HookEvent>, ProviderError> {
         match from {
             Some(next) => self.page(next.path()).await,
-            None => self.page(&format!("{}/{id}/events?per_page={PER_PAGE}", place.path())).await,
+            None => self.page(&format!("{}/{id}/events?per_page={EVENTS_PER_PAGE}", place.path())).await,
         }
     }
 

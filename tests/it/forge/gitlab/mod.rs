@@ -69,6 +69,7 @@ enum TokenState {
 #[derive(Debug, Default)]
 struct State {
     last_id: u64,
+    small: bool,
     people: BTreeMap<u64, PersonRow>,
     groups: BTreeMap<u64, GroupRow>,
     projects: BTreeMap<u64, ProjectRow>,
@@ -79,7 +80,7 @@ impl State {
     /// Ids are larger than 32 bits hold, as some of the real ones are.
     fn next_id(&mut self) -> u64 {
         self.last_id += 1;
-        (1 << 33) + self.last_id
+        if self.small { self.last_id } else { (1 << 33) + self.last_id }
     }
 }
 
@@ -130,6 +131,11 @@ impl Gitlab {
     /// Knows signing tokens.
     fn signs(&self) -> bool {
         self.version.starts_with("19")
+    }
+
+    /// Numbers things from one on.
+    pub(crate) fn counts_from_one(&self) {
+        self.state().small = true;
     }
 
     /// Makes a person; gives their number.
