@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use crate::domain::Timestamp;
-use crate::store::sled::SledStore;
 use crate::web::Health;
 use crate::worker::{LoopState, Notice};
 
@@ -13,14 +12,13 @@ use crate::worker::{LoopState, Notice};
 #[derive(Debug)]
 pub(super) struct Reporter {
     health: Arc<Health>,
-    store: Arc<SledStore>,
     fatal: Mutex<Option<String>>,
     told: Notify,
 }
 
 impl Reporter {
-    pub(super) fn new(health: Arc<Health>, store: Arc<SledStore>) -> Self {
-        Self { health, store, fatal: Mutex::new(None), told: Notify::new() }
+    pub(super) fn new(health: Arc<Health>) -> Self {
+        Self { health, fatal: Mutex::new(None), told: Notify::new() }
     }
 
     fn reason(&self) -> Option<String> {
@@ -53,10 +51,6 @@ impl Notice for Reporter {
 
     fn checked(&self, damages: &[String]) {
         self.health.note_scrub(damages);
-    }
-
-    fn commits_waiting(&self) -> bool {
-        self.store.is_taking()
     }
 
     fn fatal(&self, why: &str) {

@@ -3,8 +3,8 @@
 //! A sealed value: `version u8 | key id u32 | nonce 24 | ciphertext and tag` (XChaCha20-Poly1305, RFC draft
 //! `draft-irtf-cfrg-xchacha`). Its key is derived from the data key for the purpose by HKDF-SHA256 (RFC 5869).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use chacha20poly1305::aead::{Aead, AeadInOut, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
@@ -58,6 +58,8 @@ impl Nonces {
 pub struct Cipher {
     id: u32,
     key: Arc<Key>,
+    /// One for each purpose, derived when it is first used.
+    derived: Arc<[OnceLock<XChaCha20Poly1305>; Purpose::COUNT]>,
     nonces: Arc<Nonces>,
 }
 
@@ -69,10 +71,18 @@ impl std::fmt::Debug for Cipher {
 
 impl Cipher {
     pub(super) fn new(id: u32, key: Key, nonces: Arc<Nonces>) -> Self {
-        Self { id, key: Arc::new(key), nonces }
+        let derived = Arc::new([const { OnceLock::new() }; Purpose::COUNT]);
+        Self { id, key: Arc::new(key), derived, nonces }
     }
 
     fn aead(&self, purpose: Purpose) -> XChaCha20Poly1305 {
+        match self.derived.get(purpose as usize) {
+            Some(derived) => derived.get_or_init(|| self.derive(purpose)).clone(),
+            None => self.derive(purpose),
+        }
+    }
+
+    fn derive(&self, purpose: Purpose) -> XChaCha20Poly1305 {
         let mut key = Zeroizing::new([0; 32]);
         // Thirty-two bytes are far below HKDF's limit of 255 blocks, so this cannot fail.
         let _ = Hkdf::<Sha256>::new(None, self.key.as_slice())

@@ -20,6 +20,9 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// How many there are.
+    pub(super) const COUNT: usize = Self::Backup as usize + 1;
+
     /// The word from which the purpose's key is derived; never changes.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -7,6 +7,7 @@
 mod contract;
 mod frame;
 mod ids;
+mod job;
 pub mod keep;
 mod list;
 pub mod postgres;
@@ -14,6 +15,7 @@ pub mod sled;
 
 use async_trait::async_trait;
 
+pub use job::Jobs;
 pub use keep::{Frozen, Keep};
 pub use list::{DeliveryFilter, MemberFilter, Page, Paged, ProjectFilter};
 
@@ -351,9 +353,24 @@ pub trait Access: Send + Sync {
     ) -> Result<bool, StoreError>;
 }
 
+/// What the intake is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// Deliveries wait to be put on stable storage this moment.
+    pub waiting: bool,
+    /// How many were put there since the store was opened.
+    pub taken: u64,
+    /// So many have no index yet that nothing may hold the indexer up.
+    pub crowded: bool,
+}
+
 /// What operators ask.
 #[async_trait]
 pub trait Health: Send + Sync {
+    /// What the intake is doing this moment: while deliveries are taken, other work steps aside. Costs next to nothing.
+    fn load(&self) -> Load {
+        Load::default()
+    }
     /// Writes and syncs a small mark: can a delivery be kept now?
     async fn probe(&self, now: Timestamp) -> Result<(), StoreError>;
     /// The gauges' numbers.
@@ -369,6 +386,12 @@ pub trait Health: Send + Sync {
     async fn close(&self) -> Result<(), StoreError>;
 }
 
+impl std::fmt::Debug for dyn Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
+}
+
 /// Everything that is kept.
-pub trait Store: Inbox + Records + Access + Health + Keep {}
-impl<T: Inbox + Records + Access + Health + Keep> Store for T {}
+pub trait Store: Inbox + Records + Jobs + Access + Health + Keep {}
+impl<T: Inbox + Records + Jobs + Access + Health + Keep> Store for T {}

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -116,19 +118,32 @@ impl Intake<'_> {
     /// Waits for the next piece as long as the deadline and the least speed allow.
     async fn next(&self, payload: &mut Payload, arrived: usize) -> Result<Option<Bytes>, Problem> {
         let deadline = self.deadline();
+        // Most pieces are there already: only a wait is worth a timer.
+        let now = std::future::poll_fn(|context| Poll::Ready(payload.poll_next_unpin(context))).await;
+        if let Poll::Ready(piece) = now {
+            return self.piece(piece, arrived);
+        }
         loop {
             let until = deadline.min(Instant::now().checked_add(TICK).unwrap_or(deadline));
             match timeout_at(until, payload.next()).await {
-                Ok(None) => return Ok(None),
-                Ok(Some(Ok(chunk))) => {
-                    self.check_speed(arrived.saturating_add(chunk.len()))?;
-                    return Ok(Some(chunk));
-                }
-                Ok(Some(Err(_))) => {
-                    return Err(Problem::bad("incomplete", "the body ended early").closing());
-                }
+                Ok(piece) => return self.piece(piece, arrived),
                 Err(_) => self.check_speed(arrived)?,
             }
+        }
+    }
+
+    fn piece(
+        &self,
+        piece: Option<Result<Bytes, PayloadError>>,
+        arrived: usize,
+    ) -> Result<Option<Bytes>, Problem> {
+        match piece {
+            None => Ok(None),
+            Some(Ok(chunk)) => {
+                self.check_speed(arrived.saturating_add(chunk.len()))?;
+                Ok(Some(chunk))
+            }
+            Some(Err(_)) => Err(Problem::bad("incomplete", "the body ended early").closing()),
         }
     }
 

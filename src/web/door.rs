@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::metric::SourceMeter;
 use crate::domain::SourceKey;
 use crate::domain::delivery::Authenticate;
 use crate::domain::organization::Forge;
@@ -13,6 +14,7 @@ use crate::provider::Door;
 pub struct Doorway {
     pub(crate) forge: Forge,
     pub(crate) door: Arc<dyn Authenticate + Send + Sync>,
+    pub(crate) meter: Arc<SourceMeter>,
 }
 
 impl Doorway {
@@ -23,7 +25,7 @@ impl Doorway {
             Door::Github(_) => Forge::Github,
             Door::Gitlab(_) => Forge::Gitlab,
         };
-        Self { forge, door: Arc::new(door) }
+        Self { forge, door: Arc::new(door), meter: Arc::default() }
     }
 }
 

@@ -19,6 +19,7 @@ use super::body::{self, Intake, Share};
 use super::describe::{self, Body, Operation};
 use super::door::Doorway;
 use super::error::Problem;
+use super::metric::Stage;
 use super::peer::Visit;
 use super::refused::{Refusal, harmless};
 use super::throttle::Failure;
@@ -146,7 +147,7 @@ impl Knock {
         let share = self.front.budget.share();
         let intake = Intake { limits, most: limits.body_bytes_max, declared, began: self.began, share };
         let body = intake.read(payload).await?;
-        metric::record_stage("read", self.began.elapsed());
+        metric::record_stage(Stage::Read, self.began.elapsed());
         Ok(body)
     }
 
@@ -173,15 +174,17 @@ impl Knock {
     async fn prove_and_store(&self, headers: Vec<(String, Bytes)>, body: Bytes) -> Result<Kept, Problem> {
         let began = Instant::now();
         let proven = self.prove(headers, body).await;
-        metric::record_stage("verify", began.elapsed());
+        metric::record_stage(Stage::Verify, began.elapsed());
         let delivery = proven.map_err(problem_of)?;
         let slot = delivery.envelope().secret_slot;
-        metric::count_match(delivery.source().as_str(), slot);
+        if let Some(doorway) = &self.doorway {
+            doorway.meter.count_match(delivery.source().as_str(), slot);
+        }
         let github = self.doorway.as_ref().is_some_and(|door| door.forge == Forge::Github);
         let ping = github && delivery.envelope().event == "ping";
         let began = Instant::now();
         let accepted = self.front.store.accept(delivery, self.front.now()).await;
-        metric::record_stage("commit", began.elapsed());
+        metric::record_stage(Stage::Commit, began.elapsed());
         let accepted = accepted.inspect_err(|error| self.note_failure(error))?;
         if !matches!(accepted, Accepted::Duplicate(_)) {
             self.front.health.note_write(self.front.now());
@@ -234,7 +237,9 @@ impl Knock {
 
     fn count(&self, result: &'static str) {
         match (&self.doorway, &self.key) {
-            (Some(doorway), Some(key)) => metric::count_request(doorway.forge.as_str(), key.as_str(), result),
+            (Some(doorway), Some(key)) => {
+                doorway.meter.count_request(doorway.forge.as_str(), key.as_str(), result);
+            }
             _ => metric::count_request("unknown", "unknown", result),
         }
     }

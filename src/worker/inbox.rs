@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -16,8 +15,6 @@ pub(super) const LEASE_MS: i64 = 30_000;
 pub(super) const LIMIT_MAX: usize = 32;
 const LIMIT_START: usize = 8;
 const LIMIT_STEP: usize = 4;
-/// The intake goes first for so long at most, so that a backlog shrinks under any load.
-const ASIDE_MAX: Duration = Duration::from_millis(100);
 const IDLE_MS: u64 = 1_000;
 
 /// How many attempts may run at once: more while there is more work, fewer while the store struggles.
@@ -75,7 +72,7 @@ pub(super) async fn run(context: Arc<Context>, pulse: Pulse) -> Result<(), Store
             context.stopping.run_until_cancelled(context.gate.freed.notified()).await;
             continue;
         }
-        context.step_aside(ASIDE_MAX).await;
+        context.step_aside().await;
         // Not to be dropped half-way: what the store has claimed for us must reach an attempt.
         let claimed = context.store.claim_deliveries(context.now(), LEASE_MS, room).await;
         let claims = claimed.inspect_err(|_| context.gate.shrink())?;

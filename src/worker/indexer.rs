@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 
@@ -21,8 +20,6 @@ use crate::telemetry::{Fault, report};
 
 /// So many deliveries share one write.
 const BATCH: usize = 256;
-/// The intake goes first for so long at most: keys that no index knows yet take memory.
-const ASIDE_MAX: Duration = Duration::from_millis(20);
 const IDLE_MS: u64 = 1_000;
 /// A delivery over whose reading so many processes have died is not read again.
 const DEATHS_MAX: u32 = 3;
@@ -44,7 +41,7 @@ pub(super) async fn run(context: Arc<Context>, pulse: Pulse) -> Result<(), Store
 
 /// Indexes one batch. Returns how many deliveries it held.
 pub(super) async fn round(context: &Context) -> Result<usize, StoreError> {
-    context.step_aside(ASIDE_MAX).await;
+    context.step_aside().await;
     let mut found = context.store.unindexed(BATCH).await?;
     if found.is_empty() {
         return Ok(0);

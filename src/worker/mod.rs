@@ -5,6 +5,7 @@
 
 mod attempt;
 mod bounds;
+mod courtesy;
 mod inbox;
 mod indexer;
 mod metric;
@@ -21,6 +22,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -62,10 +64,6 @@ pub trait Notice: Send + Sync {
     /// When a delivery was last put on stable storage; a recent one makes a probe needless.
     fn last_write(&self) -> Option<Timestamp> {
         None
-    }
-    /// Whether deliveries wait to be put on stable storage: then the loops step aside for a moment.
-    fn commits_waiting(&self) -> bool {
-        false
     }
 }
 
@@ -129,6 +127,8 @@ struct Context {
     excused: attempt::Excused,
     /// How many attempts run at once.
     gate: inbox::Gate,
+    /// How long the intake has gone first.
+    courtesy: courtesy::Courtesy,
     /// No new work.
     stopping: CancellationToken,
     /// What is under way is given back.
@@ -151,6 +151,7 @@ impl Context {
             rules: parts.rules,
             excused: attempt::Excused::default(),
             gate: inbox::Gate::default(),
+            courtesy: courtesy::Courtesy::default(),
             stopping,
             giving_back: CancellationToken::new(),
             dropping: CancellationToken::new(),
@@ -177,12 +178,15 @@ impl Context {
     }
 
     /// Lets the intake go first while deliveries wait for their sync, but never for ever.
-    async fn step_aside(&self, at_most: Duration) {
-        const STEP: Duration = Duration::from_millis(5);
-        let mut stepped = Duration::ZERO;
-        while stepped < at_most && self.notice.commits_waiting() && !self.stopping.is_cancelled() {
-            tokio::time::sleep(STEP).await;
-            stepped = stepped.saturating_add(STEP);
+    async fn step_aside(&self) {
+        let began = Instant::now();
+        while !self.stopping.is_cancelled() {
+            let (load, now) = (self.store.load(), Instant::now());
+            let waits = load.waiting && now.saturating_duration_since(began) < courtesy::ROUND_MAX;
+            if !waits && (load.crowded || !self.courtesy.is_burst(load.taken, now)) {
+                break;
+            }
+            tokio::time::sleep(courtesy::STEP).await;
         }
     }
 

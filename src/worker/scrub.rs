@@ -14,14 +14,12 @@ const FIRST_AFTER: Duration = Duration::from_secs(60);
 const PASS: Duration = Duration::from_secs(6 * 60 * 60);
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_secs(600);
-/// The intake goes first for so long at most between two pieces.
-const ASIDE_MAX: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(context: Arc<Context>, pulse: Pulse) -> Result<(), StoreError> {
     let mut wait = FIRST_AFTER;
     let (mut before, mut found) = (0, Vec::new());
     while context.stopping.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
-        context.step_aside(ASIDE_MAX).await;
+        context.step_aside().await;
         let piece = context.store.scrub().await?;
         pulse.beat();
         wait = pause(before, &piece);

@@ -13,8 +13,6 @@ use crate::store::{StoreError, StoreFigures};
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 /// So many pieces in one round; the next round goes on.
 const PIECES_MAX: u32 = 1_000;
-/// The intake goes first for so long at most between two pieces.
-const ASIDE_MAX: Duration = Duration::from_secs(1);
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// A write that takes longer is as good as none.
 const PROBE_MAX: Duration = Duration::from_secs(5);
@@ -38,7 +36,7 @@ pub(super) async fn retention(context: Arc<Context>, pulse: Pulse) -> Result<(),
 async fn purge(context: &Context) -> Result<(), StoreError> {
     let (mut records, mut bytes) = (0_u64, 0_u64);
     for _ in 0..PIECES_MAX {
-        context.step_aside(ASIDE_MAX).await;
+        context.step_aside().await;
         if context.stopping.is_cancelled() {
             break;
         }

@@ -3,6 +3,7 @@
 pub(in crate::store) mod access;
 mod bench;
 pub(in crate::store) mod inbox;
+pub(in crate::store) mod job;
 pub(in crate::store) mod keep;
 pub(in crate::store) mod order;
 pub(in crate::store) mod records;
@@ -58,6 +59,13 @@ macro_rules! contract {
             access: [
                 a_token_is_found_by_its_hash_and_can_be_revoked,
                 a_setup_code_works_once
+            ],
+            job: [
+                what_a_job_is_about_is_found_by_every_number,
+                a_claim_and_a_rejected_connection_keep_nobody_out,
+                an_account_that_was_taken_meanwhile_stops_what_stands_on_it,
+                a_claimed_project_gives_way_to_its_proven_self,
+                check_ins_and_jobs_tokens_end_with_their_time
             ]
         );
         $crate::store::contract::moves!($open, $open);

@@ -10,7 +10,7 @@ use super::act::{Answer, act};
 use super::{PostgresStore, delivery, reading, verify};
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryState;
-use crate::store::{Health, StoreError, StoreFigures};
+use crate::store::{Health, Load, StoreError, StoreFigures};
 
 /// How long connections may take to end before the process goes without them.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
@@ -58,6 +58,10 @@ async fn figures(pool: &PgPool) -> Result<StoreFigures, StoreError> {
 
 #[async_trait]
 impl Health for PostgresStore {
+    fn load(&self) -> Load {
+        self.intake.load()
+    }
+
     async fn probe(&self, now: Timestamp) -> Result<(), StoreError> {
         act(&self.pool, move |connection| {
             Box::pin(async move {

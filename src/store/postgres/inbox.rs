@@ -58,7 +58,7 @@ impl Inbox for PostgresStore {
             secret_slot: delivery.envelope().secret_slot,
             body_bytes: delivery.body().len(),
             same_within_ms: delivery.envelope().same_within_ms,
-            frame: frame::close(&self.keyring, id, dedupe, body_hash, &delivery, now)?,
+            frame: frame::close(&self.keyring, id, &delivery, now)?,
         };
         let accepted = match self.intake.take(entry).await? {
             intake::Taken::New => Accepted::New(id),
@@ -196,7 +196,9 @@ impl Inbox for PostgresStore {
         let metadata_before = now.plus_ms(keep.metadata_ms.saturating_neg());
         act(&self.pool, move |connection| {
             Box::pin(async move {
-                purge::purge(connection, payload_before, metadata_before).await.map(Answer::Keep)
+                let jobs = purge::purge_jobs(connection, metadata_before, now).await?;
+                let purged = purge::purge(connection, payload_before, metadata_before).await?;
+                Ok(Answer::Keep(Purged { records: purged.records.saturating_add(jobs), ..purged }))
             })
         })
         .await

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
@@ -21,7 +21,7 @@ use super::delivery::{id, text, uuid};
 use super::error::state;
 use crate::domain::{DeliveryId, SourceKey, Timestamp};
 use crate::fault;
-use crate::store::StoreError;
+use crate::store::{Load, StoreError};
 
 /// Connections that put deliveries in: while one waits for its commit, the other fills.
 const DOORS: usize = 2;
@@ -67,6 +67,7 @@ type Waiting = (Entry, Reply);
 pub(super) struct Intake {
     queue: mpsc::Sender<Waiting>,
     waiting: Arc<AtomicUsize>,
+    taken: AtomicU64,
 }
 
 /// Counts a delivery as waiting, also when its caller goes away meanwhile.
@@ -86,12 +87,17 @@ impl Intake {
         for _ in 0..DOORS {
             tasks.spawn(run(options.clone(), Arc::clone(&receiver), stop.clone()));
         }
-        Self { queue, waiting: Arc::default() }
+        Self { queue, waiting: Arc::default(), taken: AtomicU64::new(0) }
     }
 
-    /// Whether deliveries wait for their commit this moment.
-    pub(super) fn is_taking(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) > 0
+    /// What it is doing.
+    pub(super) fn load(&self) -> Load {
+        Load {
+            waiting: self.waiting.load(Ordering::Acquire) > 0,
+            taken: self.taken.load(Ordering::Relaxed),
+            // What has no index takes room on the database's disk, not here.
+            crowded: false,
+        }
     }
 
     /// Keeps a delivery; answers after the commit that covers it, or covers its first copy.
@@ -100,7 +106,11 @@ impl Intake {
         let _counted = Counted(Arc::clone(&self.waiting));
         let (reply, answer) = oneshot::channel();
         match self.queue.try_send((entry, reply)) {
-            Ok(()) => answer.await.unwrap_or_else(|_| Err(closing())),
+            Ok(()) => {
+                let answer = answer.await.unwrap_or_else(|_| Err(closing()))?;
+                self.taken.fetch_add(1, Ordering::Relaxed);
+                Ok(answer)
+            }
             Err(mpsc::error::TrySendError::Full(_)) => {
                 Err(StoreError::Unavailable("too many deliveries are waiting to be kept".into()))
             }

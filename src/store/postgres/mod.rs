@@ -22,6 +22,7 @@ mod health;
 mod inbox;
 mod index;
 mod intake;
+mod job;
 mod keep;
 mod keys;
 mod list;
@@ -53,6 +54,7 @@ use super::ids::Ids;
 use crate::domain::Timestamp;
 use crate::seal::Keyring;
 use crate::store::OpenError;
+use crate::telemetry::{Fault, report};
 
 /// An open store.
 #[derive(Debug)]
@@ -79,7 +81,7 @@ pub struct PostgresStore {
 pub async fn open(url: &Url, key_file: &Path, now: Timestamp) -> Result<PostgresStore, OpenError> {
     let mut first = connect::first(url).await?;
     for warning in settings::check(url, &mut first).await? {
-        tracing::warn!(code = "database-setting", "{warning}");
+        report!(Fault::DatabaseSetting, "{warning}");
     }
     if let Some(seen) = migrate::check(url, &mut first).await? {
         keys::verify(url, &mut first, key_file).await?;
@@ -133,12 +135,4 @@ pub struct Examined {
     pub newest: i64,
     /// What works, and yet should be looked at.
     pub warnings: Vec<String>,
-}
-
-impl PostgresStore {
-    /// Whether deliveries wait for their commit this moment: other work then steps aside.
-    #[must_use]
-    pub fn is_taking(&self) -> bool {
-        self.intake.is_taking()
-    }
 }

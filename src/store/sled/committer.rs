@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use tokio::sync::oneshot;
 
 use super::digest::{Digest, Sweep};
+use super::filter::Filter;
 use super::journal::Journal;
 use super::redo::{self, RedoCipher};
 use super::stage::{Stage, Writes};
@@ -68,6 +69,7 @@ pub(super) struct Parts {
     pub(super) journal: Journal,
     pub(super) cipher: RedoCipher,
     pub(super) digest: Digest,
+    pub(super) filter: Arc<Filter>,
     pub(super) sweeps: BTreeMap<Sweeper, Sweep>,
     pub(super) status: Arc<Status>,
 }
@@ -231,7 +233,10 @@ fn write(parts: &mut Parts, writes: Writes) -> Result<(), StoreError> {
     parts.sweeps.values_mut().try_for_each(|sweep| sweep.note(&parts.tree, &writes))?;
     for (key, value) in writes {
         match value {
-            Some(value) => batch.insert(key, value),
+            Some(value) => {
+                parts.filter.note(&key);
+                batch.insert(key, value);
+            }
             None => batch.remove(key),
         }
     }

@@ -6,17 +6,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::act::counts;
+use super::backlog::{UNINDEXED_MAX, locked};
 use super::committer::Sweeper;
-use super::intake::locked;
 use super::key::{self, Key, Table};
 use super::stage::Rows;
 use super::{Inner, SledStore};
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryState;
-use crate::store::{Health, Scrubbed, StoreError, StoreFigures};
+use crate::store::{Health, Load, Scrubbed, StoreError, StoreFigures};
 
 /// How long the last checkpoint may take before the process ends without it; the log has everything.
 const CLOSE_WITHIN: Duration = Duration::from_secs(4);
+
+/// With so many deliveries unindexed there is soon no room for more.
+const CROWDED: usize = UNINDEXED_MAX / 4 * 3;
 
 /// Blocked lanes counted at most; more is as bad.
 const BLOCKED_MAX: usize = 10_000;
@@ -55,8 +58,16 @@ fn figures(inner: &Inner) -> Result<StoreFigures, StoreError> {
 
 #[async_trait]
 impl Health for SledStore {
+    fn load(&self) -> Load {
+        let status = &self.inner.status;
+        let crowded = locked(&self.inner.backlog).len() >= CROWDED;
+        Load { waiting: status.waiting() > 0, taken: status.taken(), crowded }
+    }
+
     async fn probe(&self, now: Timestamp) -> Result<(), StoreError> {
         self.inner.status.check_intake()?;
+        // A thread that hangs in its sync keeps no delivery, whatever the other log can do.
+        self.inner.intake.pass().await?;
         self.inner.committer.act(move |stage| stage.put(key::meta("probe"), &now)).await
     }
 

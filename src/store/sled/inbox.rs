@@ -4,10 +4,12 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 
-use super::act::index::{HeadFacts, ToIndex};
+use super::act::index::{Facts, ToIndex};
 use super::act::settle::Ended;
 use super::act::{self, Stored};
-use super::intake::{Entry, Taken, locked};
+use super::backlog::locked;
+use super::dedupe::Dedupe;
+use super::intake::{Entry, Taken};
 use super::key::{Key, Table};
 use super::stage::Rows;
 use super::{Inner, SledStore, list};
@@ -38,8 +40,13 @@ fn claim_of(inner: &Inner, stored: Stored) -> Result<Claim, StoreError> {
 }
 
 impl SledStore {
-    async fn note_copy(&self, id: DeliveryId, now: Timestamp) -> Result<Accepted, StoreError> {
-        if locked(&self.inner.backlog).count_copy(id) {
+    async fn note_copy(
+        &self,
+        dedupe: Dedupe,
+        id: DeliveryId,
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError> {
+        if locked(&self.inner.backlog).count_copy(&dedupe.whole(), id) {
             return Ok(Accepted::Duplicate(id));
         }
         let accepted = self.inner.committer.act(move |stage| act::replay::note_copy(stage, id, now)).await?;
@@ -76,16 +83,15 @@ impl SledStore {
 impl Inbox for SledStore {
     async fn accept(&self, delivery: Delivery, now: Timestamp) -> Result<Accepted, StoreError> {
         let id = self.ids.next(now);
-        let dedupe = frame::key_of(&delivery);
-        let body_hash = frame::body_hash(&delivery);
-        let payload = frame::close(&self.inner.keyring, id, dedupe, body_hash, &delivery, now)?;
+        let dedupe = Dedupe::of(&delivery);
+        let payload = frame::close(&self.inner.keyring, id, &delivery, now)?;
         let same_within_ms = delivery.envelope().same_within_ms;
         match self.inner.intake.take(Entry { id, dedupe, received_at: now, same_within_ms, payload }).await? {
             Taken::New => {
                 self.work.notify_waiters();
                 Ok(Accepted::New(id))
             }
-            Taken::Known(first) => self.note_copy(first, now).await,
+            Taken::Known(first) => self.note_copy(dedupe, first, now).await,
         }
     }
 
@@ -93,10 +99,12 @@ impl Inbox for SledStore {
         self.read(move |inner| {
             let pending = locked(&inner.backlog).first(limit);
             let mut found = Vec::new();
+            let mut facts = Vec::new();
             let mut bytes: u64 = 0;
             for one in pending {
                 let opened = opened(inner, one.position)?;
                 bytes = bytes.saturating_add(opened.delivery.body().len() as u64);
+                facts.push((one.id, Facts::of(&opened.delivery)));
                 let (id, received_at, delivery) = (one.id, one.received_at, opened.delivery);
                 let deaths = inner.reading.deaths(one.position.seq);
                 found.push(Unindexed { id, received_at, delivery, deaths });
@@ -104,6 +112,7 @@ impl Inbox for SledStore {
                     break;
                 }
             }
+            inner.read_ahead.keep(facts);
             Ok(found)
         })
         .await
@@ -134,14 +143,12 @@ impl Inbox for SledStore {
                                 "deliveries are indexed in the order of the log".into(),
                             ));
                         }
-                        let opened = opened(inner, pending.position)?;
                         let copies = locked(&inner.backlog).copies(pending.id);
-                        Ok(ToIndex {
-                            row,
-                            pending,
-                            head: HeadFacts::of(&opened.head, &opened.delivery),
-                            copies,
-                        })
+                        let facts = match inner.read_ahead.take(pending.id) {
+                            Some(facts) => facts,
+                            None => Facts::of(&opened(inner, pending.position)?.delivery),
+                        };
+                        Ok(ToIndex { row, pending, facts, copies })
                     })
                     .collect::<Result<Vec<_>, _>>()
             })
@@ -240,7 +247,8 @@ impl Inbox for SledStore {
                 let mut cursors = cursors;
                 let records = act::purge::records(stage, before, &mut cursors.records)?;
                 let bodies = act::purge::bodies(stage, before, &mut cursors.bodies)?;
-                Ok((records.saturating_add(bodies), cursors))
+                let jobs = act::purge::jobs(stage, before, now)?;
+                Ok((records.saturating_add(bodies).saturating_add(jobs), cursors))
             })
             .await?;
         *self.purge.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = cursors;
@@ -265,8 +273,10 @@ impl Inbox for SledStore {
 
     async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
         self.read(move |inner| {
+            let latest = act::load(&inner.tree, id)?.and_then(|stored| stored.attempt);
             let rows = inner.tree.with_prefix(&Key::of(Table::Attempt).id(id), 1024)?;
-            rows.into_iter().map(|(key, value)| inner.tree.decode(&key, value)).collect()
+            let earlier = rows.into_iter().map(|(key, value)| inner.tree.decode(&key, value));
+            earlier.chain(latest.map(Ok)).collect()
         })
         .await
     }

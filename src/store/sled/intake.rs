@@ -1,27 +1,25 @@
 //! The front door's thread: it decides new or duplicate, appends to the inbox log, syncs once for all that came
 //! meanwhile, and only then answers.
 //!
-//! Deliveries that no index knows yet are remembered here, in order, with their dedupe keys; replay at start brings
-//! them back. Reading a body's meaning is not this thread's work.
+//! Reading a body's meaning is not this thread's work.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use super::backlog::{Backlog, Pending, UNINDEXED_MAX, locked};
+use super::dedupe::Dedupe;
+use super::filter::Filter;
 use super::journal::{Journal, Position};
-use super::key::{Key, Table};
-use super::stage::Rows;
 use super::status::Status;
 use crate::domain::{DeliveryId, Timestamp};
 use crate::fault;
 use crate::store::StoreError;
 use crate::telemetry::{Metric, observe};
 
-/// Deliveries not indexed yet, at most; past it 503 (ruling 2).
-const UNINDEXED_MAX: usize = 262_144;
 /// Requests waiting for the thread, at most.
 const QUEUE_MAX: usize = 4096;
 /// Requests that share one sync, at most.
@@ -38,7 +36,7 @@ pub(super) const CARRIED: u8 = 2;
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: DeliveryId,
-    pub(super) dedupe: [u8; 16],
+    pub(super) dedupe: Dedupe,
     pub(super) received_at: Timestamp,
     /// Only a copy that came within this time counts as the same delivery.
     pub(super) same_within_ms: Option<i64>,
@@ -53,79 +51,6 @@ pub(super) enum Taken {
     Known(DeliveryId),
 }
 
-/// A delivery in the log that no index knows.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pending {
-    pub(super) id: DeliveryId,
-    pub(super) dedupe: [u8; 16],
-    pub(super) received_at: Timestamp,
-    pub(super) position: Position,
-}
-
-/// What is in the log and not in an index, shared with the indexer.
-#[derive(Debug, Default)]
-pub(super) struct Backlog {
-    order: VecDeque<Pending>,
-    by_dedupe: HashMap<[u8; 16], (DeliveryId, Timestamp)>,
-    ids: HashSet<DeliveryId>,
-    /// Copies that came before their first one was indexed.
-    copies: HashMap<DeliveryId, u32>,
-}
-
-impl Backlog {
-    pub(super) fn push(&mut self, pending: Pending) {
-        self.by_dedupe.insert(pending.dedupe, (pending.id, pending.received_at));
-        self.ids.insert(pending.id);
-        self.order.push_back(pending);
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.order.len()
-    }
-
-    pub(super) fn oldest(&self) -> Option<Pending> {
-        self.order.front().copied()
-    }
-
-    pub(super) fn first(&self, limit: usize) -> Vec<Pending> {
-        self.order.iter().take(limit).copied().collect()
-    }
-
-    /// Counts a copy of a delivery that is not indexed yet; `false` when it is indexed.
-    pub(super) fn count_copy(&mut self, id: DeliveryId) -> bool {
-        let waiting = self.ids.contains(&id);
-        if waiting {
-            let copies = self.copies.entry(id).or_default();
-            *copies = copies.saturating_add(1);
-        }
-        waiting
-    }
-
-    pub(super) fn copies(&self, id: DeliveryId) -> u32 {
-        self.copies.get(&id).copied().unwrap_or(0)
-    }
-
-    /// They are indexed now.
-    pub(super) fn forget(&mut self, ids: &[DeliveryId]) {
-        for id in ids {
-            if self.order.front().is_some_and(|pending| pending.id == *id)
-                && let Some(pending) = self.order.pop_front()
-            {
-                if self.by_dedupe.get(&pending.dedupe).is_some_and(|(known, _)| known == id) {
-                    self.by_dedupe.remove(&pending.dedupe);
-                }
-                self.ids.remove(id);
-                self.copies.remove(id);
-            }
-        }
-    }
-}
-
-/// Locks the backlog; a thread that panicked while it held the lock leaves plain data behind, which stays usable.
-pub(super) fn locked(backlog: &Mutex<Backlog>) -> MutexGuard<'_, Backlog> {
-    backlog.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 /// Where an answer goes.
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -133,6 +58,7 @@ enum Message {
     Take(Entry, Reply<Taken>),
     Carry(Vec<u8>, Reply<Position>),
     DropBefore(u64, Reply<u64>),
+    Pass(Reply<()>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -140,6 +66,7 @@ enum Message {
 pub(super) struct Parts {
     pub(super) journal: Journal,
     pub(super) tree: sled::Tree,
+    pub(super) filter: Arc<Filter>,
     pub(super) backlog: Arc<Mutex<Backlog>>,
     pub(super) status: Arc<Status>,
 }
@@ -184,6 +111,11 @@ impl Intake {
     /// Deletes the files that only hold older frames.
     pub(super) async fn drop_before(&self, sequence: u64) -> Result<u64, StoreError> {
         self.ask(|reply| Message::DropBefore(sequence, reply)).await
+    }
+
+    /// Answers once everything that came before is kept: the thread does not hang.
+    pub(super) async fn pass(&self) -> Result<(), StoreError> {
+        self.ask(Message::Pass).await
     }
 
     pub(super) async fn stop(&self) {
@@ -244,6 +176,9 @@ fn run(mut parts: Parts, queue: &Receiver<Message>) {
                 let dropped = parts.journal.drop_before(sequence);
                 let _ = reply.send(dropped.map_err(|error| parts.status.journal_error("inbox log", &error)));
             }
+            Some(Message::Pass(reply)) => {
+                let _ = reply.send(Ok(()));
+            }
             Some(_) | None => {}
         }
     }
@@ -272,7 +207,7 @@ fn add(parts: &mut Parts, group: &mut Group, message: Message) -> Option<Message
 }
 
 fn place(parts: &mut Parts, group: &mut Group, entry: Entry) -> Result<Taken, StoreError> {
-    let first = match group.in_group.get(&entry.dedupe) {
+    let first = match group.in_group.get(&entry.dedupe.whole()) {
         Some(first) => Some(*first),
         None => known(parts, &entry.dedupe)?,
     };
@@ -290,36 +225,22 @@ fn place(parts: &mut Parts, group: &mut Group, entry: Entry) -> Result<Taken, St
     group.bytes = group.bytes.saturating_add(entry.payload.len());
     let appended = parts.journal.append(DELIVERED, &entry.payload);
     let position = appended.map_err(|error| parts.status.journal_error("inbox log", &error))?;
-    group.in_group.insert(entry.dedupe, (entry.id, entry.received_at));
+    group.in_group.insert(entry.dedupe.whole(), (entry.id, entry.received_at));
     group.fresh.push(Pending {
         id: entry.id,
-        dedupe: entry.dedupe,
+        dedupe: entry.dedupe.whole(),
         received_at: entry.received_at,
         position,
     });
     Ok(Taken::New)
 }
 
-fn known(parts: &Parts, dedupe: &[u8; 16]) -> Result<Option<(DeliveryId, Timestamp)>, StoreError> {
-    if let Some(first) = locked(&parts.backlog).by_dedupe.get(dedupe) {
-        return Ok(Some(*first));
+fn known(parts: &Parts, dedupe: &Dedupe) -> Result<Option<(DeliveryId, Timestamp)>, StoreError> {
+    if let Some(first) = locked(&parts.backlog).same_as(&dedupe.whole()) {
+        return Ok(Some(first));
     }
     // Between an index act and `forget` a key is in both places; it is never in neither.
-    Ok(parts.tree.raw(Key::of(Table::Dedupe).bytes(dedupe).as_bytes())?.as_deref().and_then(parse_first))
-}
-
-/// The value of a dedupe row: the first copy's id and time.
-pub(super) fn first_copy(id: DeliveryId, at: Timestamp) -> Vec<u8> {
-    let mut value = id.as_bytes().to_vec();
-    value.extend_from_slice(&at.ms().to_be_bytes());
-    value
-}
-
-/// Reads [`first_copy`] back.
-pub(super) fn parse_first(value: &[u8]) -> Option<(DeliveryId, Timestamp)> {
-    let (id, at) = value.split_first_chunk::<16>()?;
-    let at = i64::from_be_bytes(at.try_into().ok()?);
-    Some((DeliveryId::from_bytes(*id), Timestamp::from_ms(at)))
+    if parts.filter.may_hold(&dedupe.whole()) { dedupe.find(&parts.tree) } else { Ok(None) }
 }
 
 /// `Err` ends the thread: the log has failed.
@@ -338,6 +259,7 @@ fn commit(parts: &mut Parts, group: Group) -> Result<(), ()> {
         })
     };
     if written.is_ok() {
+        parts.status.note_taken(group.fresh.len());
         let mut backlog = locked(&parts.backlog);
         group.fresh.into_iter().for_each(|pending| backlog.push(pending));
     }

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 
 use super::act::record::Row;
 use super::act::{self, Stored};
+use super::dedupe;
 use super::key::{self, Key, Table, behind};
 use super::stage::Rows;
 use crate::domain::access::{TokenKind, TokenRecord};
@@ -90,9 +91,10 @@ pub(super) fn deliveries<R: Rows>(
     filter: &DeliveryFilter,
     page: &Page,
 ) -> Result<Paged<DeliveryRecord>, StoreError> {
-    let index = if let Some(external_id) = &filter.external_id {
-        key::external(external_id)
-    } else if let Some(state) = filter.state {
+    if let Some(external_id) = &filter.external_id {
+        return siblings(rows, external_id, filter, page);
+    }
+    let index = if let Some(state) = filter.state {
         key::by_state(state)
     } else if let Some(organization) = &filter.organization {
         key::by_organization(organization)
@@ -106,6 +108,31 @@ pub(super) fn deliveries<R: Rows>(
         let stored: Option<Stored> = act::load(rows, id)?;
         Ok(stored.map(|stored| stored.record).filter(|record| wanted(filter, record)))
     })
+}
+
+/// Deliveries with one forge's id: a handful, which several hooks sent.
+fn siblings<R: Rows>(
+    rows: &R,
+    external_id: &str,
+    filter: &DeliveryFilter,
+    page: &Page,
+) -> Result<Paged<DeliveryRecord>, StoreError> {
+    let before = page.cursor.as_deref().map(|text| hex::decode(text).unwrap_or_default());
+    let mut paged = Paged { items: Vec::new(), next: None };
+    let mut last = None;
+    for id in dedupe::siblings(rows, external_id)? {
+        if before.as_ref().is_some_and(|before| id.as_bytes().as_slice() >= before.as_slice()) {
+            continue;
+        }
+        if paged.items.len() >= page.limit {
+            paged.next = last.map(hex::encode);
+            break;
+        }
+        last = Some(*id.as_bytes());
+        let stored: Option<Stored> = act::load(rows, id)?;
+        paged.items.extend(stored.map(|stored| stored.record).filter(|record| wanted(filter, record)));
+    }
+    Ok(paged)
 }
 
 /// Organizations, sources: tables whose rows are the records.

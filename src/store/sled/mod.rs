@@ -12,13 +12,17 @@
 
 mod access;
 mod act;
+mod backlog;
 mod checkpoint;
 mod committer;
 mod compact;
+mod dedupe;
 mod digest;
+mod filter;
 mod health;
 mod inbox;
 mod intake;
+mod job;
 pub(crate) mod journal;
 mod keep;
 mod key;
@@ -75,8 +79,9 @@ struct Inner {
     committer: committer::Committer,
     intake: intake::Intake,
     checkpointer: checkpoint::Checkpointer,
-    backlog: Arc<Mutex<intake::Backlog>>,
+    backlog: Arc<Mutex<backlog::Backlog>>,
     reader: journal::Reader,
+    read_ahead: act::index::ReadAhead,
     reading: reading::Reading,
     /// The records log, for whoever brings a copy of the rows up to one instant.
     records: journal::Reader,
@@ -115,12 +120,6 @@ impl SledStore {
     #[must_use]
     pub fn keyring(&self) -> &Keyring {
         &self.inner.keyring
-    }
-
-    /// Whether deliveries wait for their sync this moment: other work then steps aside.
-    #[must_use]
-    pub fn is_taking(&self) -> bool {
-        self.inner.status.waiting() > 0
     }
 
     /// Runs a read that may touch the disk away from the request threads.

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex};
 
 use rustix::fs::FlockOperation;
 
+use super::backlog::{Backlog, Pending};
 use super::checkpoint::{self, Checkpointer};
 use super::committer::{self, Committer};
 use super::digest::Digest;
-use super::intake::{self, Backlog, Intake, Pending};
+use super::filter::Filter;
+use super::intake::{self, Intake};
 use super::journal::{Journal, JournalError, Options, Reader};
 use super::reading::Reading;
 use super::redo::{self, RedoCipher};
@@ -75,17 +77,17 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     };
     let (db, digest) = database(&logs, now)?;
     let tree: sled::Tree = (*db).clone();
-    let status = settle(dir, &db, digest.sequence)?;
-    status.note_records(digest.sequence, records.bytes());
+    let status = settle(dir, &db, digest.sequence, records.bytes())?;
     let backlog = Arc::new(Mutex::new(backlog(&tree, &inbox.reader(), &keyring)?));
+    let filter = Arc::new(Filter::of(&tree).map_err(from_store)?);
     let reader = inbox.reader();
     let pins = Arc::new(tokio::sync::RwLock::new(()));
-    let thread = |error: std::io::Error| OpenError::Io(format!("cannot start a thread: {error}"));
     let committer = Committer::start(committer::Parts {
         tree: tree.clone(),
         journal: records,
         cipher: cipher.clone(),
         digest,
+        filter: Arc::clone(&filter),
         sweeps: std::collections::BTreeMap::new(),
         status: Arc::clone(&status),
     })
@@ -93,6 +95,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     let intake = Intake::start(intake::Parts {
         journal: inbox,
         tree: tree.clone(),
+        filter,
         backlog: Arc::clone(&backlog),
         status: Arc::clone(&status),
     })
@@ -115,6 +118,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         checkpointer,
         backlog,
         reader,
+        read_ahead: act::index::ReadAhead::default(),
         reading: Reading::open(dir).map_err(|error| io("cannot note what is read in", dir, &error))?,
         records: logs.records.clone(),
         cipher: cipher.clone(),
@@ -126,14 +130,19 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     }))
 }
 
+fn thread(error: std::io::Error) -> OpenError {
+    OpenError::Io(format!("cannot start a thread: {error}"))
+}
+
 /// The first checkpoint, and what the threads know of the disk.
-fn settle(dir: &Path, db: &sled::Db, sequence: u64) -> Result<Arc<Status>, OpenError> {
+fn settle(dir: &Path, db: &sled::Db, sequence: u64, log_bytes: u64) -> Result<Arc<Status>, OpenError> {
     if let Err(error) = checkpoint::checkpoint(dir, db, sequence) {
         checkpoint::abandon(db);
         return Err(from_store(error));
     }
     let status = Arc::new(Status::new(dir));
     status.keep_reserve();
+    status.note_records(sequence, log_bytes);
     Ok(status)
 }
 
@@ -371,8 +380,8 @@ fn backlog(tree: &sled::Tree, inbox: &Reader, keyring: &Keyring) -> Result<Backl
         let opened = frame::open(keyring, &frame.payload).map_err(from_store)?;
         backlog.push(Pending {
             id: opened.id,
-            dedupe: opened.head.dedupe,
-            received_at: opened.head.received_at,
+            dedupe: frame::key_of(&opened.delivery),
+            received_at: opened.received_at,
             position,
         });
     }

@@ -27,6 +27,7 @@ pub(super) struct Status {
     records_sequence: AtomicU64,
     records_bytes: AtomicU64,
     waiting: AtomicU64,
+    taken: AtomicU64,
 }
 
 impl Status {
@@ -40,6 +41,7 @@ impl Status {
             records_sequence: AtomicU64::new(0),
             records_bytes: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
         };
         status.measure();
         status
@@ -52,6 +54,16 @@ impl Status {
         } else {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// So many more deliveries are on stable storage.
+    pub(super) fn note_taken(&self, count: usize) {
+        self.taken.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// Deliveries put on stable storage since the start.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// Deliveries that wait for their sync.

@@ -45,9 +45,11 @@ fn take(
     stored.record.attempts = stored.record.attempts.saturating_add(1);
     stored.record.due_at = Some(lease_end);
     stage.mark(key::queue(lease_end, &stored.lane), stored.record.id.as_bytes());
-    let attempt =
-        Attempt { number: stored.record.attempts, started_at: now, took_ms: None, led_to: None, error: None };
-    stage.put(key::attempt(stored.record.id, attempt.number), &attempt)?;
+    let number = stored.record.attempts;
+    let attempt = Attempt { number, started_at: now, took_ms: None, led_to: None, error: None };
+    if let Some(earlier) = stored.attempt.replace(attempt) {
+        stage.put(key::attempt(stored.record.id, earlier.number), &earlier)?;
+    }
     save(stage, Some(&before), &stored)?;
     Ok(stored)
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::intake::first_copy;
+use super::super::dedupe::{self, Dedupe};
 use super::super::journal::Position;
 use super::super::key::{self, Key, Table};
 use super::super::stage::{Rows, Stage};
@@ -12,8 +12,8 @@ use crate::domain::Timestamp;
 use crate::domain::change::Change;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::known::Versioned;
+use crate::store::StoreError;
 use crate::store::keep::{BodySeen, Fact, ImportMark, KeptDelivery};
-use crate::store::{StoreError, frame};
 
 /// The row of an unfinished import.
 pub(in super::super) fn mark() -> Key {
@@ -77,11 +77,15 @@ fn place(stage: &mut Stage<'_>, fact: Fact, position: Option<Position>) -> Resul
             let value = key.as_bytes().to_vec();
             put(stage, key, &one, record::run_indexes(run), &value)
         }
+        Fact::CheckIn(one) => {
+            let (key, indexes) = (key::check_in(&one.value.id), record::check_in_indexes(&one.value));
+            put(stage, key, &one, indexes, one.value.id.as_bytes())
+        }
         Fact::Token(token) => access::put_token(stage, &token),
         Fact::SetupCode(code) => access::put_setup_code(stage, code.hash, code.expires_at),
         Fact::Audit(entry) => record::apply(stage, vec![Change::Audit(entry)]),
         Fact::Body(BodySeen { hash, first, at }) => {
-            stage.mark(Key::of(Table::Body).bytes(&hash), &first_copy(first, at));
+            stage.mark(Key::of(Table::Body).bytes(&hash), &index::first_with(first, at));
             Ok(())
         }
         Fact::Delivery(one) => delivery(stage, *one, position),
@@ -104,16 +108,22 @@ fn put<T: Serialize + Clone>(
 fn delivery(stage: &mut Stage<'_>, kept: KeptDelivery, position: Option<Position>) -> Result<(), StoreError> {
     let in_line = kept.is_in_line();
     let KeptDelivery {
-        record, attempts, blocks, aside, turn, failing_since, attempts_forgiven, fence, ..
+        record,
+        mut attempts,
+        blocks,
+        aside,
+        turn,
+        failing_since,
+        attempts_forgiven,
+        fence,
+        ..
     } = kept;
     let id = record.id;
     let lane = if aside { own_lane(id) } else { index::lane_key(record.source.as_str(), &record.lane) };
-    let dedupe = frame::dedupe_key(&record.source, &record.hook_id, &record.external_id);
-    stage.mark(key::external(&record.external_id).id(id), &[]);
+    let dedupe = Dedupe::new(&record.source, &record.hook_id, &record.external_id);
+    stage.mark(dedupe.row(id), &dedupe::received(record.received_at));
     stage.mark(key::by_source(&record.source).id(id), &[]);
-    if kept.holds_key {
-        stage.mark(Key::of(Table::Dedupe).bytes(&dedupe), &first_copy(id, record.received_at));
-    }
+    let attempt = attempts.pop();
     for attempt in &attempts {
         stage.put(key::attempt(id, attempt.number), attempt)?;
     }
@@ -133,7 +143,7 @@ fn delivery(stage: &mut Stage<'_>, kept: KeptDelivery, position: Option<Position
         note_place(stage, position, record.received_at)?;
     }
     let position = position.unwrap_or(Position { seq: 0, file: 0, offset: 0, len: 0 });
-    let stored = Stored { record, position, fence, lane, blocks, failing_since, dedupe, attempts_forgiven };
+    let stored = Stored { record, position, fence, lane, blocks, failing_since, attempt, attempts_forgiven };
     save(stage, None, &stored)
 }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::journal::Position;
 use super::key::{self, Key, Table};
 use super::stage::{Rows, Stage};
-use crate::domain::delivery::{DeliveryRecord, DeliveryState};
+use crate::domain::delivery::{Attempt, DeliveryRecord, DeliveryState};
 use crate::domain::{DeliveryId, Timestamp};
 use crate::store::StoreError;
 
@@ -33,8 +33,8 @@ pub(super) struct Stored {
     pub(super) blocks: bool,
     /// When it first failed as the head of its lane.
     pub(super) failing_since: Option<Timestamp>,
-    /// Its key in the dedupe table.
-    pub(super) dedupe: [u8; 16],
+    /// The newest attempt; the earlier ones have rows of their own.
+    pub(super) attempt: Option<Attempt>,
     /// Attempts before the last replay; they do not count against the schedule.
     pub(super) attempts_forgiven: u32,
 }

@@ -1,9 +1,10 @@
 //! Deleting what is past its time, a bounded piece at a time.
 
+use super::super::dedupe::Dedupe;
 use super::super::journal::Position;
 use super::super::key::{self, Key, Table};
 use super::super::stage::{Rows, Stage};
-use super::{Stored, counts, load};
+use super::{Stored, access, counts, load};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::{DeliveryId, Timestamp};
 use crate::store::StoreError;
@@ -46,11 +47,10 @@ fn delete(stage: &mut Stage<'_>, stored: &Stored) -> Result<(), StoreError> {
     counts::gone(stage, record)?;
     stage.delete(key::by_state(record.state).id(record.id))?;
     stage.delete(key::by_source(&record.source).id(record.id))?;
-    stage.delete(key::external(&record.external_id).id(record.id))?;
+    stage.delete(Dedupe::new(&record.source, &record.hook_id, &record.external_id).row(record.id))?;
     if let Some(organization) = &record.organization {
         stage.delete(key::by_organization(organization).id(record.id))?;
     }
-    stage.delete(Key::of(Table::Dedupe).bytes(&stored.dedupe))?;
     for (attempt, _) in stage.with_prefix(&Key::of(Table::Attempt).id(record.id), 1024)? {
         stage.delete(Key::raw(attempt))?;
     }
@@ -68,7 +68,7 @@ pub(in super::super) fn bodies(
     let mut deleted: u64 = 0;
     let mut next = table;
     for (row, value) in stage.scan(from.as_bytes(), end.as_deref(), RECORDS_MAX)? {
-        let old = super::super::intake::parse_first(&value).is_none_or(|(_, at)| at < before);
+        let old = super::index::parse_first(&value).is_none_or(|(_, at)| at < before);
         let mut behind = row.clone();
         behind.push(0);
         next = Key::raw(behind);
@@ -78,6 +78,25 @@ pub(in super::super) fn bodies(
         }
     }
     *from = next;
+    Ok(deleted)
+}
+
+/// A job's token may finish what it began for six hours (ruling 22); then nobody asks for it any more.
+const TOKEN_ENDED_MS: i64 = 8 * 60 * 60 * 1000;
+
+/// Deletes check-ins older than `before`, and jobs' tokens that have long ended. Returns how many.
+pub(in super::super) fn jobs(
+    stage: &mut Stage<'_>,
+    before: Timestamp,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let (from, to) = (Key::of(Table::CheckInByTime), Key::of(Table::CheckInByTime).time(before));
+    let mut deleted = access::forget_ended(stage, now.plus_ms(-TOKEN_ENDED_MS), RECORDS_MAX)?;
+    for (row, id) in stage.scan(from.as_bytes(), Some(to.as_bytes()), RECORDS_MAX)? {
+        stage.delete(key::check_in(&String::from_utf8_lossy(&id)))?;
+        stage.delete(Key::raw(row))?;
+        deleted = deleted.saturating_add(1);
+    }
     Ok(deleted)
 }
 

@@ -1,10 +1,10 @@
 //! Ending an attempt: the delivery's new state and all that it changes, or nothing.
 
 use super::super::key;
-use super::super::stage::{Rows, Stage};
+use super::super::stage::Stage;
 use super::{Stored, blocked, dequeue, load, own_lane, record, save, unbound};
 use crate::domain::change::{Changes, Verdict};
-use crate::domain::delivery::{Attempt, DeliveryState};
+use crate::domain::delivery::{DeliveryRecord, DeliveryState};
 use crate::domain::{DeliveryId, Timestamp};
 use crate::store::{Outcome, StoreError};
 
@@ -36,7 +36,9 @@ pub(in super::super) fn settle(
         Outcome::Apply(changes) => apply(stage, stored, changes, now),
         Outcome::Retry { at, error } => retry(stage, stored, at, &error, now).map(|()| Ended::Done),
         Outcome::Park { reason, error } => {
-            finish(stage, stored, DeliveryState::Dead, Some(reason), Some(error), now).map(|()| Ended::Done)
+            let before = stored.record.clone();
+            let end = End { state: DeliveryState::Dead, reason: Some(reason), error: Some(error) };
+            finish(stage, &before, stored, end, now).map(|()| Ended::Done)
         }
     }
 }
@@ -54,23 +56,26 @@ fn apply(
     let before = stored.record.clone();
     stored.record.organization = changes.organization.or(stored.record.organization);
     stored.record.connection = changes.connection.or(stored.record.connection);
-    save(stage, Some(&before), &stored)?;
-    match changes.verdict {
-        Verdict::Done => finish(stage, stored, DeliveryState::Done, None, None, now)?,
-        Verdict::Ignored(reason) => {
-            finish(stage, stored, DeliveryState::Ignored, Some(reason.as_str().into()), None, now)?;
+    let (state, reason, error) = match changes.verdict {
+        Verdict::Done => (DeliveryState::Done, None, None),
+        Verdict::Ignored(reason) => (DeliveryState::Ignored, Some(reason.as_str().into()), None),
+        Verdict::Superseded(by) => (DeliveryState::Superseded, Some("superseded".into()), Some(by)),
+        Verdict::Unbound => {
+            wait_unbound(stage, &before, stored, now)?;
+            return Ok(Ended::Done);
         }
-        Verdict::Superseded(by) => {
-            finish(stage, stored, DeliveryState::Superseded, Some("superseded".into()), Some(by), now)?
-        }
-        Verdict::Unbound => wait_unbound(stage, stored, now)?,
-    }
+    };
+    finish(stage, &before, stored, End { state, reason, error }, now)?;
     Ok(Ended::Done)
 }
 
 /// Leaves the lane, so that it holds nobody back, and waits to be woken.
-fn wait_unbound(stage: &mut Stage<'_>, mut stored: Stored, now: Timestamp) -> Result<(), StoreError> {
-    let before = stored.record.clone();
+fn wait_unbound(
+    stage: &mut Stage<'_>,
+    before: &DeliveryRecord,
+    mut stored: Stored,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     leave_lane(stage, &stored, now)?;
     stage.mark(unbound(stored.record.id), &[]);
     stored.record.state = DeliveryState::Waiting;
@@ -78,23 +83,30 @@ fn wait_unbound(stage: &mut Stage<'_>, mut stored: Stored, now: Timestamp) -> Re
     stored.record.due_at = None;
     // A wait is no failure: it does not bring the delivery nearer to its end.
     stored.attempts_forgiven = stored.record.attempts;
-    end_attempt(stage, &stored, None, now)?;
-    save(stage, Some(&before), &stored)
+    end_attempt(&mut stored, None, now);
+    save(stage, Some(before), &stored)
 }
 
 fn leave_lane(stage: &mut Stage<'_>, stored: &Stored, now: Timestamp) -> Result<(), StoreError> {
     dequeue(stage, &stored.lane, stored.record.id, stored.record.due_at.unwrap_or(now), now)
 }
 
-fn finish(
-    stage: &mut Stage<'_>,
-    mut stored: Stored,
+/// How a delivery comes to rest.
+struct End {
     state: DeliveryState,
     reason: Option<String>,
     error: Option<String>,
+}
+
+/// `before`: the record as its row has it.
+fn finish(
+    stage: &mut Stage<'_>,
+    before: &DeliveryRecord,
+    mut stored: Stored,
+    end: End,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let before = stored.record.clone();
+    let End { state, reason, error } = end;
     leave_lane(stage, &stored, now)?;
     stored.record.state = state;
     stored.record.reason = reason.map(|text| bounded(&text));
@@ -102,8 +114,8 @@ fn finish(
     stored.record.due_at = None;
     stored.record.finished_at = Some(now);
     stored.failing_since = None;
-    end_attempt(stage, &stored, error.as_deref(), now)?;
-    save(stage, Some(&before), &stored)
+    end_attempt(&mut stored, error.as_deref(), now);
+    save(stage, Some(before), &stored)
 }
 
 fn retry(
@@ -130,22 +142,16 @@ fn retry(
     stored.record.reason = Some("retry".into());
     stored.record.last_error = Some(bounded(error));
     stored.record.due_at = Some(at);
-    end_attempt(stage, &stored, Some(error), now)?;
+    end_attempt(&mut stored, Some(error), now);
     save(stage, Some(&before), &stored)
 }
 
-fn end_attempt(
-    stage: &mut Stage<'_>,
-    stored: &Stored,
-    error: Option<&str>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let key = key::attempt(stored.record.id, stored.record.attempts);
-    let Some(mut attempt) = stage.read::<Attempt>(&key)? else { return Ok(()) };
-    attempt.took_ms = Some(now.since(attempt.started_at).max(0).unsigned_abs());
-    attempt.led_to = Some(stored.record.state);
-    attempt.error = error.map(bounded);
-    stage.put(key, &attempt)
+fn end_attempt(stored: &mut Stored, error: Option<&str>, now: Timestamp) {
+    if let Some(attempt) = &mut stored.attempt {
+        attempt.took_ms = Some(now.since(attempt.started_at).max(0).unsigned_abs());
+        attempt.led_to = Some(stored.record.state);
+        attempt.error = error.map(bounded);
+    }
 }
 
 /// At most 1 KiB, cut between characters.

@@ -10,7 +10,8 @@ use tokio::sync::OwnedRwLockReadGuard;
 
 use super::super::act::record::Row;
 use super::super::act::{self, Stored, access, index};
-use super::super::intake::{DELIVERED, parse_first};
+use super::super::dedupe::Dedupe;
+use super::super::intake::DELIVERED;
 use super::super::key::{self, Key, Table, behind};
 use super::super::stage::Rows;
 use super::super::{Inner, SledStore, inbox};
@@ -26,13 +27,14 @@ use crate::store::{StoreError, frame};
 const ATTEMPTS_MAX: usize = 1024;
 
 /// The tables whose rows are items, in the order in which they move; after them the deliveries without an index.
-pub(super) const SECTIONS: [Table; 11] = [
+pub(super) const SECTIONS: [Table; 12] = [
     Table::Organization,
     Table::Source,
     Table::Connection,
     Table::Project,
     Table::Member,
     Table::Pipeline,
+    Table::CheckIn,
     Table::Token,
     Table::Meta,
     Table::Audit,
@@ -162,7 +164,7 @@ impl Reading {
                 continue;
             }
             let opened = frame::open(&self.inner.keyring, &found.payload)?;
-            let fact = KeptUnindexed { id: opened.id, received_at: opened.head.received_at };
+            let fact = KeptUnindexed { id: opened.id, received_at: opened.received_at };
             basket.put(Item { fact: Fact::Unindexed(fact), content: Some(opened.delivery) });
             if basket.is_full() {
                 return Ok(Piece { items: basket.items, next: Some(Cursor::Frame(found.seq).text()) });
@@ -179,6 +181,7 @@ impl Reading {
             Table::Project => Fact::Project(Box::new(self.record(key, value)?)),
             Table::Member => Fact::Member(Box::new(self.record(key, value)?)),
             Table::Pipeline => Fact::Pipeline(Box::new(self.record(key, value)?)),
+            Table::CheckIn => Fact::CheckIn(Box::new(self.record(key, value)?)),
             Table::Token => Fact::Token(self.tree.decode(key, value)?),
             Table::Meta if key == access::setup_code().as_bytes() => {
                 Fact::SetupCode(self.tree.decode::<SetupCode>(key, value)?)
@@ -209,14 +212,15 @@ impl Reading {
             Some(due) => holder(key::queue(due, &stored.lane))?.is_some_and(|it| it == id.as_bytes()),
             None => false,
         };
-        let first = holder(Key::of(Table::Dedupe).bytes(&stored.dedupe))?;
+        let record = &stored.record;
+        let holder = Dedupe::new(&record.source, &record.hook_id, &record.external_id).find(&self.tree)?;
         let kept = stored.position.seq >= self.inner.reader.floor();
         let content = kept.then(|| inbox::opened(&self.inner, stored.position).map(|opened| opened.delivery));
         let fact = KeptDelivery {
             aside: stored.lane == act::own_lane(id),
             turn,
-            holds_key: first.as_deref().and_then(parse_first).is_some_and(|(first, _)| first == id),
-            attempts: attempts.collect::<Result<_, _>>()?,
+            holds_key: holder.is_some_and(|(holder, _)| holder == id),
+            attempts: attempts.chain(stored.attempt.map(Ok)).collect::<Result<_, _>>()?,
             blocks: stored.blocks,
             failing_since: stored.failing_since,
             attempts_forgiven: stored.attempts_forgiven,
@@ -230,7 +234,7 @@ impl Reading {
 fn body(key: &[u8], value: &[u8]) -> Result<BodySeen, StoreError> {
     let hash = key.get(1..).and_then(|hash| hash.try_into().ok());
     let (hash, (first, at)) = hash
-        .zip(parse_first(value))
+        .zip(index::parse_first(value))
         .ok_or_else(|| StoreError::Corrupt("a remembered body names no delivery".into()))?;
     Ok(BodySeen { hash, first, at })
 }

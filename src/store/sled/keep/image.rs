@@ -24,7 +24,7 @@ const fn is_copied(table: Table) -> bool {
         Table::Meta
         | Table::Part
         | Table::Delivery
-        | Table::Dedupe
+        | Table::External
         | Table::Body
         | Table::Queue
         | Table::Attempt
@@ -35,9 +35,9 @@ const fn is_copied(table: Table) -> bool {
         | Table::Member
         | Table::Pipeline
         | Table::Audit
+        | Table::CheckIn
         | Table::Token => true,
-        Table::External
-        | Table::LaneOf
+        Table::LaneOf
         | Table::Unbound
         | Table::Blocked
         | Table::ByState
@@ -56,7 +56,11 @@ const fn is_copied(table: Table) -> bool {
         | Table::MemberOfConnection
         | Table::PipelineByTime
         | Table::AuditOfOrganization
-        | Table::TokenByHash => false,
+        | Table::CheckInByTime
+        | Table::ConnectionOfLogin
+        | Table::ProjectOfNumber
+        | Table::TokenByHash
+        | Table::TokenByEnd => false,
     }
 }
 

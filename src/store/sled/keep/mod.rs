@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use futures_util::future::try_join_all;
 
 use super::act::import;
-use super::intake::{Entry, locked};
+use super::backlog::locked;
+use super::dedupe::Dedupe;
+use super::intake::Entry;
 use super::journal::Position;
 use super::stage::Rows;
 use super::{Inner, SledStore};
@@ -34,8 +36,8 @@ fn entry(
     received_at: Timestamp,
     delivery: &Delivery,
 ) -> Result<Entry, StoreError> {
-    let (dedupe, hash) = (frame::key_of(delivery), frame::body_hash(delivery));
-    let payload = frame::close(&inner.keyring, id, dedupe, hash, delivery, received_at)?;
+    let dedupe = Dedupe::of(delivery);
+    let payload = frame::close(&inner.keyring, id, delivery, received_at)?;
     // An earlier one of this key came at another moment; one of the same moment is this one, written before a cut.
     Ok(Entry { id, dedupe, received_at, same_within_ms: Some(0), payload })
 }

@@ -59,7 +59,9 @@ impl Gitlab {
                 own[at].value["disabled_until"] = Value::Null;
                 Reply::json(201, &json!({"message": "201 Created"}))
             }
-            ("GET", ["events"]) if asked.query("per_page").is_some_and(|it| it.len() > 2) => {
+            ("GET", ["events"])
+                if asked.query("per_page").is_some_and(|it| it.parse().is_ok_and(|it: u32| it > 20)) =>
+            {
                 self.book.broken("more than twenty events a page");
                 refusal(400, "per_page does not have a valid value")
             }
