@@ -89,9 +89,9 @@ impl Intake {
         Self { queue, waiting: Arc::default() }
     }
 
-    /// Whether deliveries wait for their commit this moment.
-    pub(super) fn is_taking(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) > 0
+    /// How many deliveries wait for their commit this moment.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Acquire) as u64
     }
 
     /// Keeps a delivery; answers after the commit that covers it, or covers its first copy.

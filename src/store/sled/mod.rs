@@ -29,6 +29,7 @@ mod list;
 mod open;
 mod reading;
 mod records;
+mod recount;
 mod redo;
 mod row;
 mod scrub;

@@ -44,7 +44,7 @@ fn take(
     stored.record.state = DeliveryState::Working;
     stored.record.attempts = stored.record.attempts.saturating_add(1);
     stored.record.due_at = Some(lease_end);
-    stage.mark(key::queue(lease_end, &stored.lane), stored.record.id.as_bytes());
+    stage.mark(key::queue(lease_end, &stored.lane()), stored.record.id.as_bytes());
     let number = stored.record.attempts;
     let attempt = Attempt { number, started_at: now, took_ms: None, led_to: None, error: None };
     if let Some(earlier) = stored.attempt.replace(attempt) {
@@ -66,9 +66,9 @@ pub(in super::super) fn extend(
         return Ok(false);
     }
     let before = stored.record.clone();
-    stage.delete(key::queue(before.due_at.unwrap_or(until), &stored.lane))?;
+    stage.delete(key::queue(before.due_at.unwrap_or(until), &stored.lane()))?;
     stored.record.due_at = Some(until);
-    stage.mark(key::queue(until, &stored.lane), id.as_bytes());
+    stage.mark(key::queue(until, &stored.lane()), id.as_bytes());
     save(stage, Some(&before), &stored)?;
     Ok(true)
 }
@@ -79,8 +79,8 @@ pub(in super::super) fn free_all(stage: &mut Stage<'_>, now: Timestamp) -> Resul
         let Some(id) = key::id_at_end(&key) else { continue };
         let Some(mut stored) = load(stage, id)? else { continue };
         let before = stored.record.clone();
-        stage.delete(key::queue(before.due_at.unwrap_or(now), &stored.lane))?;
-        stage.mark(key::queue(now, &stored.lane), id.as_bytes());
+        stage.delete(key::queue(before.due_at.unwrap_or(now), &stored.lane()))?;
+        stage.mark(key::queue(now, &stored.lane()), id.as_bytes());
         stored.record.due_at = Some(now);
         save(stage, Some(&before), &stored)?;
     }

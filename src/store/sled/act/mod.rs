@@ -27,8 +27,8 @@ pub(super) struct Stored {
     pub(super) position: Position,
     /// Rises with each claim.
     pub(super) fence: u64,
-    /// Its lane's key in the queue.
-    pub(super) lane: [u8; 16],
+    /// It stands in a lane of its own: it stepped aside, or was asked for by hand.
+    pub(super) aside: bool,
     /// A failing head holds the lane.
     pub(super) blocks: bool,
     /// When it first failed as the head of its lane.
@@ -37,6 +37,17 @@ pub(super) struct Stored {
     pub(super) attempt: Option<Attempt>,
     /// Attempts before the last replay; they do not count against the schedule.
     pub(super) attempts_forgiven: u32,
+}
+
+impl Stored {
+    /// Its lane's key in the queue.
+    pub(super) fn lane(&self) -> [u8; 16] {
+        if self.aside {
+            own_lane(self.record.id)
+        } else {
+            lane_key(self.record.source.as_str(), &self.record.lane)
+        }
+    }
 }
 
 pub(super) fn load<R: Rows>(rows: &R, id: DeliveryId) -> Result<Option<Stored>, StoreError> {
@@ -116,8 +127,13 @@ fn first_of(stage: &Stage<'_>, lane: &[u8; 16]) -> Result<Option<DeliveryId>, St
     Ok(stage.with_prefix(&key::lane(lane), 1)?.first().and_then(|(key, _)| key::id_at_end(key)))
 }
 
+/// The key of a lane in the queue.
+pub(super) fn lane_key(source: &str, lane: &str) -> [u8; 16] {
+    key::short_hash(&[source.as_bytes(), lane.as_bytes()])
+}
+
 /// The lane of a delivery that stepped aside: its own.
-pub(super) fn own_lane(id: DeliveryId) -> [u8; 16] {
+fn own_lane(id: DeliveryId) -> [u8; 16] {
     key::short_hash(&[b"own", id.as_bytes()])
 }
 
