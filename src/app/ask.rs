@@ -1,6 +1,7 @@
 //! Commands that ask: the daemon that holds the store, one far away, or the store itself when no daemon runs.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use url::Url;
@@ -8,7 +9,7 @@ use url::Url;
 use super::{Daemon, Manner, clock, runtime_dir, store_dir};
 use crate::cli::arguments::OrganizationsCommand;
 use crate::cli::{Ask, Client, Environment, Exit, Failure, Terminal, ask as questions};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, StoreUrl};
 use crate::domain::Clock;
 use crate::telemetry::metric;
 
@@ -34,6 +35,14 @@ pub(super) async fn ask(
     answer
 }
 
+/// Whether there is a store. Changes nothing.
+pub(super) async fn exists(store: &StoreUrl, key_file: &Path) -> Result<bool, Failure> {
+    match store {
+        StoreUrl::Sled(dir) => Ok(dir.exists()),
+        StoreUrl::Postgres(url) => Ok(crate::store::postgres::examine(url, key_file).await?.schema.is_some()),
+    }
+}
+
 /// Whoever answers for the store on this machine: the daemon that holds it, or one that is started for this alone.
 pub(super) struct Answering {
     client: Client,
@@ -56,12 +65,11 @@ impl Answering {
         clock: &Clock,
         makes_one: bool,
     ) -> Result<Self, Failure> {
-        let dir = store_dir(config)?;
-        if let Some(client) = Client::find(None, Some(dir), environment).await? {
+        if let Some(client) = Client::find(None, store_dir(config), environment).await? {
             return Ok(Self { client, own: None });
         }
-        if !dir.exists() && !makes_one {
-            let message = format!("there is no store at {}: run `scm-connect serve` first", dir.display());
+        if !makes_one && !exists(&config.store, &config.key_file).await? {
+            let message = format!("there is no store at {}: run `scm-connect serve` first", config.store);
             return Err(Failure { exit: Exit::Store, message });
         }
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -70,7 +78,9 @@ impl Answering {
         let exporter = Arc::new(metric::install().map_err(Failure::failed)?);
         let manner = Manner { runtime_dir: runtime_dir(environment), works: false };
         let daemon = Daemon::start(&quiet, exporter, Arc::clone(clock), &manner).await?;
-        let client = Client::at_socket(daemon.control())?;
+        let socket =
+            daemon.control().ok_or_else(|| Failure::failed("the command's own daemon has no socket"))?;
+        let client = Client::at_socket(socket)?;
         Ok(Self { client, own: Some(daemon) })
     }
 

@@ -8,13 +8,14 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use super::folder::Folder;
+use super::jobs::Jobs;
 use super::notice::Reporter;
 use super::{declare, edge, random, store_dir, watch};
 use crate::cli::{Exit, Failure};
-use crate::config::Config;
+use crate::config::{Config, StoreUrl};
 use crate::domain::Clock;
 use crate::seal::token::{Bearer, Token};
-use crate::store::sled::SledStore;
 use crate::store::{Page, Retention, Store};
 use crate::telemetry::metric::Exporter;
 use crate::telemetry::{Fault, report};
@@ -41,12 +42,17 @@ pub struct Manner {
 #[derive(Debug)]
 pub struct Daemon {
     front: Arc<Front>,
-    store: Arc<SledStore>,
+    jobs: Jobs,
+    store: Arc<dyn Store>,
     running: Running,
     workers: Option<Workers>,
     reporter: Arc<Reporter>,
-    control: ControlSocket,
+    control: Option<ControlSocket>,
+    /// Of the control socket, when it is this daemon's alone.
+    _folder: Option<Folder>,
     certificate: Option<Arc<Certificate>>,
+    /// With which it was started.
+    config: Config,
     watch: tokio::task::JoinHandle<()>,
     /// Where the public listener really is; the port may have been 0.
     pub public: SocketAddr,
@@ -65,9 +71,13 @@ fn bind(what: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Fa
     bound.map_err(|error| Failure::failed(format!("cannot listen on {address} (listen.{what}): {error}")))
 }
 
-/// Opens the store away from the runtime's threads: replay may take a while.
-pub(super) async fn open(config: &Config, clock: &Clock) -> Result<SledStore, Failure> {
-    let (dir, key, now) = (store_dir(config)?.to_owned(), config.key_file.clone(), clock());
+/// Opens the store that the config names; the embedded one away from the runtime's threads, as replay may take a while.
+pub(super) async fn open(config: &Config, clock: &Clock) -> Result<Arc<dyn Store>, Failure> {
+    let (key, now) = (config.key_file.clone(), clock());
+    let dir = match &config.store {
+        StoreUrl::Postgres(url) => return Ok(Arc::new(crate::store::postgres::open(url, &key, now).await?)),
+        StoreUrl::Sled(dir) => dir.clone(),
+    };
     let opened = tokio::task::spawn_blocking(move || crate::store::sled::open(&dir, &key, now)).await;
     // sled panics where the disk answers it with an error.
     let opened = opened.map_err(|_| Failure {
@@ -75,7 +85,22 @@ pub(super) async fn open(config: &Config, clock: &Clock) -> Result<SledStore, Fa
         message: "the store cannot be opened: the disk refused to be read or written; the log says where"
             .into(),
     })?;
-    Ok(opened?)
+    Ok(Arc::new(opened?))
+}
+
+/// The control socket lies with the embedded store, which one process owns. Of the processes on a database none is
+/// asked in the others' place; a command's own daemon has its socket in a folder that is gone with it.
+fn control(config: &Config, manner: &Manner) -> Result<(Option<ControlSocket>, Option<Folder>), Failure> {
+    let folder = match (store_dir(config), manner.works) {
+        (Some(_), _) => None,
+        (None, true) => return Ok((None, None)),
+        (None, false) => Some(Folder::new(&manner.runtime_dir, "command")?),
+    };
+    let place = folder.as_ref().map(Folder::path).or_else(|| store_dir(config));
+    let bound = place.map(|place| web::bind_control(place, &manner.runtime_dir)).transpose();
+    let bound =
+        bound.map_err(|error| Failure::failed(format!("the control socket cannot be made: {error}")))?;
+    Ok((bound, folder))
 }
 
 impl Daemon {
@@ -89,9 +114,9 @@ impl Daemon {
         clock: Clock,
         manner: &Manner,
     ) -> Result<Self, Failure> {
-        let certificate = edge::certificate(config)?;
+        let certificate = edge::certificate(config)?.map(Arc::new);
         // The store first: when another process owns it, that is what there is to say.
-        let store = Arc::new(open(config, &clock).await?);
+        let store = open(config, &clock).await?;
         refuse_unfinished(store.as_ref()).await?;
         let (public_socket, public) = bind("public", config.listen.public)?;
         let (ops_socket, ops) = bind("ops", config.listen.ops)?;
@@ -101,21 +126,22 @@ impl Daemon {
         let public_url = edge::public_url(config, public)?;
         let setup_link =
             if manner.works { setup_link(store.as_ref(), &public_url, &clock).await? } else { None };
-        let control = web::bind_control(store_dir(config)?, &manner.runtime_dir)
-            .map_err(|error| Failure::failed(format!("the control socket cannot be made: {error}")))?;
-        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url)?;
+        let (control, folder) = control(config, manner)?;
+        let jobs = Jobs::new(config, Arc::clone(&store), &clock, &public_url)?;
+        let check_ins = Arc::clone(&jobs.check_ins);
+        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url, check_ins)?;
         let reporter = Arc::new(Reporter::new(Arc::clone(&front.health)));
         let listeners = Listeners {
             public: if manner.works { vec![public_socket] } else { Vec::new() },
             ops: ops_socket,
-            control: Some(clone(&control)?),
+            control: control.as_ref().map(clone).transpose()?,
             tls: certificate.clone().map(web::server_config).transpose().map_err(io)?,
         };
         let running = web::start(Arc::clone(&front), listeners).map_err(io)?;
         front.health.set_replayed();
         let watch = tokio::spawn(watch::watch(
             Arc::clone(&front.health),
-            store_dir(config)?.to_owned(),
+            store_dir(config).map(Path::to_owned),
             Arc::clone(&clock),
         ));
         let workers = manner.works.then(|| {
@@ -128,19 +154,22 @@ impl Daemon {
                 random(&mut bytes);
                 u64::from_le_bytes(bytes)
             };
-            let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
             let notice = Arc::clone(&reporter);
-            let parts = worker::Parts::new(shared, Arc::clone(&clock), keep, notice, Arc::new(chance));
+            let parts =
+                worker::Parts::new(Arc::clone(&store), Arc::clone(&clock), keep, notice, Arc::new(chance));
             worker::start(parts, &CancellationToken::new())
         });
         Ok(Self {
             front,
+            jobs,
             store,
             running,
             workers,
             reporter,
             control,
+            _folder: folder,
             certificate,
+            config: config.clone(),
             watch,
             public,
             ops,
@@ -148,10 +177,10 @@ impl Daemon {
         })
     }
 
-    /// The control socket's path.
+    /// The control socket's path. A daemon that serves a database has none.
     #[must_use]
-    pub fn control(&self) -> &Path {
-        &self.control.path
+    pub fn control(&self) -> Option<&Path> {
+        self.control.as_ref().map(|control| control.path.as_path())
     }
 
     /// Returns when the store has stopped for good, with the reason.
@@ -164,14 +193,23 @@ impl Daemon {
     /// # Errors
     /// When something in it cannot be used; everything is as before then.
     pub async fn reload(&self, config: &Config, clock: &Clock) -> Result<(), Failure> {
-        let doors = edge::doors(config)?;
-        let files = edge::certificate_files(config)?;
-        if let (Some(certificate), Some((chain, key))) = (&self.certificate, &files) {
-            certificate.replace(chain, key).map_err(io)?;
+        let cold = self.config.needs_restart(config);
+        if !cold.is_empty() {
+            let keys = cold.join(", ");
+            return Err(Failure::usage(format!("only a restart can change {keys}; nothing was changed")));
         }
+        let doors = edge::doors(config)?;
+        let put_jobs = self.jobs.reload(config, clock)?;
+        let fresh = edge::certificate(config)?;
+        let hash = edge::config_hash(config, self.store.as_ref(), clock)?;
         declare::declare(config, self.store.as_ref(), clock()).await?;
+        // From here on nothing can fail.
+        if let Some((certificate, fresh)) = self.certificate.as_ref().zip(fresh) {
+            certificate.replace(fresh);
+        }
         self.front.doors.swap(doors);
-        self.front.set_config_hash(edge::config_hash(config, &self.store, clock)?);
+        put_jobs();
+        self.front.set_config_hash(hash);
         Ok(())
     }
 
@@ -183,7 +221,6 @@ impl Daemon {
             let stopped = workers.stop(WORKERS_WITHIN).await;
             tracing::debug!(?stopped, "the workers have ended");
         }
-        use crate::store::Health;
         // A store that hangs while it closes must not hold the exit: the log has everything.
         if tokio::time::timeout(STORE_WITHIN, self.store.close()).await.is_err() {
             report!(Fault::StoreSlowClose, "the store did not close in time; the next start replays its log");

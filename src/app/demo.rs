@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use url::Url;
 
+use super::folder::Folder;
 use super::serve::start_logs;
 use super::{Daemon, Manner, clock, random, runtime_dir};
 use crate::cli::arguments::Send;
@@ -33,26 +34,6 @@ fn secret() -> String {
     hex::encode(bytes)
 }
 
-/// A folder of its own that is gone afterwards, however the demo ends by itself.
-struct Folder(std::path::PathBuf);
-
-impl Folder {
-    fn new() -> Result<Self, Failure> {
-        let mut tag = [0; 6];
-        random(&mut tag);
-        let path = std::env::temp_dir().join(format!("scm-connect-demo-{}", hex::encode(tag)));
-        std::fs::create_dir(&path)
-            .map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Plays the story through the front door of a throw-away daemon, and prints what came of it.
 pub(super) async fn demo(
     once: bool,
@@ -63,16 +44,18 @@ pub(super) async fn demo(
     let mut quiet = environment.clone();
     quiet.entry("SCM_CONNECT_LOG".to_owned()).or_insert_with(|| "warn".to_owned());
     start_logs(&quiet, &clock)?;
-    let folder = Folder::new()?;
+    let folder = Folder::new(&std::env::temp_dir(), "demo")?;
     let secrets = Secrets { github: secret(), gitlab: secret() };
-    let text = crate::demo::config(&folder.0.join("store"), &secrets.github, &secrets.gitlab);
+    let text = crate::demo::config(&folder.path().join("store"), &secrets.github, &secrets.gitlab);
     let config = Config::parse("demo", &text, Environment::new())?;
     let exporter = Arc::new(metric::install().map_err(Failure::failed)?);
     let manner = Manner { runtime_dir: runtime_dir(environment), works: true };
     let daemon = Daemon::start(&config, exporter, Arc::clone(&clock), &manner).await?;
     let door = Url::parse(&format!("http://{}", daemon.public))
         .map_err(|error| Failure::failed(error.to_string()))?;
-    let client = Client::at_socket(daemon.control())?;
+    let socket =
+        daemon.control().ok_or_else(|| Failure::failed("the demo's daemon has no control socket"))?;
+    let client = Client::at_socket(socket)?;
     let bar = indicatif::ProgressBar::new(0);
     let sender = Sender::new(door.clone(), secrets, SIGNERS, Arc::clone(&clock))?;
     let played = sender

@@ -8,6 +8,8 @@ mod daemon;
 mod declare;
 mod demo;
 mod edge;
+mod folder;
+mod jobs;
 mod keep;
 mod notice;
 mod serve;
@@ -135,16 +137,11 @@ async fn dispatch(
     }
 }
 
-/// The folder of the embedded store.
-fn store_dir(config: &Config) -> Result<&Path, Failure> {
+/// The folder of the embedded store; a database has none.
+fn store_dir(config: &Config) -> Option<&Path> {
     match &config.store {
-        StoreUrl::Sled(dir) => Ok(dir),
-        StoreUrl::Postgres(_) => Err(Failure {
-            exit: Exit::Store,
-            message:
-                "this version keeps everything in the embedded store; use store.url = \"sled:data/store\""
-                    .into(),
-        }),
+        StoreUrl::Sled(dir) => Some(dir),
+        StoreUrl::Postgres(_) => None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Looks at what nobody reports: the store's disk, the machine's clock, and whether readiness has changed.
+//! Looks at what nobody reports: the embedded store's disk, the machine's clock, and whether readiness has changed.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ const EVERY: Duration = Duration::from_secs(2);
 const JUMP_MS_MIN: u64 = 60_000;
 
 /// Until it is dropped.
-pub(super) async fn watch(health: Arc<Health>, dir: PathBuf, clock: Clock) {
+pub(super) async fn watch(health: Arc<Health>, dir: Option<PathBuf>, clock: Clock) {
     let mut before = (clock(), Instant::now());
     loop {
-        if let Ok(disk) = rustix::fs::statvfs(&dir) {
+        if let Some(Ok(disk)) = dir.as_ref().map(rustix::fs::statvfs) {
             health.set_disk(
                 disk.f_bavail.saturating_mul(disk.f_frsize),
                 disk.f_blocks.saturating_mul(disk.f_frsize),

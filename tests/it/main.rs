@@ -9,6 +9,7 @@
     reason = "a test says what it expects, and what it found"
 )]
 
+mod ci;
 mod crash;
 mod damage;
 mod edge;
@@ -18,5 +19,6 @@ mod keep;
 mod operate;
 mod outbound;
 mod peers;
+mod replicas;
 mod ssrf;
 mod tidy;

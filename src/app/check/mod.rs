@@ -1,14 +1,15 @@
 //! `check`: would `serve` start, what would it run with, and is what it needs there? Changes nothing.
 
+mod database;
 mod disk;
 mod forge;
 mod key;
 
 use serde::Serialize;
 
-use super::{clock, store_dir};
+use super::clock;
 use crate::cli::{Client, Environment, Exit, Failure, Terminal};
-use crate::config::Config;
+use crate::config::{Config, StoreUrl};
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -91,16 +92,20 @@ pub(super) async fn check(
 }
 
 async fn find(config: &Config, environment: &Environment, offline: bool) -> Result<Vec<Finding>, Failure> {
-    let dir = store_dir(config)?;
     let clock = clock();
     let warnings = config.warnings(clock()).into_iter();
     let mut findings: Vec<Finding> =
         warnings.map(|message| Finding { next: None, ..Finding::warning("config", message, "") }).collect();
-    let runs = Client::find(None, Some(dir), environment).await.ok().flatten().is_some();
-    let daemon = if runs { "a daemon holds the store" } else { "no daemon runs on this store" };
-    findings.push(Finding::info("daemon", daemon));
-    findings.push(key::fits(config, dir));
-    findings.extend(disk::look(dir));
+    match &config.store {
+        StoreUrl::Sled(dir) => {
+            let runs = Client::find(None, Some(dir), environment).await.ok().flatten().is_some();
+            let daemon = if runs { "a daemon holds the store" } else { "no daemon runs on this store" };
+            findings.push(Finding::info("daemon", daemon));
+            findings.push(key::fits(config, dir));
+            findings.extend(disk::look(dir));
+        }
+        StoreUrl::Postgres(url) => findings.extend(database::look(url, &config.key_file).await),
+    }
     if offline {
         findings.push(Finding::info("forge", "no forge was asked, as you wished"));
     } else {

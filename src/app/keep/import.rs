@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::super::ask::exists;
 use super::{close, nowhere, open};
 use crate::cli::progress::Bar;
 use crate::cli::{Exit, Failure, Terminal};
@@ -68,9 +69,7 @@ pub(super) async fn migrate(
     if from == to {
         return Err(Failure::usage("--from and --to are the same store"));
     }
-    if let StoreUrl::Sled(dir) = from
-        && !dir.exists()
-    {
+    if !exists(from, &config.key_file).await? {
         return Err(nowhere(from));
     }
     master(config)?;

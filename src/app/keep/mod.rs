@@ -63,7 +63,7 @@ pub(super) async fn restore(file: &Path, config: &Config, terminal: &mut Termina
 /// Opens the store at this URL for this command alone.
 async fn open(url: &StoreUrl, config: &Config, clock: &Clock) -> Result<Arc<dyn Store>, Failure> {
     let one = Config { store: url.clone(), ..config.clone() };
-    Ok(Arc::new(super::daemon::open(&one, clock).await?))
+    super::daemon::open(&one, clock).await
 }
 
 /// Closes a store that nobody else holds.
@@ -72,7 +72,11 @@ async fn close(store: Arc<dyn Store>) -> Result<(), Failure> {
 }
 
 async fn compact(config: &Config, clock: &Clock, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let (dir, key, now) = (store_dir(config)?.to_owned(), config.key_file.clone(), clock());
+    let Some(dir) = store_dir(config).map(Path::to_owned) else {
+        let message = "PostgreSQL compacts itself (autovacuum); this command is for the embedded store";
+        return Err(Failure::usage(message));
+    };
+    let (key, now) = (config.key_file.clone(), clock());
     if !dir.exists() {
         return Err(nowhere(&config.store));
     }

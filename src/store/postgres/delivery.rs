@@ -111,7 +111,7 @@ pub(super) async fn one(pool: &PgPool, id: DeliveryId) -> Result<Option<Delivery
     row.as_ref().map(record).transpose()
 }
 
-/// The list through one index; `$1` to `$11` mean the same in all of them.
+/// The list through one index; `$1` to `$12` mean the same in all of them.
 macro_rules! list {
     ($index:literal) => {
         concat!(
@@ -123,7 +123,8 @@ macro_rules! list {
              and ($3::text is null or d.connection = $3) and ($4::int2 is null or d.state = $4) \
              and ($5::text is null or d.event = $5) and ($6::text is null or d.reason = $6) \
              and ($7::text is null or d.external_id = $7) \
-             and d.id >= $8 and d.id < $9 order by d.id desc limit $10"
+             and d.received_at >= $8 and d.received_at < $9 and d.id >= $10 and d.id < $11 \
+             order by d.id desc limit $12"
         )
     };
 }
@@ -134,11 +135,15 @@ const BY_ORGANIZATION: &str = list!("d.organization = $1");
 const BY_SOURCE: &str = list!("d.source = $2");
 const ALL: &str = list!("true");
 
-/// The least id that a delivery received then can have: ids begin with that time.
+/// The least id that a delivery received then can have: ids begin with that time, or with a later one where the clock
+/// was set back.
 pub(super) fn first_id(at: Timestamp) -> Uuid {
     let ms = u128::from(at.ms().clamp(0, (1 << 48) - 1).unsigned_abs());
     Uuid::from_u128(ms << 80)
 }
+
+/// Clocks that were set back by more than this are not looked for.
+const SET_BACK_MS_MAX: i64 = 24 * 60 * 60 * 1000;
 
 /// Deliveries, newest first, through the narrowest index the filter allows.
 pub(super) async fn list(
@@ -159,8 +164,11 @@ pub(super) async fn list(
     } else {
         ALL
     };
-    let until = filter.until.map_or(Uuid::max(), first_id);
-    let before = page::after::<Uuid>(page).map_or(until, |before| before.min(until));
+    let (since, until) =
+        (filter.since.map_or(i64::MIN, Timestamp::ms), filter.until.map_or(i64::MAX, Timestamp::ms));
+    // The ids only narrow what is looked at.
+    let last = filter.until.map_or(Uuid::max(), |until| first_id(until.plus_ms(SET_BACK_MS_MAX)));
+    let before = page::after::<Uuid>(page).map_or(last, |before| before.min(last));
     let rows = sqlx::query(sql)
         .bind(filter.organization.as_ref().map(OrganizationSlug::as_str))
         .bind(filter.source.as_ref().map(SourceKey::as_str))
@@ -169,6 +177,8 @@ pub(super) async fn list(
         .bind(filter.event.as_deref().map(text))
         .bind(filter.reason.as_deref().map(text))
         .bind(filter.external_id.as_deref().map(text))
+        .bind(since)
+        .bind(until)
         .bind(filter.since.map_or(Uuid::nil(), first_id))
         .bind(before)
         .bind(page::rows(page))

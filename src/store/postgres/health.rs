@@ -59,7 +59,7 @@ async fn figures(pool: &PgPool) -> Result<StoreFigures, StoreError> {
 #[async_trait]
 impl Health for PostgresStore {
     fn load(&self) -> Load {
-        Load { waiting: self.intake.waiting(), ..Load::default() }
+        self.intake.load()
     }
 
     async fn probe(&self, now: Timestamp) -> Result<(), StoreError> {

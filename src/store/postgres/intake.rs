@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, Row};
@@ -21,7 +21,8 @@ use super::delivery::{id, text, uuid};
 use super::error::state;
 use crate::domain::{DeliveryId, SourceKey, Timestamp};
 use crate::fault;
-use crate::store::StoreError;
+use crate::store::{Load, StoreError};
+use crate::telemetry::{Metric, observe};
 
 /// Connections that put deliveries in: while one waits for its commit, the other fills.
 const DOORS: usize = 2;
@@ -67,6 +68,7 @@ type Waiting = (Entry, Reply);
 pub(super) struct Intake {
     queue: mpsc::Sender<Waiting>,
     waiting: Arc<AtomicUsize>,
+    taken: AtomicU64,
 }
 
 /// Counts a delivery as waiting, also when its caller goes away meanwhile.
@@ -86,12 +88,17 @@ impl Intake {
         for _ in 0..DOORS {
             tasks.spawn(run(options.clone(), Arc::clone(&receiver), stop.clone()));
         }
-        Self { queue, waiting: Arc::default() }
+        Self { queue, waiting: Arc::default(), taken: AtomicU64::new(0) }
     }
 
-    /// How many deliveries wait for their commit this moment.
-    pub(super) fn waiting(&self) -> u64 {
-        self.waiting.load(Ordering::Acquire) as u64
+    /// What it is doing.
+    pub(super) fn load(&self) -> Load {
+        Load {
+            waiting: self.waiting.load(Ordering::Acquire) as u64,
+            taken: self.taken.load(Ordering::Relaxed),
+            // What has no index takes room on the database's disk, not here.
+            crowded: false,
+        }
     }
 
     /// Keeps a delivery; answers after the commit that covers it, or covers its first copy.
@@ -100,7 +107,11 @@ impl Intake {
         let _counted = Counted(Arc::clone(&self.waiting));
         let (reply, answer) = oneshot::channel();
         match self.queue.try_send((entry, reply)) {
-            Ok(()) => answer.await.unwrap_or_else(|_| Err(closing())),
+            Ok(()) => {
+                let answer = answer.await.unwrap_or_else(|_| Err(closing()))?;
+                self.taken.fetch_add(1, Ordering::Relaxed);
+                Ok(answer)
+            }
             Err(mpsc::error::TrySendError::Full(_)) => {
                 Err(StoreError::Unavailable("too many deliveries are waiting to be kept".into()))
             }
@@ -188,10 +199,12 @@ type Holders = HashMap<Uuid, DeliveryId>;
 
 /// Commits a group and answers everybody in it.
 async fn keep(options: &PgConnectOptions, connection: &mut Option<PgConnection>, group: Group) {
-    metrics::histogram!("scm_connect_commit_batch_size").record(group.entries.len() as f64);
+    observe(Metric::CommitBatchSize, &[], group.entries.len() as f64);
+    let began = Instant::now();
     let written = tokio::time::timeout(COMMIT_WITHIN, write(options, connection, &group.in_order())).await;
     let written = written
         .unwrap_or_else(|_| Err(StoreError::Unavailable("the database did not commit in time".into())));
+    observe(Metric::CommitDuration, &[], began.elapsed().as_secs_f64());
     if written.is_err() {
         // Whatever state it is in: the next group begins with a new one.
         *connection = None;

@@ -22,10 +22,12 @@ mod health;
 mod inbox;
 mod index;
 mod intake;
+mod job;
 mod keep;
 mod keys;
 mod list;
 mod migrate;
+mod out;
 mod page;
 mod purge;
 mod queue;
@@ -53,6 +55,7 @@ use super::ids::Ids;
 use crate::domain::Timestamp;
 use crate::seal::Keyring;
 use crate::store::OpenError;
+use crate::telemetry::{Fault, report};
 
 /// An open store.
 #[derive(Debug)]
@@ -65,6 +68,7 @@ pub struct PostgresStore {
     ids: Ids,
     /// Tells this process from the others.
     me: Uuid,
+    out: out::Out,
     tasks: TaskTracker,
     stop: CancellationToken,
     /// Ends the tasks of a store that was dropped without being closed.
@@ -79,7 +83,7 @@ pub struct PostgresStore {
 pub async fn open(url: &Url, key_file: &Path, now: Timestamp) -> Result<PostgresStore, OpenError> {
     let mut first = connect::first(url).await?;
     for warning in settings::check(url, &mut first).await? {
-        tracing::warn!(code = "database-setting", "{warning}");
+        report!(Fault::DatabaseSetting, "{warning}");
     }
     if let Some(seen) = migrate::check(url, &mut first).await? {
         keys::verify(url, &mut first, key_file).await?;
@@ -101,6 +105,7 @@ pub async fn open(url: &Url, key_file: &Path, now: Timestamp) -> Result<Postgres
         keyring,
         ids,
         me,
+        out: out::Out::default(),
         tasks,
         _ends: stop.clone().drop_guard(),
         stop,

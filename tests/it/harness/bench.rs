@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use url::Url;
+
 use super::daemon::{Daemon, Start};
 
 /// The secret of the GitHub source.
@@ -14,6 +16,8 @@ const GITLAB_SECRET: &str = "gitlab-hook-secret-0123456789";
 pub(crate) struct Bench {
     home: tempfile::TempDir,
     data: PathBuf,
+    /// A database in place of the embedded store.
+    database: Option<Url>,
 }
 
 impl Bench {
@@ -29,9 +33,20 @@ impl Bench {
         Self::prepared(tempfile::tempdir().unwrap(), data.to_owned())
     }
 
+    /// Everything in this database, and the key in a temporary folder.
+    pub(crate) fn on_database(url: &Url) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let data = home.path().join("data");
+        Self::with(home, data, Some(url.clone()))
+    }
+
     fn prepared(home: tempfile::TempDir, data: PathBuf) -> Self {
+        Self::with(home, data, None)
+    }
+
+    fn with(home: tempfile::TempDir, data: PathBuf, database: Option<Url>) -> Self {
         fs::create_dir_all(&data).unwrap();
-        let bench = Self { home, data };
+        let bench = Self { home, data, database };
         fs::write(bench.config(), bench.text("")).unwrap();
         bench
     }
@@ -47,7 +62,7 @@ public = "127.0.0.1:0"
 ops = "127.0.0.1:0"
 
 [store]
-url = "sled:{store}"
+url = "{store}"
 
 [keys]
 file = "{key}"
@@ -71,9 +86,23 @@ url = "https://gitlab.com"
 webhook_secrets = [{{ value = "{GITLAB_SECRET}" }}]
 {more}
 "#,
-            store = self.store().display(),
+            store = self.url(),
             key = self.key().display(),
         )
+    }
+
+    /// Where everything is kept.
+    fn url(&self) -> String {
+        match &self.database {
+            Some(url) => url.to_string(),
+            None => format!("sled:{}", self.store().display()),
+        }
+    }
+
+    /// Another way to the same database, for the daemons that are started from now on.
+    pub(crate) fn reach_by(&mut self, url: &Url) {
+        self.database = Some(url.clone());
+        fs::write(self.config(), self.text("")).unwrap();
     }
 
     /// The config file.

@@ -78,7 +78,10 @@ pub(crate) async fn kept(entries: &Entries, daemon: &Daemon) -> Kept {
 }
 
 /// What should come of these deliveries: each repository is called what its latest statement says.
-fn model<'a>(entries: &Entries, present: impl Iterator<Item = &'a String>) -> BTreeMap<u64, String> {
+pub(crate) fn model<'a>(
+    entries: &Entries,
+    present: impl Iterator<Item = &'a String>,
+) -> BTreeMap<u64, String> {
     let mut latest: BTreeMap<u64, &Entry> = BTreeMap::new();
     for entry in present.filter_map(|id| entries.get(id)) {
         let place = latest.entry(entry.repository).or_insert(entry);

@@ -14,14 +14,21 @@ use url::Url;
 pub(crate) struct Cluster {
     socket: PathBuf,
     /// As long as it is held, the server stays.
-    _lease: Option<File>,
+    _lease: File,
 }
 
-fn script(words: &[&str]) -> String {
+/// Runs the script; what it prints is the folder of a socket.
+pub(crate) fn script(words: &[&str]) -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres");
     let ran = Command::new("bash").arg(script).args(words).output().unwrap();
     assert!(ran.status.success(), "tests/postgres {words:?}: {}", String::from_utf8_lossy(&ran.stderr));
-    String::from_utf8(ran.stdout).unwrap().trim().to_owned()
+    PathBuf::from(String::from_utf8(ran.stdout).unwrap().trim())
+}
+
+/// A database of the server whose socket lies there.
+pub(crate) fn url(socket: &Path, database: &str) -> Url {
+    let host = socket.to_str().unwrap().replace('/', "%2F");
+    Url::parse(&format!("postgres://postgres@{host}/{database}")).unwrap()
 }
 
 impl Cluster {
@@ -30,30 +37,17 @@ impl Cluster {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
         SHARED.get_or_init(|| {
             // Once to know the place, and once more when the lease is held: from then on it stays.
-            let socket = PathBuf::from(script(&["start"]));
+            let socket = script(&["start"]);
             let lease = File::options().create(true).append(true).open(socket.join("lease")).unwrap();
             rustix::fs::flock(&lease, FlockOperation::LockShared).unwrap();
             script(&["start"]);
-            Self { socket, _lease: Some(lease) }
+            Self { socket, _lease: lease }
         })
-    }
-
-    /// One of its own, with settings that would harm the others. Ends with [`Self::end`].
-    pub(crate) fn own(name: &str, settings: &[&str]) -> Self {
-        let words: Vec<&str> = ["start", name].into_iter().chain(settings.iter().copied()).collect();
-        Self { socket: PathBuf::from(script(&words)), _lease: None }
-    }
-
-    /// Ends one of its own.
-    pub(crate) fn end(self) {
-        let name = self.socket.file_name().unwrap().to_str().unwrap().to_owned();
-        script(&["stop", &name]);
     }
 
     /// A database of it.
     pub(crate) fn url(&self, database: &str) -> Url {
-        let host: String = self.socket.to_str().unwrap().replace('/', "%2F");
-        Url::parse(&format!("postgres://postgres@{host}/{database}")).unwrap()
+        url(&self.socket, database)
     }
 
     /// A connection for what only the server's owner may do.

@@ -4,6 +4,7 @@
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod client;
+pub(crate) mod cluster;
 pub(crate) mod command;
 pub(crate) mod daemon;
 pub(crate) mod dice;

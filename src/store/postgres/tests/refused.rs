@@ -5,7 +5,7 @@ use std::path::Path;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use url::Url;
 
-use super::cluster::Cluster;
+use super::cluster::{self, Cluster, script};
 use super::{NOON, database};
 use crate::store::OpenError;
 use crate::store::postgres::{examine, open};
@@ -60,14 +60,14 @@ async fn r16_a_server_that_does_not_sync_is_refused_and_torn_pages_are_warned_of
         ("r16-fsync", "fsync=off", "fsync is off: a power cut"),
         ("r16-retry", "data_sync_retry=on", "data_sync_retry is on"),
     ] {
-        let cluster = Cluster::own(name, &[setting]);
-        assert_refused(&cluster.url("postgres"), &[words]).await;
-        cluster.end();
+        let socket = script(&["start", name, setting]);
+        assert_refused(&cluster::url(&socket, "postgres"), &[words]).await;
+        script(&["stop", name]);
     }
-    let cluster = Cluster::own("r16-pages", &["full_page_writes=off"]);
+    let socket = script(&["start", "r16-pages", "full_page_writes=off"]);
     let dir = tempfile::tempdir().unwrap();
-    let seen = examine(&cluster.url("postgres"), &dir.path().join("master.key")).await.unwrap();
-    cluster.end();
+    let seen = examine(&cluster::url(&socket, "postgres"), &dir.path().join("master.key")).await.unwrap();
+    script(&["stop", "r16-pages"]);
     assert_eq!(seen.warnings.len(), 1);
     assert!(seen.warnings[0].contains("full_page_writes is off"), "{:?}", seen.warnings);
 }
