@@ -32,6 +32,7 @@ mod reading;
 mod records;
 mod recount;
 mod redo;
+mod repair;
 mod row;
 mod scrub;
 mod snapshot;
@@ -49,6 +50,7 @@ use tokio::sync::Notify;
 
 pub use compact::{Compacted, compact};
 pub use open::open;
+pub use repair::accept_loss;
 
 use crate::seal::Keyring;
 use crate::store::StoreError;

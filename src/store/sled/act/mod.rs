@@ -5,6 +5,7 @@ pub(super) mod claim;
 pub(super) mod counts;
 pub(super) mod import;
 pub(super) mod index;
+pub(super) mod loss;
 pub(super) mod purge;
 pub(super) mod record;
 pub(super) mod replay;
@@ -28,7 +29,11 @@ pub(super) struct Stored {
     /// Rises with each claim.
     pub(super) fence: u64,
     /// It stands in a lane of its own: it stepped aside, or was asked for by hand.
+    #[serde(default)]
     pub(super) aside: bool,
+    /// Its lane's key, in rows that were written before keys were made from the lane's name.
+    #[serde(rename = "lane", default, skip_serializing_if = "Option::is_none")]
+    pub(super) lane_before: Option<[u8; 16]>,
     /// A failing head holds the lane.
     pub(super) blocks: bool,
     /// When it first failed as the head of its lane.
@@ -39,14 +44,22 @@ pub(super) struct Stored {
     pub(super) attempts_forgiven: u32,
 }
 
+/// The place of bytes that are not kept.
+pub(super) const NOWHERE: Position = Position { seq: 0, file: 0, offset: 0, len: 0 };
+
 impl Stored {
     /// Its lane's key in the queue.
     pub(super) fn lane(&self) -> [u8; 16] {
-        if self.aside {
-            own_lane(self.record.id)
-        } else {
-            lane_key(self.record.source.as_str(), &self.record.lane)
+        match self.lane_before {
+            _ if self.aside => own_lane(self.record.id),
+            Some(lane) => lane,
+            None => lane_key(self.record.source.as_str(), &self.record.lane),
         }
+    }
+
+    /// Whether it stands in a lane of its own.
+    pub(super) fn is_aside(&self) -> bool {
+        self.aside || self.lane_before == Some(own_lane(self.record.id))
     }
 }
 

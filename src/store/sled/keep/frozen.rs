@@ -217,7 +217,7 @@ impl Reading {
         let kept = stored.position.seq >= self.inner.reader.floor();
         let content = kept.then(|| inbox::opened(&self.inner, stored.position).map(|opened| opened.delivery));
         let fact = KeptDelivery {
-            aside: stored.aside,
+            aside: stored.is_aside(),
             turn,
             holds_key: holder.is_some_and(|(holder, _)| holder == id),
             attempts: attempts.chain(stored.attempt.map(Ok)).collect::<Result<_, _>>()?,
