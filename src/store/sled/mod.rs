@@ -30,6 +30,7 @@ mod list;
 mod open;
 mod reading;
 mod records;
+mod recount;
 mod redo;
 mod repair;
 mod row;

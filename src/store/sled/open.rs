@@ -15,6 +15,7 @@ use super::filter::Filter;
 use super::intake::{self, Intake};
 use super::journal::{Journal, JournalError, Options, Reader};
 use super::reading::Reading;
+use super::recount;
 use super::redo::{self, RedoCipher};
 use super::snapshot;
 use super::stage::{Rows, Writes};
@@ -26,7 +27,7 @@ use crate::seal::{Keyring, MasterKey, Purpose, SealError};
 use crate::store::{OpenError, StoreError, frame};
 use crate::telemetry::{Fault, report};
 
-/// Rows that are counted before the store opens; a larger store is compared by `store verify` and the scrub.
+/// Rows that are counted before the store opens; a larger store is counted right after.
 const COUNTED_AT_OPEN_MAX: u64 = 400_000;
 
 impl From<SealError> for OpenError {
@@ -61,10 +62,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     let lock = lock(dir)?;
     super::keep::sweep(dir);
     let keyring = keys(dir, key_file, now)?;
-    // The database is made after both logs: where it has been, a log that is not there is one that was lost.
-    let has_records = ["db", "checkpoint"].iter().any(|name| dir.join(name).exists());
-    let inbox = journal(dir, "inbox", has_records)?;
-    let records = journal(dir, "records", has_records)?;
+    let (inbox, records) = journals(dir)?;
     let instance = keyring.cipher("instance", now.ms())?;
     let cipher = RedoCipher::new(instance.clone(), Purpose::RecordsLog);
     let snapshots = RedoCipher::new(instance, Purpose::Snapshot);
@@ -93,6 +91,9 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         status: Arc::clone(&status),
     })
     .map_err(thread)?;
+    if digest.rows() > COUNTED_AT_OPEN_MAX {
+        recount::start(committer.clone(), dir.join("db"), Arc::clone(&status)).map_err(thread)?;
+    }
     let intake = Intake::start(intake::Parts {
         journal: inbox,
         tree: tree.clone(),
@@ -129,6 +130,13 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         suspects: Suspects::default(),
         lock,
     }))
+}
+
+/// The logs of deliveries and of records.
+fn journals(dir: &Path) -> Result<(Journal, Journal), OpenError> {
+    // The database is made after both logs: where it has been, a log that is not there is one that was lost.
+    let has_records = ["db", "checkpoint"].iter().any(|name| dir.join(name).exists());
+    Ok((journal(dir, "inbox", has_records)?, journal(dir, "records", has_records)?))
 }
 
 fn thread(error: std::io::Error) -> OpenError {
@@ -228,7 +236,12 @@ struct Logs<'a> {
 fn database(logs: &Logs<'_>, now: Timestamp) -> Result<(sled::Db, Digest), OpenError> {
     let path = logs.dir.join("db");
     let is_new = !path.exists();
-    match open_sled(&path).and_then(|db| trusted(logs, &db).map(|digest| (db, digest))) {
+    let opened = if recount::is_distrusted(&path) {
+        Err("rows were missing when they were counted".to_owned())
+    } else {
+        open_sled(&path)
+    };
+    match opened.and_then(|db| trusted(logs, &db).map(|digest| (db, digest))) {
         Ok((db, digest)) => {
             let digest = replay(logs, &db, digest)?;
             Ok((db, digest))

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::OwnedRwLockReadGuard;
 
 use super::super::act::record::Row;
-use super::super::act::{self, Stored, access, index};
+use super::super::act::{Stored, access, index};
 use super::super::dedupe::Dedupe;
 use super::super::intake::DELIVERED;
 use super::super::key::{self, Key, Table, behind};
@@ -209,7 +209,7 @@ impl Reading {
         let attempts = attempts.into_iter().map(|(key, value)| self.tree.decode::<Attempt>(&key, value));
         let holder = |key: Key| self.tree.raw(key.as_bytes());
         let turn = match stored.record.due_at {
-            Some(due) => holder(key::queue(due, &stored.lane))?.is_some_and(|it| it == id.as_bytes()),
+            Some(due) => holder(key::queue(due, &stored.lane()))?.is_some_and(|it| it == id.as_bytes()),
             None => false,
         };
         let record = &stored.record;
@@ -217,7 +217,7 @@ impl Reading {
         let kept = stored.position.seq >= self.inner.reader.floor();
         let content = kept.then(|| inbox::opened(&self.inner, stored.position).map(|opened| opened.delivery));
         let fact = KeptDelivery {
-            aside: stored.lane == act::own_lane(id),
+            aside: stored.is_aside(),
             turn,
             holds_key: holder.is_some_and(|(holder, _)| holder == id),
             attempts: attempts.chain(stored.attempt.map(Ok)).collect::<Result<_, _>>()?,
