@@ -106,3 +106,15 @@ async fn r09_a_scrub_names_a_flipped_bit_in_each_log_and_goes_on_behind_it() {
         store.close().await.unwrap();
     }
 }
+
+#[test]
+fn r17_random_histories_give_the_answers_of_the_model() {
+    let dirs = std::sync::Mutex::new(Vec::new());
+    crate::store::contract::history::compare("sled", || async {
+        let dir = tempfile::tempdir().unwrap();
+        let store = super::open(&dir.path().join("store"), &dir.path().join("master.key"), NOON).unwrap();
+        // The one before is over by now.
+        *dirs.lock().unwrap() = vec![dir];
+        Arc::new(store) as Arc<dyn Store>
+    });
+}
