@@ -14,6 +14,7 @@
 //! | [`provider`] | what each forge's deliveries look like and mean |
 //! | [`handler`] | what an event changes; pure |
 //! | [`store`] | what is kept, behind small verbs; [`store::sled`] is the embedded one, [`store::postgres`] the shared one |
+//! | [`ci`] | what CI jobs say to us, and how far it is proven |
 //! | [`seal`] | encryption at rest, API tokens |
 //! | [`worker`] | the loops: index, handle, retry, purge |
 //! | [`web`] | the HTTP edge: hooks, API, setup, health |
@@ -25,6 +26,7 @@
 //! | [`fault`] | named points at which a test build can break |
 
 pub mod app;
+pub mod ci;
 pub mod cli;
 pub mod config;
 pub mod demo;

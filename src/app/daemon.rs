@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::folder::Folder;
+use super::jobs::Jobs;
 use super::notice::Reporter;
 use super::{declare, edge, random, store_dir, watch};
 use crate::cli::{Exit, Failure};
@@ -41,6 +42,7 @@ pub struct Manner {
 #[derive(Debug)]
 pub struct Daemon {
     front: Arc<Front>,
+    jobs: Jobs,
     store: Arc<dyn Store>,
     running: Running,
     workers: Option<Workers>,
@@ -49,6 +51,8 @@ pub struct Daemon {
     /// Of the control socket, when it is this daemon's alone.
     _folder: Option<Folder>,
     certificate: Option<Arc<Certificate>>,
+    /// With which it was started.
+    config: Config,
     watch: tokio::task::JoinHandle<()>,
     /// Where the public listener really is; the port may have been 0.
     pub public: SocketAddr,
@@ -110,7 +114,7 @@ impl Daemon {
         clock: Clock,
         manner: &Manner,
     ) -> Result<Self, Failure> {
-        let certificate = edge::certificate(config)?;
+        let certificate = edge::certificate(config)?.map(Arc::new);
         // The store first: when another process owns it, that is what there is to say.
         let store = open(config, &clock).await?;
         refuse_unfinished(store.as_ref()).await?;
@@ -123,7 +127,9 @@ impl Daemon {
         let setup_link =
             if manner.works { setup_link(store.as_ref(), &public_url, &clock).await? } else { None };
         let (control, folder) = control(config, manner)?;
-        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url)?;
+        let jobs = Jobs::new(config, Arc::clone(&store), &clock, &public_url)?;
+        let check_ins = Arc::clone(&jobs.check_ins);
+        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url, check_ins)?;
         let reporter = Arc::new(Reporter::new(Arc::clone(&front.health)));
         let listeners = Listeners {
             public: if manner.works { vec![public_socket] } else { Vec::new() },
@@ -155,6 +161,7 @@ impl Daemon {
         });
         Ok(Self {
             front,
+            jobs,
             store,
             running,
             workers,
@@ -162,6 +169,7 @@ impl Daemon {
             control,
             _folder: folder,
             certificate,
+            config: config.clone(),
             watch,
             public,
             ops,
@@ -185,14 +193,23 @@ impl Daemon {
     /// # Errors
     /// When something in it cannot be used; everything is as before then.
     pub async fn reload(&self, config: &Config, clock: &Clock) -> Result<(), Failure> {
-        let doors = edge::doors(config)?;
-        let files = edge::certificate_files(config)?;
-        if let (Some(certificate), Some((chain, key))) = (&self.certificate, &files) {
-            certificate.replace(chain, key).map_err(io)?;
+        let cold = self.config.needs_restart(config);
+        if !cold.is_empty() {
+            let keys = cold.join(", ");
+            return Err(Failure::usage(format!("only a restart can change {keys}; nothing was changed")));
         }
+        let doors = edge::doors(config)?;
+        let put_jobs = self.jobs.reload(config, clock)?;
+        let fresh = edge::certificate(config)?;
+        let hash = edge::config_hash(config, self.store.as_ref(), clock)?;
         declare::declare(config, self.store.as_ref(), clock()).await?;
+        // From here on nothing can fail.
+        if let Some((certificate, fresh)) = self.certificate.as_ref().zip(fresh) {
+            certificate.replace(fresh);
+        }
         self.front.doors.swap(doors);
-        self.front.set_config_hash(edge::config_hash(config, self.store.as_ref(), clock)?);
+        put_jobs();
+        self.front.set_config_hash(hash);
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use url::Url;
 
 use super::random;
+use crate::ci::CheckIns;
 use crate::cli::Failure;
 use crate::config::Config;
 use crate::domain::access::TokenKind;
@@ -39,26 +40,15 @@ pub(super) fn public_url(config: &Config, public: SocketAddr) -> Result<Url, Fai
     Ok(url)
 }
 
-/// A certificate chain and its key, in PEM.
-type Pem = (Vec<u8>, Vec<u8>);
-
-/// The bytes of certificate and key, when TLS is configured.
-pub(super) fn certificate_files(config: &Config) -> Result<Option<Pem>, Failure> {
+/// The certificate that the config names, when TLS is configured.
+pub(super) fn certificate(config: &Config) -> Result<Option<Certificate>, Failure> {
     let Some(tls) = &config.listen.tls else { return Ok(None) };
     let read = |path: &std::path::Path| {
         std::fs::read(path)
             .map_err(|error| Failure::usage(format!("listen.tls: cannot read {}: {error}", path.display())))
     };
-    Ok(Some((read(&tls.cert)?, read(&tls.key)?)))
-}
-
-/// The certificate in force.
-pub(super) fn certificate(config: &Config) -> Result<Option<Arc<Certificate>>, Failure> {
-    let Some((chain, key)) = certificate_files(config)? else { return Ok(None) };
-    let parsed = Certificate::parse(&chain, &key);
-    parsed
-        .map(|certificate| Some(Arc::new(certificate)))
-        .map_err(|error| Failure::usage(format!("listen.tls: {error}")))
+    let parsed = Certificate::parse(&read(&tls.cert)?, &read(&tls.key)?);
+    parsed.map(Some).map_err(|error| Failure::usage(format!("listen.tls: {error}")))
 }
 
 /// Names the config in force without giving anything away.
@@ -70,7 +60,7 @@ pub(super) fn config_hash(config: &Config, store: &dyn Store, clock: &Clock) -> 
     Ok(config.hash(&cipher.fingerprint("config", b"hash")))
 }
 
-fn mint(kind: TokenKind) -> Option<(String, [u8; 32])> {
+pub(super) fn mint(kind: TokenKind) -> Option<(String, [u8; 32])> {
     let token = Token::generate(Bearer::Api(kind)).ok()?;
     Some((token.reveal().to_owned(), *token.hash()))
 }
@@ -89,6 +79,7 @@ pub(super) fn front(
     exporter: Arc<Exporter>,
     clock: &Clock,
     public_url: Url,
+    check_ins: Arc<CheckIns>,
 ) -> Result<Arc<Front>, Failure> {
     let limits = Limits {
         body_bytes_max: usize::try_from(config.limits.body_bytes_max).unwrap_or(usize::MAX),
@@ -110,6 +101,7 @@ pub(super) fn front(
         started_at: clock(),
         token_check: Arc::new(check),
         token_mint: Arc::new(mint),
+        check_ins,
         budget: Budget::new(limits.inflight_bytes_max),
         peers: Peers::default(),
         throttle: Throttle::new(limits.failures_burst, limits.failures_per_minute),

@@ -9,6 +9,7 @@ mod declare;
 mod demo;
 mod edge;
 mod folder;
+mod jobs;
 mod keep;
 mod notice;
 mod serve;

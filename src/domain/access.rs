@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{OrganizationSlug, Timestamp};
+use super::{ConnectionKey, Host, OrganizationSlug, Timestamp};
 
 /// What a token may do. Each kind is read from the token's prefix and kept with its hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
@@ -48,6 +48,26 @@ pub struct TokenRecord {
     pub expires_at: Timestamp,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// The one project it speaks for; `None` for the whole organization.
+    #[serde(default)]
+    pub scope: Option<ProjectScope>,
+}
+
+/// What a short-lived token of a CI job may speak for: the project whose job it was given to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectScope {
+    /// The connection.
+    pub connection: ConnectionKey,
+    /// The forge.
+    pub host: Host,
+    /// The project's number.
+    pub number: u64,
+    /// The project's id in lists.
+    pub project: String,
+    /// The commit that the job ran for.
+    pub sha: Option<String>,
+    /// The pull or merge request that it ran for.
+    pub change: Option<u64>,
 }
 
 impl TokenRecord {

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::access::TokenRecord;
+use super::ci::CheckIn;
 use super::known::RecordKey;
 use super::organization::{Connection, Member, Organization, Source};
 use super::pipeline::Pipeline;
 use super::project::Project;
-use super::{ConnectionKey, OrganizationSlug, Timestamp, id_of};
+use super::{ConnectionKey, Host, OrganizationSlug, Timestamp, id_of};
 
 /// One record to write. A store has one arm for each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,6 +26,12 @@ pub enum Change {
     PutMember(Box<Member>),
     /// Write a run.
     PutPipeline(Box<Pipeline>),
+    /// Take a claimed project away: it lives on under its proven number.
+    DropProject(OrganizationSlug, Host, u64),
+    /// Write a check-in.
+    PutCheckIn(Box<CheckIn>),
+    /// Write a token's record.
+    PutToken(Box<TokenRecord>),
     /// Add a line to the audit log.
     Audit(AuditEntry),
 }

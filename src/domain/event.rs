@@ -96,6 +96,24 @@ pub struct Run {
     pub cause: Option<String>,
 }
 
+impl Fact {
+    /// The one repository it is about, if it is about one.
+    #[must_use]
+    pub const fn repository(&self) -> Option<&Repository> {
+        match self {
+            Self::CollaboratorChanged { repository, .. }
+            | Self::RepositorySeen { repository }
+            | Self::RepositoryRenamed { repository, .. }
+            | Self::RepositoryTransferred { repository, .. }
+            | Self::RepositoryDeleted { repository }
+            | Self::Pushed { repository, .. }
+            | Self::ChangeRequested { repository, .. }
+            | Self::RunChanged { repository, .. } => Some(repository),
+            _ => None,
+        }
+    }
+}
+
 /// What happened. Exhaustive on purpose: a forgotten handler is a compile error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -22,6 +22,12 @@ pub enum RecordKey {
     Member(OrganizationSlug, Host, u64),
     /// A run: the project's number, then the run's.
     Pipeline(OrganizationSlug, Host, u64, RunKind, u64),
+    /// A check-in.
+    CheckIn(String),
+    /// Not a record but who holds an account, by its number. Its version is [`super::ci::holders_version`].
+    Account(Host, u64),
+    /// The same by the account's name, in lower case.
+    Login(Host, String),
 }
 
 /// A record with the version under which it was read. 0 stands for "was not there".
@@ -44,6 +50,8 @@ pub struct Candidates {
     pub by_project: Option<Connection>,
     /// All connections that name this source, in the order of their keys.
     pub of_source: Vec<Connection>,
+    /// All connections to an account of that name, claimed ones too, whoever's they are and whatever their source.
+    pub by_login: Vec<Connection>,
 }
 
 /// Which records an event needs beside its connection.

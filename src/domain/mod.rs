@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod change;
+pub mod ci;
 pub mod declared;
 pub mod delivery;
 pub mod event;

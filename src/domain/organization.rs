@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::project::Proof;
 use super::{ConnectionKey, Host, OrganizationSlug, SourceKey, Timestamp, id_of};
 
 /// The two families of forges. An on-premise instance speaks the same language as its cloud sibling.
@@ -195,9 +196,21 @@ pub struct Connection {
     pub created_by: String,
     /// When it was first recorded.
     pub created_at: Timestamp,
+    /// Whether more than a CI job's word stands behind it.
+    #[serde(default)]
+    pub proof: Proof,
+    /// When an admin rejected it: it is blocked from making itself again.
+    #[serde(default)]
+    pub rejected_at: Option<Timestamp>,
 }
 
 impl Connection {
+    /// Whether it keeps its account from other organizations: not by a claim, and not when it was rejected.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.proof == Proof::Proven && self.rejected_at.is_none()
+    }
+
     /// The one state to show: the worst of its reasons.
     #[must_use]
     pub fn state(&self) -> ConnectionState {

@@ -27,11 +27,14 @@ pub enum ProjectState {
     MovedAway,
 }
 
-/// How sure we are that the project is what it says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+/// How sure we are that a record is what it says.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
-pub enum ProjectProof {
-    /// A signed event, an ID token or the forge's API named its number.
+pub enum Proof {
+    /// A signed event, an ID token or the forge's API said so, or the operator has declared it.
+    #[default]
     Proven,
     /// A CI job said so.
     Claimed,
@@ -60,8 +63,14 @@ pub struct Project {
     pub provider: Forge,
     /// Its forge.
     pub host: Host,
-    /// Its number there.
+    /// Its number there; of a claimed project, [`claim_number`].
     pub external_id: u64,
+    /// The number of the group, user or owner it lies in, where an ID token told it.
+    #[serde(default)]
+    pub namespace: Option<u64>,
+    /// The [`claim_number`] under which it was first recorded: its id stays.
+    #[serde(default)]
+    pub claimed_as: Option<u64>,
     /// What it is called today, `owner/name` or `group/sub/name`.
     pub full_path: String,
     /// What it was called before, newest first, at most 32.
@@ -91,7 +100,7 @@ pub struct Project {
     /// The newest statement about its name and settings that was applied.
     pub seen_at: Option<Timestamp>,
     /// How sure we are.
-    pub proof: ProjectProof,
+    pub proof: Proof,
 }
 
 impl Project {
@@ -116,7 +125,13 @@ impl Project {
     /// The id shown to people and used in URLs: host and number, the organization being given by the place.
     #[must_use]
     pub fn id(&self) -> String {
-        project_id(&self.organization, &self.host, self.external_id)
+        project_id(&self.organization, &self.host, self.claimed_as.unwrap_or(self.external_id))
+    }
+
+    /// The forge's number, once it is proven.
+    #[must_use]
+    pub fn number(&self) -> Option<u64> {
+        (self.proof == Proof::Proven).then_some(self.external_id)
     }
 
     /// What to call it: its path, or its number as long as the forge has told no path (`#380`, which no path can be).
@@ -149,4 +164,13 @@ impl Project {
 #[must_use]
 pub fn project_id(organization: &OrganizationSlug, host: &Host, external_id: u64) -> String {
     crate::domain::id_of(&[organization.as_str(), host.as_str(), &external_id.to_string()])
+}
+
+/// The number under which a repository is recorded as long as its path is all that is known, and only by a job's word.
+/// Above all numbers of the forges, and small enough for a signed column.
+#[must_use]
+pub fn claim_number(full_path: &str) -> u64 {
+    const CLAIMED: u64 = 1 << 62;
+    let digits = crate::domain::id_of(&["claimed project", &full_path.to_lowercase()]);
+    u64::from_str_radix(digits.get(..15).unwrap_or_default(), 16).unwrap_or_default() | CLAIMED
 }

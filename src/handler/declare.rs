@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::declared::{Declared, DeclaredConnection, DeclaredOrganization, DeclaredSource};
 use crate::domain::organization::{Account, Connection, ConnectionState, Organization, Source};
+use crate::domain::project::Proof;
 use crate::domain::{ConnectionKey, OrganizationSlug, Timestamp};
 
 /// Made by the file.
@@ -213,6 +214,8 @@ impl Plan<'_> {
             last_sync_at: None,
             created_by: CONFIG.to_owned(),
             created_at: self.now,
+            proof: Proof::Proven,
+            rejected_at: None,
         }
     }
 

@@ -6,6 +6,7 @@
 //! A payload is a hint. Nobody is let in by one: who joins is `pending` until the forge, asked by us, confirms it;
 //! who leaves is out at once. A statement that is older than what was applied changes nothing.
 
+mod check_in;
 mod declare;
 mod group;
 mod installation;
@@ -17,6 +18,7 @@ mod route;
 mod run;
 mod work;
 
+pub use check_in::{Decided, Settlement, check_in, check_in_id, wanted_keys};
 pub use declare::{Have, declare};
 pub use lane::lane;
 pub use route::{Routing, route};
@@ -24,11 +26,22 @@ pub use route::{Routing, route};
 use crate::domain::change::Changes;
 use crate::domain::event::{Event, Fact, Repository};
 use crate::domain::known::{Known, Lookup};
+use crate::domain::project::claim_number;
 use work::Work;
 
-/// Which records the event needs.
+/// Which records the event needs. What a job has only claimed of a repository is looked up with it.
 #[must_use]
 pub fn lookup(event: &Event) -> Lookup {
+    let mut lookup = lookup_of(event);
+    if let Some(path) = event.fact.repository().map(|repository| repository.full_path.as_str())
+        && !path.is_empty()
+    {
+        lookup.projects.push(claim_number(path));
+    }
+    lookup
+}
+
+fn lookup_of(event: &Event) -> Lookup {
     let none = Lookup::default();
     match &event.fact {
         Fact::Installed { repositories, .. } => {

@@ -9,7 +9,7 @@ use super::work::Work;
 use crate::domain::Timestamp;
 use crate::domain::event::{Person, Repository};
 use crate::domain::organization::Forge;
-use crate::domain::project::{Project, ProjectProof};
+use crate::domain::project::{Project, Proof, claim_number};
 
 /// How far the receipt of an old owner's loss may lie behind the time of the transfer.
 const HANDING_OVER_MS: i64 = 10 * 60 * 1000;
@@ -34,12 +34,24 @@ pub(super) fn standing(work: &Work<'_>, repository: &Repository, at: Timestamp) 
 
 fn unknown(work: &Work<'_>, repository: &Repository) -> Project {
     let connection = &work.connection;
+    if let Some(claimed) = work.project(claim_number(&repository.full_path)) {
+        return Project {
+            connection: connection.key.clone(),
+            external_id: repository.id,
+            claimed_as: Some(claimed.external_id),
+            paused: work.is_off(),
+            proof: Proof::Proven,
+            ..claimed
+        };
+    }
     Project {
         organization: connection.organization.clone(),
         connection: connection.key.clone(),
         provider: connection.kind.forge(),
         host: connection.host.clone(),
         external_id: repository.id,
+        namespace: None,
+        claimed_as: None,
         full_path: repository.full_path.clone(),
         previous_paths: Vec::new(),
         default_branch: None,
@@ -54,7 +66,7 @@ fn unknown(work: &Work<'_>, repository: &Repository) -> Project {
         last_push_at: None,
         last_pipeline: None,
         seen_at: None,
-        proof: ProjectProof::Proven,
+        proof: Proof::Proven,
     }
 }
 
@@ -70,7 +82,7 @@ fn describe(work: &Work<'_>, project: &mut Project, told: &Repository) {
     project.visibility = told.visibility.or(project.visibility);
     project.archived = told.archived.unwrap_or(project.archived);
     project.removed = false;
-    project.proof = ProjectProof::Proven;
+    project.proof = Proof::Proven;
     if project.connection != work.connection.key {
         project.connection = work.connection.key.clone();
         project.moved_away = false;

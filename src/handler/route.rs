@@ -8,6 +8,7 @@ use crate::domain::change::{Change, Changes, Reason, Verdict};
 use crate::domain::event::{About, AccountRef, Event, Fact};
 use crate::domain::known::Candidates;
 use crate::domain::organization::{Account, Connection, ConnectionState, Forge, Kind, Source};
+use crate::domain::project::Proof;
 use crate::domain::{ConnectionKey, OrganizationSlug, Timestamp, id_of};
 
 /// Where an event belongs.
@@ -41,7 +42,8 @@ pub fn route(source: &Source, event: &Event, candidates: &Candidates, now: Times
         return Routing::End(foreign_tenant(source, now));
     }
     let asked = Asked { source, event, candidates };
-    if let Some(connection) = asked.by_number().or_else(|| asked.by_name()).or_else(|| asked.by_hook()) {
+    let found = asked.by_number().or_else(|| asked.by_name()).or_else(|| asked.by_hook());
+    if let Some(connection) = found.or_else(|| asked.made_by_job()) {
         return Routing::To(Box::new(connection.clone()));
     }
     if let Some(near) = asked.near_miss() {
@@ -194,6 +196,16 @@ impl<'a> Asked<'a> {
             .max_by_key(|connection| connection.authority)
     }
 
+    /// A connection of another source, most likely one that made itself on a CI job, to an account of this name.
+    fn made_by_job(&self) -> Option<&'a Connection> {
+        let (source, id) = (self.source, self.about().account.as_ref().and_then(|account| account.id));
+        let may = move |holder: &&Connection| {
+            let is_same = holder.account.external_id.is_none() || holder.account.external_id == id;
+            is_same && source.organizations.contains(&holder.organization)
+        };
+        self.candidates.by_login.iter().filter(may).min_by_key(|holder| holder.proof)
+    }
+
     fn near_miss(&self) -> Option<&'a Connection> {
         let login = self.login();
         let top = login.split('/').next().unwrap_or_default();
@@ -238,6 +250,8 @@ impl<'a> Asked<'a> {
             last_sync_at: None,
             created_by: "webhook".to_owned(),
             created_at: now,
+            proof: Proof::Proven,
+            rejected_at: None,
         })
     }
 
@@ -261,22 +275,12 @@ pub(super) fn is_inside(path: &str, login: &str) -> bool {
 }
 
 fn full_path(fact: &Fact) -> Option<&str> {
-    let repository = match fact {
-        Fact::CollaboratorChanged { repository, .. }
-        | Fact::RepositorySeen { repository }
-        | Fact::RepositoryRenamed { repository, .. }
-        | Fact::RepositoryTransferred { repository, .. }
-        | Fact::RepositoryDeleted { repository }
-        | Fact::Pushed { repository, .. }
-        | Fact::ChangeRequested { repository, .. }
-        | Fact::RunChanged { repository, .. } => repository,
-        _ => return None,
-    };
+    let repository = fact.repository()?;
     Some(repository.full_path.as_str()).filter(|path| !path.is_empty())
 }
 
 /// What of a name may stand in a key.
-fn slug_of(login: &str) -> String {
+pub(super) fn slug_of(login: &str) -> String {
     let mut slug = String::new();
     for letter in login.chars().map(|letter| letter.to_ascii_lowercase()) {
         if letter.is_ascii_lowercase() || letter.is_ascii_digit() {

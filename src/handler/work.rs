@@ -7,7 +7,7 @@ use crate::domain::event::{Event, Fact};
 use crate::domain::known::{Known, RecordKey};
 use crate::domain::organization::{Connection, ConnectionState, Member};
 use crate::domain::pipeline::Pipeline;
-use crate::domain::project::Project;
+use crate::domain::project::{Project, Proof};
 use crate::domain::{OrganizationSlug, Timestamp};
 
 /// A forge's clock that runs ahead by more than this may not freeze a record until its future has come.
@@ -84,6 +84,9 @@ impl<'a> Work<'a> {
         let heard_before = self.connection.last_event_at;
         self.connection.last_event_at = heard_before.max(Some(self.received_at()));
         self.connection.clear_reasons(&[ConnectionState::WaitingFirstJob]);
+        if std::mem::take(&mut self.connection.proof) == Proof::Claimed {
+            self.audit("connection.proven", self.connection.key.as_str().to_owned(), "by a signed event");
+        }
         self.connection.installation = self.connection.installation.or(self.event.about.installation);
         self.learn_account(heard_before);
     }
@@ -173,13 +176,18 @@ impl<'a> Work<'a> {
 
     fn changes(self) -> Vec<Change> {
         let known = self.known;
+        let claims =
+            self.projects.values().filter_map(|new| new.claimed_as).filter(|id| known.project(*id).is_some());
+        let home = (&self.connection.organization, &self.connection.host);
+        let claims =
+            claims.map(|id| Change::DropProject(home.0.clone(), home.1.clone(), id)).collect::<Vec<_>>();
         let projects = self.projects.into_values().filter(|new| known.project(new.external_id) != Some(new));
         let members = self.member.into_iter().filter(|new| known.member(new.external_id) != Some(new));
         let is_known =
             |new: &Pipeline| known.run(new.project, new.kind, new.external_id).is_some_and(|old| old == new);
         let runs = self.run.into_iter().filter(|new| !is_known(new));
-        let mut changes: Vec<Change> =
-            projects.map(|project| Change::PutProject(Box::new(project))).collect();
+        let mut changes = claims;
+        changes.extend(projects.map(|project| Change::PutProject(Box::new(project))));
         changes.extend(members.map(|member| Change::PutMember(Box::new(member))));
         changes.extend(runs.map(|run| Change::PutPipeline(Box::new(run))));
         changes.extend(self.audit.into_iter().map(Change::Audit));
@@ -235,8 +243,20 @@ fn is_worth_writing(known: &Known, new: &Connection) -> bool {
     known.connection.version == 0 || heard || !same
 }
 
-/// An audit line by a webhook. What comes from a payload is kept short and on one line.
+/// An audit line by a webhook.
 pub(super) fn audit_entry(
+    at: Timestamp,
+    organization: Option<&OrganizationSlug>,
+    action: &str,
+    subject: String,
+    detail: &str,
+) -> AuditEntry {
+    audit_entry_by("webhook", at, organization, action, subject, detail)
+}
+
+/// An audit line. What comes from a payload is kept short and on one line.
+pub(super) fn audit_entry_by(
+    actor: &str,
     at: Timestamp,
     organization: Option<&OrganizationSlug>,
     action: &str,
@@ -246,7 +266,7 @@ pub(super) fn audit_entry(
     AuditEntry {
         at,
         organization: organization.cloned(),
-        actor: "webhook".to_owned(),
+        actor: actor.to_owned(),
         action: action.to_owned(),
         subject: on_one_line(&subject),
         detail: on_one_line(detail),

@@ -7,6 +7,7 @@
 mod contract;
 mod frame;
 mod ids;
+mod job;
 pub mod keep;
 mod list;
 pub mod postgres;
@@ -14,6 +15,7 @@ pub mod sled;
 
 use async_trait::async_trait;
 
+pub use job::Jobs;
 pub use keep::{Frozen, Keep};
 pub use list::{DeliveryFilter, MemberFilter, Page, Paged, ProjectFilter};
 
@@ -26,6 +28,9 @@ use crate::domain::organization::{Connection, Member, Organization, Source};
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
 use crate::domain::{ConnectionKey, DeliveryId, Host, OrganizationSlug, SourceKey, Timestamp};
+
+/// No wait is as long, so what is due later was put off by a clock that has been set back since: it is due now.
+pub const DUE_WITHIN_MS: i64 = 48 * 60 * 60 * 1000;
 
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -391,5 +396,5 @@ impl std::fmt::Debug for dyn Store {
 }
 
 /// Everything that is kept.
-pub trait Store: Inbox + Records + Access + Health + Keep {}
-impl<T: Inbox + Records + Access + Health + Keep> Store for T {}
+pub trait Store: Inbox + Records + Jobs + Access + Health + Keep {}
+impl<T: Inbox + Records + Jobs + Access + Health + Keep> Store for T {}

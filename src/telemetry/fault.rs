@@ -103,7 +103,7 @@ faults! {
         "Look at the reasons; the line says when it is over.";
     ClockJumped = "clock-jumped", false,
         "The machine's clock moved by more than a minute against its own monotonic clock.",
-        "Deliveries go on, and nothing is deleted that is not finished. Retries, expiry and retention follow the new time.",
+        "Deliveries go on. Retries and expiry follow the new time; retention deletes nothing for an hour.",
         "Look at the machine's time service.";
     LoopFailing = "loop-failing", false,
         "A background loop failed; it begins again by itself, at first soon, later every 30 s.",
@@ -145,6 +145,10 @@ faults! {
         "The config no longer declares something that has records, or declares it otherwise.",
         "What is recorded stays.",
         "Declare it again if that was not meant.";
+    IdTokenKeys = "id-token-keys", false,
+        "The keys of an issuer of ID tokens cannot be read, for the reason in the line.",
+        "Keys that were read within the last day go on counting; without them a check-in is answered 503 and changes nothing.",
+        "Look at the reason: the address in ci.issuers, the network, the certificate. It is tried again by itself.";
     Panic = "panic", true,
         "A thread met something that cannot be: a bug.",
         "What is stored is safe, and whoever waited for the thread was answered with an error.",

@@ -19,7 +19,7 @@ use super::peer::Visit;
 use super::throttle::Failure;
 use super::{Front, peer};
 use crate::domain::OrganizationSlug;
-use crate::domain::access::TokenKind;
+use crate::domain::access::{TokenKind, TokenRecord};
 
 /// By which way a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,8 @@ pub(crate) enum Who {
     Anyone,
     /// A forge that proves its delivery.
     Forge,
+    /// A CI job, by an organization's CI token, its forge's ID token, or both.
+    Job,
     /// Read and admin tokens, and the operator.
     Reader,
     /// Admin tokens, and the operator.
@@ -151,7 +153,7 @@ pub(crate) fn front_of(request: &HttpRequest) -> Result<Arc<Front>, Problem> {
 }
 
 /// A body is read only after the gate; a request to look has none.
-async fn take_body(
+pub(crate) async fn take_body(
     request: &HttpRequest,
     payload: &mut Payload,
     front: &Front,
@@ -168,8 +170,8 @@ async fn take_body(
 }
 
 /// A wrong token counts as a failure of its peer, a missing one does not.
-fn slow_down(front: &Front, address: IpAddr, problem: Problem) -> Problem {
-    let failed = matches!(problem.code(), "token-invalid" | "token-expired");
+pub(crate) fn slow_down(front: &Front, address: IpAddr, problem: Problem) -> Problem {
+    let failed = matches!(problem.code(), "token-invalid" | "token-expired" | "id-token-invalid");
     if failed && front.throttle.fail(address, front.now()) == Failure::TooMany {
         return Problem::too_many_failures();
     }
@@ -181,7 +183,7 @@ fn check<G: Gate>(caller: &Caller) -> Result<(), Problem> {
         (_, Caller::Operator) | (Who::Anyone, _) => true,
         (Who::Reader, Caller::Token { kind, .. }) => matches!(kind, TokenKind::Read | TokenKind::Admin),
         (Who::Admin, Caller::Token { kind, .. }) => *kind == TokenKind::Admin,
-        (Who::Operator | Who::Forge, Caller::Token { .. }) => false,
+        (Who::Operator | Who::Forge | Who::Job, Caller::Token { .. }) => false,
     };
     if passes { Ok(()) } else { Err(Problem::forbidden()) }
 }
@@ -192,6 +194,15 @@ async fn identify(request: &HttpRequest, front: &Front) -> Result<Caller, Proble
         let same_user = request.conn_data::<SameUser>().is_some();
         return if same_user { Ok(Caller::Operator) } else { Err(Problem::forbidden()) };
     }
+    let record = token_of(request, front).await?;
+    if !record.is_live(front.now()) {
+        return Err(Problem::unauthorized("token-expired", "the token's time is over; make a new one"));
+    }
+    Ok(Caller::Token { id: record.id, kind: record.kind, organization: record.organization })
+}
+
+/// The record of the token that a request brings. Its time may be over.
+pub(crate) async fn token_of(request: &HttpRequest, front: &Front) -> Result<TokenRecord, Problem> {
     let token = bearer(request)?;
     let invalid = || Problem::unauthorized("token-invalid", "the token is not known here");
     let (kind, hash) = (front.token_check)(&token).ok_or_else(invalid)?;
@@ -199,10 +210,7 @@ async fn identify(request: &HttpRequest, front: &Front) -> Result<Caller, Proble
     if record.kind != kind || record.revoked_at.is_some() {
         return Err(invalid());
     }
-    if !record.is_live(front.now()) {
-        return Err(Problem::unauthorized("token-expired", "the token's time is over; make a new one"));
-    }
-    Ok(Caller::Token { id: record.id, kind, organization: record.organization })
+    Ok(record)
 }
 
 fn bearer(request: &HttpRequest) -> Result<String, Problem> {

@@ -6,6 +6,7 @@
 mod api;
 mod auth;
 mod body;
+mod ci;
 mod control;
 mod describe;
 mod docs;
@@ -45,6 +46,7 @@ pub use setup::setup_code_hash;
 pub use throttle::Throttle;
 pub use tls::{Certificate, server_config};
 
+use crate::ci::CheckIns;
 use crate::domain::access::TokenKind;
 use crate::domain::{Clock, Timestamp};
 use crate::store::Store;
@@ -136,6 +138,8 @@ pub struct Front {
     pub token_check: TokenCheck,
     /// Makes tokens.
     pub token_mint: TokenMint,
+    /// Takes what CI jobs say.
+    pub check_ins: Arc<CheckIns>,
     /// Bytes of unfinished bodies.
     pub budget: Budget,
     /// Open requests per peer.

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, Route, web};
 use super::auth::{Admin, Call, Gate, OperatorOnly, Reader, Who};
 use super::describe::Operation;
 use super::error::Problem;
-use super::{api, docs, hook, page, setup};
+use super::{api, ci, docs, hook, page, setup};
 
 /// One line of the table.
 pub(crate) struct Line {
@@ -51,11 +51,15 @@ pub(crate) fn table() -> Vec<Line> {
         open(GET, "/docs", Who::Anyone, web::to(docs::show), &docs::PAGE_SHOWN),
         open(GET, "/docs/{file}", Who::Anyone, web::to(docs::file), &docs::FILE),
 
+        open(POST, "/api/v1/ci/check-ins", Who::Job, web::to(ci::check_in::receive), &ci::check_in::ABOUT),
+
         api::<Reader, _, _>(GET, "/api/v1/organizations", api::organization::list, &api::organization::LIST),
         api::<OperatorOnly, _, _>(POST, "/api/v1/organizations", api::organization::create, &api::organization::CREATE),
         api::<Reader, _, _>(GET, "/api/v1/organizations/{id}", api::organization::show, &api::organization::SHOW),
         api::<Reader, _, _>(GET, "/api/v1/connections", api::connection::list, &api::connection::LIST),
         api::<Reader, _, _>(GET, "/api/v1/connections/{id}", api::connection::show, &api::connection::SHOW),
+        api::<Admin, _, _>(POST, "/api/v1/connections/{id}/reject", ci::verdict::reject, &ci::verdict::REJECT),
+        api::<Admin, _, _>(POST, "/api/v1/connections/{id}/allow", ci::verdict::allow, &ci::verdict::ALLOW),
         api::<Reader, _, _>(GET, "/api/v1/projects", api::project::list, &api::project::LIST),
         api::<Reader, _, _>(GET, "/api/v1/projects/{id}", api::project::show, &api::project::SHOW),
         api::<Reader, _, _>(GET, "/api/v1/members", api::member::list, &api::member::LIST),

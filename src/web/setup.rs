@@ -200,6 +200,7 @@ fn prepare(front: &Front, form: &Form) -> Result<Prepared, String> {
         created_at: now,
         expires_at: now.plus_ms(TOKEN_LIFE_MS),
         revoked_at: None,
+        scope: None,
     };
     let (name, created_by) = (form.name.clone(), "setup".to_owned());
     let organization = Organization { slug, name, home: None, authority: None, created_by, created_at: now };

@@ -9,6 +9,7 @@
     reason = "a test says what it expects, and what it found"
 )]
 
+mod ci;
 mod crash;
 mod damage;
 mod edge;

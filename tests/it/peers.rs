@@ -81,7 +81,7 @@ impl Client {
 }
 
 /// Where `tests/peers/install` puts the clients. Without them nothing is proven, so their absence is no skip.
-fn home() -> PathBuf {
+pub(crate) fn home() -> PathBuf {
     let home = tools().join("peers");
     assert!(home.join("installed").exists(), "the published clients are missing: run `bash tests/tools`");
     home

@@ -14,13 +14,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("handler", &["domain"]),
     ("store", &["domain", "seal", "fault", "telemetry"]),
     ("worker", &["provider", "store", "handler", "domain", "fault", "telemetry"]),
-    ("web", &["provider", "store", "domain", "seal", "telemetry", "fault"]),
+    ("ci", &["store", "handler", "domain", "telemetry"]),
+    ("web", &["ci", "provider", "store", "domain", "seal", "telemetry", "fault"]),
     ("config", &["provider", "store", "domain", "outbound", "seal", "telemetry"]),
     ("demo", &["provider", "domain", "cli"]),
     ("cli", &["config", "provider", "domain", "seal", "demo", "telemetry"]),
     (
         "app",
         &[
+            "ci",
             "cli",
             "config",
             "demo",
@@ -52,6 +54,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     // The command line speaks to our own daemon with it, and to nobody else.
     ("reqwest", &["src/outbound/", "src/cli/", "src/demo/"]),
     ("octocrab", &["src/provider/github/client/"]),
+    ("ProvenJob::check", &["src/ci/id_token/", "src/handler/tests/"]),
     ("std::env::vars", &["src/main.rs", "build.rs"]),
 ];
 

@@ -1,5 +1,6 @@
 //! A small world that keeps what handlers decide, and the tables of each family.
 
+mod check_in;
 mod declare;
 mod histories;
 mod installation;
@@ -19,7 +20,7 @@ use crate::domain::organization::{
     Account, Connection, ConnectionState, Forge, Kind, Member, MemberState, Organization, Role, Source,
 };
 use crate::domain::pipeline::{Pipeline, RunKind};
-use crate::domain::project::{Project, Visibility};
+use crate::domain::project::{Project, Proof, Visibility};
 use crate::domain::{ConnectionKey, Host, OrganizationSlug, SourceKey, Timestamp};
 
 const ACME: u64 = 100;
@@ -78,6 +79,8 @@ fn connection(name: &str, organization: &str, forge: Forge, login: &str, id: Opt
         last_sync_at: None,
         created_by: "config".to_owned(),
         created_at: at(0),
+        proof: Proof::Proven,
+        rejected_at: None,
     }
 }
 
@@ -160,6 +163,10 @@ impl World {
             by_account: all().find(|c| id.is_some() && c.account.external_id == id).cloned(),
             by_project: all().find(|c| Some(&c.key) == holder).cloned(),
             of_source: all().filter(|c| c.source == self.source.key).cloned().collect(),
+            by_login: all()
+                .filter(|c| about.account.as_ref().is_some_and(|told| told.login == c.account.login))
+                .cloned()
+                .collect(),
         }
     }
 
@@ -214,6 +221,7 @@ impl World {
             RecordKey::Pipeline(_, _, project, kind, id) => {
                 self.runs.get(&(*project, *kind, *id)).map(|found| found.version)
             }
+            RecordKey::CheckIn(_) | RecordKey::Account(..) | RecordKey::Login(..) => None,
         };
         found.unwrap_or(0)
     }
@@ -233,6 +241,8 @@ impl World {
             Change::Audit(entry) => self.audit.push(entry),
             Change::PutOrganization(new) => self.organization = new,
             Change::PutSource(new) => self.source = new,
+            Change::DropProject(_, _, id) => drop(self.projects.remove(&id)),
+            Change::PutCheckIn(_) | Change::PutToken(_) => unreachable!("no event makes one"),
         }
     }
 
@@ -282,6 +292,7 @@ fn record_of(change: &Change) -> Option<RecordKey> {
             run.kind,
             run.external_id,
         )),
-        Change::Audit(_) => None,
+        Change::DropProject(of, host, id) => Some(RecordKey::Project(of.clone(), host.clone(), *id)),
+        Change::PutCheckIn(_) | Change::PutToken(_) | Change::Audit(_) => None,
     }
 }

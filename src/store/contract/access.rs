@@ -15,6 +15,7 @@ pub(super) fn token(id: &str, hash: u8) -> TokenRecord {
         created_at: NOON,
         expires_at: NOON.plus_ms(1000),
         revoked_at: None,
+        scope: None,
     }
 }
 

@@ -4,6 +4,7 @@ pub(in crate::store) mod access;
 mod bench;
 pub(in crate::store) mod history;
 pub(in crate::store) mod inbox;
+pub(in crate::store) mod job;
 pub(in crate::store) mod keep;
 mod model;
 pub(in crate::store) mod order;
@@ -40,6 +41,8 @@ macro_rules! contract {
                 a_worker_that_lost_its_lease_changes_nothing,
                 a_lease_that_is_extended_is_kept,
                 a_lease_that_ends_is_given_to_another,
+                what_a_clock_set_back_puts_off_for_years_is_due,
+                what_a_dead_process_was_working_on_is_given_out_alone,
                 a_failing_head_steps_aside_in_a_lane_that_does_not_block,
                 a_failing_head_holds_a_blocking_lane_for_a_quarter_of_an_hour,
                 a_changed_record_makes_the_worker_look_again,
@@ -60,6 +63,13 @@ macro_rules! contract {
             access: [
                 a_token_is_found_by_its_hash_and_can_be_revoked,
                 a_setup_code_works_once
+            ],
+            job: [
+                what_a_job_is_about_is_found_by_every_number,
+                a_claim_and_a_rejected_connection_keep_nobody_out,
+                an_account_that_was_taken_meanwhile_stops_what_stands_on_it,
+                a_claimed_project_gives_way_to_its_proven_self,
+                check_ins_and_jobs_tokens_end_with_their_time
             ]
         );
         $crate::store::contract::moves!($open, $open);

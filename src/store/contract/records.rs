@@ -10,7 +10,7 @@ use crate::domain::organization::{
     Account, Connection, Forge, Kind, Member, MemberState, Organization, Source,
 };
 use crate::domain::pipeline::{Pipeline, PipelineStatus, RunKind};
-use crate::domain::project::{Project, ProjectProof};
+use crate::domain::project::{Project, Proof};
 use crate::domain::{ConnectionKey, Host, OrganizationSlug};
 use crate::store::{MemberFilter, Outcome, Page, ProjectFilter};
 
@@ -18,7 +18,7 @@ pub(super) fn page() -> Page {
     Page { limit: 50, cursor: None }
 }
 
-fn slug() -> OrganizationSlug {
+pub(super) fn slug() -> OrganizationSlug {
     OrganizationSlug::parse("acme").unwrap()
 }
 
@@ -26,7 +26,7 @@ fn url() -> url::Url {
     url::Url::parse("https://github.com").unwrap()
 }
 
-fn host() -> Host {
+pub(super) fn host() -> Host {
     Host::of(&url()).unwrap()
 }
 
@@ -54,7 +54,7 @@ fn a_source() -> Source {
     }
 }
 
-fn connection(key: &str, installation: u64) -> Connection {
+pub(super) fn connection(key: &str, installation: u64) -> Connection {
     Connection {
         key: ConnectionKey::parse(key).unwrap(),
         organization: slug(),
@@ -75,16 +75,20 @@ fn connection(key: &str, installation: u64) -> Connection {
         last_sync_at: None,
         created_by: "config".into(),
         created_at: NOON,
+        proof: Proof::Proven,
+        rejected_at: None,
     }
 }
 
-fn project(id: u64, path: &str) -> Project {
+pub(super) fn project(id: u64, path: &str) -> Project {
     Project {
         organization: slug(),
         connection: ConnectionKey::parse("acme-github").unwrap(),
         provider: Forge::Github,
         host: host(),
         external_id: id,
+        namespace: None,
+        claimed_as: None,
         full_path: path.into(),
         previous_paths: Vec::new(),
         default_branch: None,
@@ -99,7 +103,7 @@ fn project(id: u64, path: &str) -> Project {
         last_push_at: None,
         last_pipeline: None,
         seen_at: None,
-        proof: ProjectProof::Proven,
+        proof: Proof::Proven,
     }
 }
 

@@ -16,6 +16,7 @@ pub use transfer::{MoveError, Progress, compare, transfer};
 use super::StoreError;
 use crate::domain::access::TokenRecord;
 use crate::domain::change::AuditEntry;
+use crate::domain::ci::CheckIn;
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord, DeliveryState};
 use crate::domain::known::Versioned;
 use crate::domain::organization::{Connection, Member, Organization, Source};
@@ -61,6 +62,8 @@ pub enum Fact {
     Member(Box<Versioned<Member>>),
     /// A run.
     Pipeline(Box<Versioned<Pipeline>>),
+    /// What a CI job's check-in came to.
+    CheckIn(Box<Versioned<CheckIn>>),
     /// A token, by its hash.
     Token(TokenRecord),
     /// The one-time code of the first start, by its hash.
@@ -77,13 +80,14 @@ pub enum Fact {
 
 impl Fact {
     /// The kinds, in the order in which they move.
-    pub const KINDS: [&str; 12] = [
+    pub const KINDS: [&str; 13] = [
         "organization",
         "source",
         "connection",
         "project",
         "member",
         "pipeline",
+        "check_in",
         "token",
         "setup_code",
         "audit",
@@ -102,6 +106,7 @@ impl Fact {
             Self::Project(_) => "project",
             Self::Member(_) => "member",
             Self::Pipeline(_) => "pipeline",
+            Self::CheckIn(_) => "check_in",
             Self::Token(_) => "token",
             Self::SetupCode(_) => "setup_code",
             Self::Audit(_) => "audit",

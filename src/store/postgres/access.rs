@@ -15,15 +15,15 @@ use crate::domain::{OrganizationSlug, Timestamp};
 use crate::store::{Access, Page, Paged, StoreError};
 
 const PUT: &str = "
-    insert into token (id, hash, kind, organization, name, created_at, expires_at, revoked_at)
-    values ($1, $2, $3, $4, $5, $6, $7, $8)
+    insert into token (id, hash, kind, organization, name, created_at, expires_at, revoked_at, scope)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9::json)
     on conflict (id) do update set hash = excluded.hash, kind = excluded.kind,
         organization = excluded.organization, name = excluded.name, created_at = excluded.created_at,
-        expires_at = excluded.expires_at, revoked_at = excluded.revoked_at
+        expires_at = excluded.expires_at, revoked_at = excluded.revoked_at, scope = excluded.scope
 ";
-const BY_HASH: &str = "select * from token where hash = $1";
+const BY_HASH: &str = "select *, scope::text as scope_text from token where hash = $1";
 const LIST: &str = "
-    select * from token where id > $1 and ($2::text is null or organization = $2)
+    select *, scope::text as scope_text from token where id > $1 and ($2::text is null or organization = $2)
         and ($3::text is null or kind = $3) order by id limit $4
 ";
 const REVOKE: &str = "update token set revoked_at = coalesce(revoked_at, $2) where id = $1";
@@ -40,6 +40,7 @@ pub(super) fn token(row: &PgRow) -> Result<TokenRecord, StoreError> {
     let (kind, organization): (String, String) = (row.try_get("kind")?, row.try_get("organization")?);
     let kinds = [TokenKind::Ci, TokenKind::Read, TokenKind::Admin];
     let kind = kinds.into_iter().find(|known| known.as_str() == kind).ok_or_else(|| damaged("kind"))?;
+    let scope: Option<String> = row.try_get("scope_text")?;
     Ok(TokenRecord {
         id: row.try_get("id")?,
         hash: hex::encode(row.try_get::<Vec<u8>, _>("hash")?),
@@ -49,6 +50,7 @@ pub(super) fn token(row: &PgRow) -> Result<TokenRecord, StoreError> {
         created_at: Timestamp::from_ms(row.try_get("created_at")?),
         expires_at: Timestamp::from_ms(row.try_get("expires_at")?),
         revoked_at: row.try_get::<Option<i64>, _>("revoked_at")?.map(Timestamp::from_ms),
+        scope: scope.map(|text| serde_json::from_str(&text)).transpose().map_err(|_| damaged("scope"))?,
     })
 }
 
@@ -65,6 +67,7 @@ pub(super) async fn put_token(connection: &mut PgConnection, token: &TokenRecord
         .bind(token.created_at.ms())
         .bind(token.expires_at.ms())
         .bind(token.revoked_at.map(Timestamp::ms))
+        .bind(token.scope.as_ref().map(record::json).transpose()?)
         .execute(connection)
         .await?;
     Ok(())

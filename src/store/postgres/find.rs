@@ -6,8 +6,8 @@ use sqlx::postgres::{PgPool, PgRow};
 
 use super::delivery::text;
 use super::error::unreadable;
-use super::page;
 use super::record::kind_letter;
+use super::{job, page};
 use crate::domain::event::About;
 use crate::domain::known::{Candidates, Known, Lookup, Versioned};
 use crate::domain::organization::{Connection, Member, Organization, Source};
@@ -30,7 +30,10 @@ pub(super) fn versioned<T: DeserializeOwned>(row: &PgRow) -> Result<Versioned<T>
     Ok(Versioned { version: row.try_get::<i64, _>("version")?.unsigned_abs(), value: parsed(row)? })
 }
 
-fn all<T>(rows: &[PgRow], read: impl Fn(&PgRow) -> Result<T, StoreError>) -> Result<Vec<T>, StoreError> {
+pub(super) fn all<T>(
+    rows: &[PgRow],
+    read: impl Fn(&PgRow) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
     rows.iter().map(read).collect()
 }
 
@@ -55,7 +58,7 @@ pub(super) async fn sources(pool: &PgPool) -> Result<Vec<Source>, StoreError> {
     all(&rows, parsed)
 }
 
-async fn by_number(
+pub(super) async fn by_number(
     pool: &PgPool,
     sql: &'static str,
     host: &Host,
@@ -67,10 +70,9 @@ async fn by_number(
     row.as_ref().map(parsed).transpose()
 }
 
-const BY_INSTALLATION: &str =
-    "select record::text from connection where host = $1 and installation = $2 order by key limit 1";
-const BY_ACCOUNT: &str =
-    "select record::text from connection where host = $1 and account = $2 order by key limit 1";
+const BY_INSTALLATION: &str = "select record::text from connection where host = $1 and installation = $2 and holds order by key limit 1";
+pub(super) const BY_ACCOUNT: &str =
+    "select record::text from connection where host = $1 and account = $2 and holds order by key limit 1";
 const BY_PROJECT: &str = "
     select c.record::text
     from unnest($1::text[]) with ordinality as o(slug, place)
@@ -94,6 +96,7 @@ pub(super) async fn candidates(
         by_account: by_number(pool, BY_ACCOUNT, host, account).await?,
         by_project: by_project(pool, source, host, about.project).await?,
         of_source: all(&of_source, parsed)?,
+        by_login: job::by_login(pool, host, about).await?,
     })
 }
 

@@ -10,7 +10,10 @@ use super::error::opening;
 use crate::store::OpenError;
 
 /// Every step: its number, its name, its text.
-const STEPS: &[(i64, &str, &str)] = &[(1, "begin", include_str!("migrations/0001_begin.sql"))];
+const STEPS: &[(i64, &str, &str)] = &[
+    (1, "begin", include_str!("migrations/0001_begin.sql")),
+    (2, "jobs", include_str!("migrations/0002_jobs.sql")),
+];
 
 fn migrator() -> Migrator {
     let steps = STEPS.iter().map(|(version, name, sql)| {
@@ -40,7 +43,7 @@ const FORBIDDEN: &str = "
     select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind = 'r' and n.nspname = current_schema()
         and c.relname in ('delivery', 'payload', 'queue', 'attempt', 'body_seen', 'tally', 'keyring', 'data_key',
-            'organization', 'source', 'connection', 'project', 'member', 'pipeline', 'audit', 'token', 'setup_code', 'probe', 'import_mark', 'reading', 'death')
+            'organization', 'source', 'connection', 'project', 'member', 'pipeline', 'audit', 'token', 'setup_code', 'probe', 'import_mark', 'reading', 'death', 'check_in')
         and not (has_table_privilege(c.oid, 'select') and has_table_privilege(c.oid, 'insert')
             and has_table_privilege(c.oid, 'update') and has_table_privilege(c.oid, 'delete'))
 ";

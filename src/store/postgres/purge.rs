@@ -35,6 +35,28 @@ const PAYLOADS: &str = "
     select coalesce(sum(n), 0)::int8 from bytes
 ";
 
+const CHECK_INS: &str = "
+    delete from check_in where id in (select id from check_in where at < $1 order by at limit $2)
+";
+const TOKENS: &str = "
+    delete from token where id in
+        (select id from token where scope is not null and expires_at < $1 order by expires_at limit $2)
+";
+/// A job's token may finish what it began for six hours (ruling 22); then nobody asks for it any more.
+const TOKEN_ENDED_MS: i64 = 8 * 60 * 60 * 1000;
+
+/// Deletes check-ins older than `before`, and jobs' tokens that have long ended. Returns how many.
+pub(super) async fn purge_jobs(
+    connection: &mut PgConnection,
+    before: Timestamp,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let ended = now.plus_ms(-TOKEN_ENDED_MS);
+    let check_ins = sqlx::query(CHECK_INS).bind(before.ms()).bind(ROWS_MAX).execute(&mut *connection).await?;
+    let tokens = sqlx::query(TOKENS).bind(ended.ms()).bind(ROWS_MAX).execute(connection).await?;
+    Ok(check_ins.rows_affected().saturating_add(tokens.rows_affected()))
+}
+
 /// Deletes what arrived before `metadata_before`, and the bytes of what arrived before `payload_before`.
 pub(super) async fn purge(
     connection: &mut PgConnection,

@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 
 use super::act::{STRIPES, Stripe};
 use super::delivery::text;
+use super::{access, job};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::known::RecordKey;
 use crate::domain::organization::{Connection, Member, MemberState, Organization, Source};
@@ -29,7 +30,11 @@ fn key_of(change: &Change) -> Option<RecordKey> {
         Change::PutPipeline(it) => {
             RecordKey::Pipeline(it.organization.clone(), it.host.clone(), it.project, it.kind, it.external_id)
         }
-        Change::Audit(_) => return None,
+        Change::DropProject(organization, host, id) => {
+            RecordKey::Project(organization.clone(), host.clone(), *id)
+        }
+        Change::PutCheckIn(it) => RecordKey::CheckIn(it.id.clone()),
+        Change::PutToken(_) | Change::Audit(_) => return None,
     })
 }
 
@@ -53,6 +58,11 @@ fn stripe(key: &RecordKey) -> i32 {
         RecordKey::Pipeline(organization, host, project, kind, id) => {
             of(kind_word(*kind), organization, host, [*project, *id])
         }
+        RecordKey::CheckIn(id) => short_hash(&[b"check-in", id.as_bytes()]),
+        RecordKey::Account(host, id) => {
+            short_hash(&[b"account", host.as_str().as_bytes(), &id.to_be_bytes()])
+        }
+        RecordKey::Login(host, login) => short_hash(&[b"login", host.as_str().as_bytes(), login.as_bytes()]),
     };
     let first = hash.first().copied().unwrap_or_default();
     i32::from(first).rem_euclid(STRIPES).saturating_add(1)
@@ -62,6 +72,7 @@ fn stripe(key: &RecordKey) -> i32 {
 pub(super) fn stripes(expects: &[(RecordKey, u64)], changes: &[Change]) -> Vec<Stripe> {
     let mut all: BTreeMap<i32, bool> = expects.iter().map(|(key, _)| (stripe(key), false)).collect();
     all.extend(changes.iter().filter_map(key_of).map(|key| (stripe(&key), true)));
+    all.extend(changes.iter().flat_map(job::accounts_of).map(|key| (stripe(&key), true)));
     all.into_iter().collect()
 }
 
@@ -98,6 +109,11 @@ async fn version(connection: &mut PgConnection, key: &RecordKey) -> Result<u64, 
         .bind(project.cast_signed())
         .bind(id.cast_signed())
         .bind(kind_letter(*kind)),
+        RecordKey::CheckIn(id) => {
+            sqlx::query_scalar("select version from check_in where id = $1").bind(id.as_str())
+        }
+        RecordKey::Account(host, id) => return job::account_version(connection, host, *id).await,
+        RecordKey::Login(host, login) => return job::login_version(connection, host, login).await,
     };
     let found: Option<i64> = found.fetch_optional(connection).await?;
     Ok(found.unwrap_or(0).unsigned_abs())
@@ -126,13 +142,18 @@ pub(super) async fn apply(connection: &mut PgConnection, changes: Vec<Change>) -
             Change::PutProject(it) => put_project(connection, &it, None).await?,
             Change::PutMember(it) => put_member(connection, &it, None).await?,
             Change::PutPipeline(it) => put_run(connection, &it, None).await?,
+            Change::DropProject(organization, host, id) => {
+                job::drop_project(connection, &organization, &host, id).await?;
+            }
+            Change::PutCheckIn(it) => job::put_check_in(connection, &it, None).await?,
+            Change::PutToken(it) => access::put_token(connection, &it).await?,
             Change::Audit(entry) => put_audit(connection, &entry).await?,
         }
     }
     Ok(())
 }
 
-fn json<T: Serialize>(record: &T) -> Result<String, StoreError> {
+pub(super) fn json<T: Serialize>(record: &T) -> Result<String, StoreError> {
     serde_json::to_string(record)
         .map_err(|error| StoreError::Unavailable(format!("a record cannot be written as JSON: {error}")))
 }
@@ -140,7 +161,7 @@ fn json<T: Serialize>(record: &T) -> Result<String, StoreError> {
 /// A record's version as it was elsewhere; `None`: the next one.
 pub(super) type Version = Option<u64>;
 
-fn number(version: Version) -> Option<i64> {
+pub(super) fn number(version: Version) -> Option<i64> {
     version.map(u64::cast_signed)
 }
 
@@ -174,10 +195,11 @@ pub(super) async fn put_connection(
     version: Version,
 ) -> Result<(), StoreError> {
     let sql = "insert into connection as t
-            (key, organization, source, host, installation, account, version, record)
-        values ($1, $2, $3, $4, $5, $6, coalesce($8, 1), $7::json)
+            (key, organization, source, host, installation, account, version, record, login, holds, rejected)
+        values ($1, $2, $3, $4, $5, $6, coalesce($8, 1), $7::json, $9, $10, $11)
         on conflict (key) do update set organization = excluded.organization, source = excluded.source,
             host = excluded.host, installation = excluded.installation, account = excluded.account,
+            login = excluded.login, holds = excluded.holds, rejected = excluded.rejected,
             version = coalesce($8, t.version + 1), record = excluded.record";
     sqlx::query(sql)
         .bind(it.key.as_str())
@@ -188,6 +210,9 @@ pub(super) async fn put_connection(
         .bind(it.account.external_id.map(u64::cast_signed))
         .bind(json(it)?)
         .bind(number(version))
+        .bind(text(&job::login_of(&it.account.login)))
+        .bind(it.holds())
+        .bind(it.rejected_at.is_some())
         .execute(connection)
         .await?;
     Ok(())
@@ -199,10 +224,11 @@ pub(super) async fn put_project(
     version: Version,
 ) -> Result<(), StoreError> {
     let sql = "insert into project as t
-            (organization, host, external_id, id, connection, path, state, version, record)
-        values ($1, $2, $3, $4, $5, $6, $7, coalesce($9, 1), $8::json)
+            (organization, host, external_id, id, connection, path, state, version, record, namespace, counts)
+        values ($1, $2, $3, $4, $5, $6, $7, coalesce($9, 1), $8::json, $10, $11)
         on conflict (organization, host, external_id) do update set connection = excluded.connection,
             path = excluded.path, state = excluded.state, version = coalesce($9, t.version + 1),
+            namespace = excluded.namespace, counts = excluded.counts,
             record = excluded.record";
     sqlx::query(sql)
         .bind(project.organization.as_str())
@@ -214,6 +240,8 @@ pub(super) async fn put_project(
         .bind(project_state(project.state()))
         .bind(json(project)?)
         .bind(number(version))
+        .bind(project.namespace.map(u64::cast_signed))
+        .bind(project.number().is_some() && !project.removed && !project.moved_away)
         .execute(connection)
         .await?;
     Ok(())

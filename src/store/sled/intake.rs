@@ -58,6 +58,7 @@ enum Message {
     Take(Entry, Reply<Taken>),
     Carry(Vec<u8>, Reply<Position>),
     DropBefore(u64, Reply<u64>),
+    Pass(Reply<()>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -110,6 +111,11 @@ impl Intake {
     /// Deletes the files that only hold older frames.
     pub(super) async fn drop_before(&self, sequence: u64) -> Result<u64, StoreError> {
         self.ask(|reply| Message::DropBefore(sequence, reply)).await
+    }
+
+    /// Answers once everything that came before is kept: the thread does not hang.
+    pub(super) async fn pass(&self) -> Result<(), StoreError> {
+        self.ask(Message::Pass).await
     }
 
     pub(super) async fn stop(&self) {
@@ -169,6 +175,9 @@ fn run(mut parts: Parts, queue: &Receiver<Message>) {
             Some(Message::DropBefore(sequence, reply)) => {
                 let dropped = parts.journal.drop_before(sequence);
                 let _ = reply.send(dropped.map_err(|error| parts.status.journal_error("inbox log", &error)));
+            }
+            Some(Message::Pass(reply)) => {
+                let _ = reply.send(Ok(()));
             }
             Some(_) | None => {}
         }

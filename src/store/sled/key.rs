@@ -45,13 +45,18 @@ pub(super) enum Table {
     PipelineByTime = b'y',
     Audit = b'A',
     AuditOfOrganization = b'B',
+    CheckIn = b'J',
+    CheckInByTime = b'j',
+    ConnectionOfLogin = b'L',
+    ProjectOfNumber = b'N',
     Token = b'T',
     TokenByHash = b'h',
+    TokenByEnd = b'E',
 }
 
 impl Table {
     /// All tables.
-    pub(super) const ALL: [Self; 35] = [
+    pub(super) const ALL: [Self; 40] = [
         Self::Meta,
         Self::Part,
         Self::Delivery,
@@ -85,8 +90,13 @@ impl Table {
         Self::PipelineByTime,
         Self::Audit,
         Self::AuditOfOrganization,
+        Self::CheckIn,
+        Self::CheckInByTime,
+        Self::ConnectionOfLogin,
+        Self::ProjectOfNumber,
         Self::Token,
         Self::TokenByHash,
+        Self::TokenByEnd,
     ];
 }
 
@@ -221,6 +231,22 @@ pub(super) fn installation(host: &Host, id: u64) -> Key {
 
 pub(super) fn account(host: &Host, id: u64) -> Key {
     Key::of(Table::Account).text(host.as_str()).number(id)
+}
+
+/// Connections to the account of this name: the first segment of what it is called, letter case aside. Behind it `p`
+/// for those that hold it, `c` for claims, then the connection's key.
+pub(super) fn login(host: &Host, login: &str) -> Key {
+    let first = login.split('/').next().unwrap_or_default().to_lowercase();
+    Key::of(Table::ConnectionOfLogin).text(host.as_str()).text(&first)
+}
+
+/// Proven projects with this number of their own (`p`), or in a namespace with this number (`n`).
+pub(super) fn of_number(host: &Host, of: u8, number: u64) -> Key {
+    Key::of(Table::ProjectOfNumber).text(host.as_str()).bytes(&[of]).number(number)
+}
+
+pub(super) fn check_in(id: &str) -> Key {
+    Key::of(Table::CheckIn).text(id)
 }
 
 pub(super) fn project(organization: &OrganizationSlug, host: &Host, id: u64) -> Key {

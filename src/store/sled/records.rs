@@ -18,7 +18,10 @@ use crate::store::{MemberFilter, Page, Paged, ProjectFilter, Records, StoreError
 /// Records that one event may look at through "all of the connection".
 const ALL_MAX: usize = 100_000;
 
-fn connection_named(inner: &Inner, name: Option<Vec<u8>>) -> Result<Option<Connection>, StoreError> {
+pub(super) fn connection_named(
+    inner: &Inner,
+    name: Option<Vec<u8>>,
+) -> Result<Option<Connection>, StoreError> {
     let Some(name) = name else { return Ok(None) };
     let key = Key::of(Table::Connection).text(&String::from_utf8_lossy(&name));
     Ok(find::<_, Connection>(&inner.tree, &key)?.map(|found| found.value))
@@ -43,7 +46,21 @@ fn candidates(
         by_account: by(account.map(|id| key::account(host, id)))?,
         by_project: by_project(inner, source, host, about.project)?,
         of_source: of_source.filter_map(Result::transpose).collect::<Result<_, _>>()?,
+        by_login: by_login(inner, host, about)?,
     })
+}
+
+/// Whoever has the name of the event's account.
+fn by_login(inner: &Inner, host: &Host, about: &About) -> Result<Vec<Connection>, StoreError> {
+    let login = about.account.as_ref().map_or("", |account| account.login.as_str());
+    if login.is_empty() { Ok(Vec::new()) } else { named(inner, &key::login(host, login)) }
+}
+
+/// The connections to an account of this name.
+pub(super) fn named(inner: &Inner, login: &Key) -> Result<Vec<Connection>, StoreError> {
+    let names = record::named(&inner.tree, login)?;
+    let found = names.iter().map(|name| find::<_, Connection>(&inner.tree, &key::connection(name)));
+    found.filter_map(|found| found.map(|found| found.map(|found| found.value)).transpose()).collect()
 }
 
 fn by_project(

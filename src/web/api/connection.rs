@@ -7,6 +7,7 @@ use super::query::Query;
 use super::{Answer, listed, shown, time};
 use crate::domain::ConnectionKey;
 use crate::domain::organization::{Connection, ConnectionState, Forge, Kind};
+use crate::domain::project::Proof;
 use crate::web::auth::{Call, Reader};
 use crate::web::describe::{self, Operation};
 use crate::web::error::Problem;
@@ -60,6 +61,10 @@ struct ConnectionView {
     /// When.
     #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
     created_at: String,
+    proof: Proof,
+    /// When an admin rejected it: it is blocked from making itself again.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
+    rejected_at: Option<String>,
 }
 
 /// An org, user or group at a forge.
@@ -159,6 +164,8 @@ fn view(record: &Connection) -> ConnectionView {
         last_sync_at: time(record.last_sync_at),
         created_by: record.created_by.clone(),
         created_at: record.created_at.rfc3339(),
+        proof: record.proof,
+        rejected_at: time(record.rejected_at),
     }
 }
 

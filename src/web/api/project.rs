@@ -7,7 +7,7 @@ use super::query::Query;
 use super::{Answer, listed, shown, time};
 use crate::domain::organization::Forge;
 use crate::domain::pipeline::PipelineStatus;
-use crate::domain::project::{Project, ProjectProof, ProjectState, Visibility};
+use crate::domain::project::{Project, ProjectState, Proof, Visibility};
 use crate::store::ProjectFilter;
 use crate::web::auth::{Call, Reader};
 use crate::web::describe::{self, Operation, Parameter};
@@ -28,9 +28,9 @@ struct ProjectView {
     /// The forge that holds it.
     #[schema(examples("github.com"))]
     host: String,
-    /// Its number at the forge.
+    /// Its number at the forge; null as long as only a CI job has said that it is there.
     #[schema(examples("1296269"))]
-    external_id: String,
+    external_id: Option<String>,
     /// Its path at the forge today.
     #[schema(examples("acme/site"))]
     full_path: String,
@@ -57,7 +57,7 @@ struct ProjectView {
     #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
     last_push_at: Option<String>,
     last_pipeline: Option<PipelineView>,
-    proof: ProjectProof,
+    proof: Proof,
 }
 
 /// A run of CI.
@@ -100,7 +100,7 @@ fn view(record: &Project) -> ProjectView {
         connection: record.connection.to_string(),
         provider: record.provider,
         host: record.host.to_string(),
-        external_id: record.external_id.to_string(),
+        external_id: record.number().map(|number| number.to_string()),
         full_path: record.shown_path(),
         previous_paths: record.previous_paths.clone(),
         default_branch: record.default_branch.clone(),

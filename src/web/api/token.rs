@@ -150,6 +150,7 @@ fn make(
         created_at: now,
         expires_at,
         revoked_at: None,
+        scope: None,
     };
     Ok((record, text))
 }

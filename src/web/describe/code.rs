@@ -2,14 +2,31 @@
 
 /// Code, status, and what it means.
 pub(crate) const CODES: &[(&str, u16, &str)] = &[
+    ("account-not-allowed", 403, "The account is not among those that may connect themselves."),
+    ("account-rejected", 403, "An admin of the organization has rejected this account."),
+    (
+        "account-unavailable",
+        409,
+        "The account cannot be connected to this organization. More is told to nobody.",
+    ),
+    ("auto-connect-off", 403, "Connections do not make themselves on this server."),
     ("body-expired", 409, "The delivery's bytes are past their time, so it cannot be handled again."),
     ("body-invalid", 400, "The body is not the JSON object that is described; the message says where."),
     ("busy", 503, "Too much is under way. Nothing was stored or changed; send it again."),
+    ("ci-invalid", 400, "What the job says of itself names no repository."),
     ("encoding-unsupported", 415, "A delivery must not be compressed."),
     ("expiry-invalid", 400, "`expires_at` is no time within the next year."),
     ("filter-empty", 400, "A replay of everything there ever was has to be said: name at least one filter."),
     ("forbidden", 403, "The token is known, but may not do that."),
     ("foreign-origin", 403, "The form was sent by a page of another site."),
+    ("fork-pipeline", 403, "A job of a fork, or one that strangers can start, makes nothing."),
+    ("id-token-invalid", 401, "The ID token proves nothing here; why is in the operator's log."),
+    (
+        "id-token-keys",
+        503,
+        "The keys of the ID token's issuer cannot be read now. Nothing was changed; try again.",
+    ),
+    ("id-token-used", 409, "The ID token belongs to another job."),
     ("incomplete", 400, "The body ended early. Nothing was stored."),
     ("length-invalid", 400, "The declared length cannot be read."),
     ("limit-invalid", 400, "`limit` is no number from 1 to 200."),
@@ -22,8 +39,24 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
     ("organization-exists", 409, "There is an organization with this slug."),
     ("organization-missing", 400, "The operator has to name the organization."),
     ("parameter-invalid", 400, "A parameter has a value that is not possible."),
+    (
+        "personal-namespace",
+        403,
+        "The project is in a person's own namespace, which the operator has not listed.",
+    ),
+    (
+        "project-unknown",
+        403,
+        "An ID token alone, and nothing is recorded under its project's or group's number.",
+    ),
     ("proof-failed", 401, "The delivery is not proven, or there is no such source: both look the same."),
+    ("proof-required", 403, "This server takes check-ins with an ID token only."),
     ("repeated-parameter", 400, "A parameter was given twice."),
+    (
+        "scm-token-refused",
+        400,
+        "The report holds a token of the forge. Nothing of it was kept; revoke the token.",
+    ),
     ("source-missing", 400, "The source has to be named."),
     ("store-damaged", 500, "The store is damaged; the operator must look."),
     ("store-failed", 503, "The store has stopped. Nothing was changed; the operator must look."),
@@ -44,6 +77,7 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
     ),
     ("too-slow", 408, "The request did not arrive in time. Nothing was stored."),
     ("unknown-field", 400, "The form has a field that is not described."),
+    ("unknown-forge", 409, "No connection of the organization is at this forge."),
     ("unknown-parameter", 400, "A parameter is not described."),
 ];
 

@@ -85,8 +85,9 @@ const GITHUB_SIGNATURE: &str =
     "`sha256=` and the HMAC-SHA-256 of the raw body, in hex, under one of the source's secrets.";
 const GITLAB_TOKEN: &str = "The secret itself, as GitLab sends it.";
 const GITLAB_SIGNATURE: &str = "`v1,` and a Base64 HMAC of id, time and raw body, under a signing token.";
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
     ("hooks", "Where forges send."),
+    ("ci", "What CI jobs say."),
     ("organizations", "Tenants of this product."),
     ("connections", "Accounts at forges."),
     ("projects", "Repositories, with the history of their names."),
@@ -134,6 +135,10 @@ fn operation(line: &Line, lines: &[Line], schemas: &mut Schemas) -> OperationBui
     if line.who == Who::Anyone {
         operation = operation.securities(Some(Vec::new()));
     }
+    if line.who == Who::Job {
+        // The ID token in the body may stand alone.
+        operation = operation.security(SecurityRequirement::default());
+    }
     operation = parameters(line, operation);
     operation = operation.request_body(request_body(about.body, schemas).map(RequestBodyBuilder::build));
     let codes = codes(line);
@@ -176,6 +181,9 @@ fn who(who: Who) -> &'static str {
     match who {
         Who::Anyone => "",
         Who::Forge => "For forges: the request is proven by one of the headers below, over its raw bytes.",
+        Who::Job => {
+            "For CI jobs: with an organization's CI token, with an ID token in the body, or with both."
+        }
         Who::Reader => "With a read or admin token.",
         Who::Admin => "With an admin token.",
         Who::Operator => {
@@ -189,7 +197,7 @@ fn securities(who: Who) -> Vec<SecurityRequirement> {
     let names: &[&str] = match who {
         Who::Anyone => &[],
         Who::Forge => &["github_signature", "gitlab_token", "gitlab_signature"],
-        Who::Reader | Who::Admin | Who::Operator => &["token"],
+        Who::Job | Who::Reader | Who::Admin | Who::Operator => &["token"],
     };
     names.iter().map(|name| SecurityRequirement::new(*name, Vec::<String>::new())).collect()
 }
@@ -259,7 +267,7 @@ fn good_answer(good: &Good, schemas: &mut Schemas) -> ResponseBuilder {
 /// Every code that this line may answer with.
 fn codes(line: &Line) -> Vec<&'static str> {
     let mut codes = line.about.codes.to_vec();
-    let guarded = matches!(line.who, Who::Reader | Who::Admin | Who::Operator);
+    let guarded = matches!(line.who, Who::Job | Who::Reader | Who::Admin | Who::Operator);
     if guarded {
         codes.extend(EVERYWHERE.iter().chain(WITH_TOKEN).chain(WITH_QUERY));
     }

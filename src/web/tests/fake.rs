@@ -10,9 +10,10 @@ use super::sample::{audit, connection, host, member, organization, project, reco
 use super::{NOW, token};
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change};
+use crate::domain::ci::{JobKnown, JobLookup};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord, DeliveryState, Encoding, Envelope};
 use crate::domain::event::About;
-use crate::domain::known::{Candidates, Known, Lookup, RecordKey};
+use crate::domain::known::{Candidates, Known, Lookup, RecordKey, Versioned};
 use crate::domain::organization::*;
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
@@ -190,7 +191,11 @@ impl Records for Fake {
     async fn apply(&self, changes: Vec<Change>, expects: Vec<(RecordKey, u64)>) -> Result<bool, StoreError> {
         let mut state = self.state();
         for (key, _) in expects {
-            let RecordKey::Organization(slug) = key else { unimplemented!() };
+            let slug = match key {
+                RecordKey::Organization(slug) => slug,
+                RecordKey::Connection(_) => continue,
+                _ => unimplemented!(),
+            };
             if state.organizations.iter().any(|known| known.slug == slug) {
                 return Ok(false);
             }
@@ -199,6 +204,10 @@ impl Records for Fake {
             match change {
                 Change::PutOrganization(organization) => state.organizations.push(organization),
                 Change::Audit(entry) => state.audit.push(entry),
+                Change::PutConnection(new) => {
+                    state.connections.retain(|old| old.key != new.key);
+                    state.connections.push(*new);
+                }
                 _ => unimplemented!(),
             }
         }
@@ -258,6 +267,20 @@ impl Records for Fake {
         let mut all = self.state().audit.clone();
         all.retain(|known| of.is_none() || known.organization.as_ref() == of);
         Ok(paged(all, page))
+    }
+}
+
+#[async_trait]
+impl Jobs for Fake {
+    async fn known_to_job(&self, _: &JobLookup) -> Result<JobKnown, StoreError> {
+        unimplemented!()
+    }
+    async fn versioned_connection(
+        &self,
+        key: &ConnectionKey,
+    ) -> Result<Option<Versioned<Connection>>, StoreError> {
+        let found = self.connection(key).await?;
+        Ok(found.map(|value| Versioned { version: 1, value }))
     }
 }
 

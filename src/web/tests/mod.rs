@@ -18,7 +18,10 @@ use sha2::Digest;
 
 use self::fake::Fake;
 use super::{Budget, Doors, Doorway, Front, Health, Limits, Peers, RefusedLog, Throttle};
+use crate::ci::CheckIns;
+use crate::ci::id_token::{FetchKeys, Issuer, Verifier};
 use crate::domain::access::{TokenKind, TokenRecord};
+use crate::domain::ci::Policy;
 use crate::domain::delivery::{Authenticate, Encoding, Envelope, RawDelivery, Rejected};
 use crate::domain::organization::Forge;
 use crate::domain::{OrganizationSlug, SourceKey, Timestamp};
@@ -64,6 +67,24 @@ fn kind_of(text: &str) -> Option<TokenKind> {
         .find(|kind| text.starts_with(kind.as_str()))
 }
 
+/// No issuer's keys are there.
+struct NoKeys;
+
+#[async_trait::async_trait]
+impl FetchKeys for NoKeys {
+    async fn fetch(&self, _: &Issuer) -> Result<bytes::Bytes, String> {
+        Err("there are none".to_owned())
+    }
+}
+
+fn check_ins(store: Arc<dyn crate::store::Store>, clock: &crate::domain::Clock) -> Arc<CheckIns> {
+    let url = url::Url::parse("https://scm.example.com/").unwrap();
+    let verifier = Verifier::new(&url, Issuer::public(), Arc::new(NoKeys));
+    let policy = Policy { auto_connect: true, ..Policy::default() };
+    let mint = Arc::new(|| Some(("ci-minted".to_owned(), hash("ci-minted"))));
+    Arc::new(CheckIns::new(store, verifier, policy, mint, Arc::clone(clock)))
+}
+
 /// A front for tests; the token `admin-acme` is an admin token of acme, and so on.
 fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
     let clock: crate::domain::Clock = Arc::new(|| NOW);
@@ -72,6 +93,7 @@ fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
     let doors = [("acme-github", Forge::Github), ("acme-gitlab", Forge::Gitlab)];
     let doors: HashMap<_, _> =
         doors.into_iter().map(|(key, forge)| (SourceKey::parse(key).unwrap(), door(forge))).collect();
+    let check_ins = check_ins(Arc::clone(&store) as Arc<dyn crate::store::Store>, &clock);
     Front {
         store,
         doors: Doors::new(doors),
@@ -94,6 +116,7 @@ fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
             let hashed = hash(&text);
             Some((text, hashed))
         }),
+        check_ins,
         budget: Budget::new(limits.inflight_bytes_max),
         peers: Peers::default(),
         throttle: Throttle::new(limits.failures_burst, limits.failures_per_minute),
@@ -130,5 +153,6 @@ fn token(text: &str, organization: &str) -> TokenRecord {
         created_at: NOW,
         expires_at: NOW.plus_ms(if text.ends_with("expired") { 0 } else { 1000 }),
         revoked_at: text.ends_with("revoked").then_some(NOW),
+        scope: None,
     }
 }

@@ -4,7 +4,7 @@ use super::NOW;
 use crate::domain::change::AuditEntry;
 use crate::domain::delivery::{DeliveryRecord, DeliveryState};
 use crate::domain::organization::*;
-use crate::domain::project::{Project, ProjectProof};
+use crate::domain::project::{Project, Proof};
 use crate::domain::*;
 
 pub(super) fn slug(text: &str) -> OrganizationSlug {
@@ -46,6 +46,8 @@ pub(super) fn connection(name: &str) -> Connection {
         last_sync_at: None,
         created_by: "config".to_owned(),
         created_at: NOW,
+        proof: Proof::Proven,
+        rejected_at: None,
     }
 }
 
@@ -56,6 +58,8 @@ pub(super) fn project(name: &str) -> Project {
         provider: Forge::Github,
         host: host(),
         external_id: 9_007_199_254_740_993,
+        namespace: None,
+        claimed_as: None,
         full_path: format!("{name}/site"),
         previous_paths: vec![],
         default_branch: None,
@@ -70,7 +74,7 @@ pub(super) fn project(name: &str) -> Project {
         last_push_at: None,
         last_pipeline: None,
         seen_at: None,
-        proof: ProjectProof::Proven,
+        proof: Proof::Proven,
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change};
+use crate::domain::ci::{JobKnown, JobLookup};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord, DeliveryState, Encoding, Envelope};
 use crate::domain::event::About;
 use crate::domain::known::{Candidates, Known, Lookup, RecordKey, Versioned};
@@ -247,6 +248,16 @@ impl Records for Fake {
     async fn pipelines(&self, _: &Project, _: &Page) -> Answer<Paged<Pipeline>> { unimplemented!() }
     async fn audit_entry(&self, _: &str) -> Answer<Option<AuditEntry>> { unimplemented!() }
     async fn audit(&self, _: Option<&OrganizationSlug>, _: &Page) -> Answer<Paged<AuditEntry>> { unimplemented!() }
+}
+
+#[async_trait]
+impl Jobs for Fake {
+    async fn known_to_job(&self, _: &JobLookup) -> Answer<JobKnown> {
+        unimplemented!()
+    }
+    async fn versioned_connection(&self, _: &ConnectionKey) -> Answer<Option<Versioned<Connection>>> {
+        unimplemented!()
+    }
 }
 
 #[async_trait]

@@ -18,6 +18,7 @@ use crate::domain::delivery::{Delivery, Lane};
 use crate::domain::event::{About, Event, Fact, Repository};
 use crate::domain::known::{Candidates, Known};
 use crate::domain::organization::{Account, Connection, Forge, Kind, Organization, Source};
+use crate::domain::project::Proof;
 use crate::domain::{Clock, ConnectionKey, OrganizationSlug, Timestamp};
 use crate::handler::Routing;
 use crate::provider::Unreadable;
@@ -94,6 +95,8 @@ fn connection(source: &Source) -> Connection {
         last_sync_at: None,
         created_by: "config".into(),
         created_at: Timestamp::from_ms(0),
+        proof: Proof::Proven,
+        rejected_at: None,
     }
 }
 

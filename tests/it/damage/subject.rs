@@ -10,7 +10,7 @@ use scm_connect::domain::delivery::{
     Authenticate, Delivery, DeliveryState, Encoding, Envelope, Lane, RawDelivery, Rejected,
 };
 use scm_connect::domain::organization::{Forge, Member, MemberState, Organization, Source};
-use scm_connect::domain::project::{Project, ProjectProof};
+use scm_connect::domain::project::{Project, Proof};
 use scm_connect::domain::{ConnectionKey, Host, OrganizationSlug, SourceKey, Timestamp};
 use scm_connect::store::sled::{SledStore, open};
 use scm_connect::store::{
@@ -142,6 +142,7 @@ fn token() -> TokenRecord {
         created_at: NOON,
         expires_at: NOON.plus_ms(1_000_000),
         revoked_at: None,
+        scope: None,
     }
 }
 
@@ -152,6 +153,8 @@ fn project(number: u64) -> Project {
         provider: Forge::Github,
         host: github().1,
         external_id: number,
+        namespace: None,
+        claimed_as: None,
         full_path: format!("acme/site-{number}"),
         previous_paths: Vec::new(),
         default_branch: Some("main".into()),
@@ -166,7 +169,7 @@ fn project(number: u64) -> Project {
         last_push_at: None,
         last_pipeline: None,
         seen_at: None,
-        proof: ProjectProof::Proven,
+        proof: Proof::Proven,
     }
 }
 

@@ -75,33 +75,6 @@ fn the_container_file_has_no_lint() {
 }
 
 #[test]
-fn nginx_takes_its_sample() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name).display().to_string();
-    let subject = ["-subj", "/CN=scm.example.com", "-days", "2"];
-    let openssl = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-    pass(Command::new("openssl").args(openssl).args(subject).args([
-        "-keyout",
-        &at("key.pem"),
-        "-out",
-        &at("cert.pem"),
-    ]));
-    let sample = text("deploy/nginx/scm-connect.conf")
-        .replace("/etc/nginx/tls/scm.example.com.pem", &at("cert.pem"))
-        .replace("/etc/nginx/tls/scm.example.com.key", &at("key.pem"));
-    std::fs::write(at("sample.conf"), sample).unwrap();
-    let main = format!(
-        "pid {};\nevents {{}}\nhttp {{ access_log off; include {}; }}\n",
-        at("pid"),
-        at("sample.conf")
-    );
-    std::fs::write(at("nginx.conf"), main).unwrap();
-    let mut nginx = Command::new(tool("debian/usr/sbin/nginx"));
-    let printed = pass(nginx.args(["-t", "-e", "stderr", "-p", &at(""), "-c", &at("nginx.conf")]));
-    assert!(printed.contains("test is successful") && !printed.contains("[warn]"), "{printed}");
-}
-
-#[test]
 fn the_proxy_takes_what_the_daemon_takes() {
     let sample = text("deploy/nginx/scm-connect.conf");
     let most = sample.split_once("client_max_body_size ").unwrap().1.split_once("m;").unwrap().0;

@@ -3,10 +3,13 @@
 
 mod api;
 mod check;
+mod confined;
 mod deploy;
 mod guide;
 mod metric;
 mod page;
+mod proxy;
+mod ready;
 mod supervisor;
 
 use std::path::{Path, PathBuf};

@@ -32,7 +32,7 @@ const BEGIN: &str = "
 const ITEMS_ABOUT: &str = "
     select coalesce(sum(greatest(reltuples, 0)), 0)::int8 from pg_class
     where relnamespace = current_schema()::regnamespace and relkind = 'r' and relname in ('organization', 'source',
-        'connection', 'project', 'member', 'pipeline', 'token', 'setup_code', 'audit', 'body_seen', 'delivery')
+        'connection', 'project', 'member', 'pipeline', 'check_in', 'token', 'setup_code', 'audit', 'body_seen', 'delivery')
 ";
 
 /// A frozen view.
@@ -67,11 +67,12 @@ impl View {
             3 => numbered(connection, after, section::PROJECTS, |it| Fact::Project(Box::new(it))).await,
             4 => numbered(connection, after, section::MEMBERS, |it| Fact::Member(Box::new(it))).await,
             5 => pipelines(connection, after).await,
-            6 => tokens(connection, after).await,
-            7 => setup_code(connection, after).await,
-            8 => audit(connection, after).await,
-            9 => bodies(connection, after).await,
-            10 => self.deliveries(connection, after).await,
+            6 => named(connection, after, section::CHECK_INS, |it| Fact::CheckIn(Box::new(it))).await,
+            7 => tokens(connection, after).await,
+            8 => setup_code(connection, after).await,
+            9 => audit(connection, after).await,
+            10 => bodies(connection, after).await,
+            11 => self.deliveries(connection, after).await,
             _ => self.unindexed(connection, after).await,
         }
     }

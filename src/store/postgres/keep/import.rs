@@ -4,7 +4,7 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::super::delivery::{number, text, uuid};
-use super::super::{access, queue, record};
+use super::super::{access, job, queue, record};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
 use crate::domain::{ConnectionKey, DeliveryId, OrganizationSlug, Timestamp};
 use crate::seal::Keyring;
@@ -19,7 +19,7 @@ const PUT_MARK: &str = "
 const IS_EMPTY: &str = "
     select not (exists (select from organization) or exists (select from source) or exists (select from connection)
         or exists (select from project) or exists (select from member) or exists (select from pipeline)
-        or exists (select from token) or exists (select from audit) or exists (select from body_seen)
+        or exists (select from check_in) or exists (select from token) or exists (select from audit) or exists (select from body_seen)
         or exists (select from delivery) or exists (select from import_mark))
 ";
 
@@ -121,6 +121,7 @@ async fn put(connection: &mut PgConnection, one: Incoming, arrival: i64) -> Resu
         Fact::Project(it) => record::put_project(connection, &it.value, Some(it.version)).await,
         Fact::Member(it) => record::put_member(connection, &it.value, Some(it.version)).await,
         Fact::Pipeline(it) => record::put_run(connection, &it.value, Some(it.version)).await,
+        Fact::CheckIn(it) => job::put_check_in(connection, &it.value, Some(it.version)).await,
         Fact::Token(token) => access::put_token(connection, &token).await,
         Fact::SetupCode(code) => access::put_setup_code(connection, &code.hash, code.expires_at).await,
         Fact::Audit(entry) => record::put_audit(connection, &entry).await,

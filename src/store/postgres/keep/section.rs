@@ -62,6 +62,7 @@ macro_rules! named {
 pub(super) const ORGANIZATIONS: &str = named!("slug", "organization");
 pub(super) const SOURCES: &str = named!("key", "source");
 pub(super) const CONNECTIONS: &str = named!("key", "connection");
+pub(super) const CHECK_INS: &str = named!("id", "check_in");
 
 pub(super) fn place(after: &Place, texts: Vec<String>, numbers: Vec<i64>) -> Place {
     Place { section: after.section, texts, numbers }
@@ -145,7 +146,7 @@ pub(super) async fn pipelines(
 }
 
 pub(super) async fn tokens(connection: &mut PgConnection, after: &Place) -> Result<Vec<Found>, StoreError> {
-    let sql = "select * from token where id > $1 order by id limit $2";
+    let sql = "select *, scope::text as scope_text from token where id > $1 order by id limit $2";
     let rows = sqlx::query(sql).bind(after.text(0)).bind(LIMIT).fetch_all(connection).await?;
     rows.iter()
         .map(|row| {

@@ -12,6 +12,7 @@ use crate::domain::change::Change;
 use crate::domain::known::RecordKey;
 use crate::store::contract;
 use crate::store::postgres::act::{lock, rearrange_lanes};
+use crate::store::postgres::out::Hands;
 use crate::store::postgres::{claim, connect, record};
 
 /// Something that hangs has failed; nothing here takes as long.
@@ -33,9 +34,9 @@ async fn r44_a_claim_passes_over_what_another_is_claiming_and_waits_for_nobody()
     let (mut first, mut second) = two(&url).await;
     let mut held = first.begin().await.unwrap();
     let until = NOON.plus_ms(30_000);
-    let one = claim::claim(&mut held, NOON, until, 6).await.unwrap();
-    let other = tokio::time::timeout(HANGS_AFTER, claim::claim(&mut second, NOON, until, 100));
-    let other = other.await.expect("it waits for the other's rows").unwrap();
+    let one = claim::claim(&mut held, NOON, until, 6, Hands::Free).await.unwrap().taken;
+    let other = tokio::time::timeout(HANGS_AFTER, claim::claim(&mut second, NOON, until, 100, Hands::Free));
+    let other = other.await.expect("it waits for the other's rows").unwrap().taken;
     held.commit().await.unwrap();
     let mut names: Vec<_> = one.iter().chain(&other).map(|taken| taken.record.id).collect();
     names.sort_unstable();

@@ -25,7 +25,30 @@ pub(in super::super) fn put_token(stage: &mut Stage<'_>, record: &TokenRecord) -
     let hash = hex::decode(&record.hash)
         .map_err(|_| StoreError::Unavailable("a token's hash is no hex text".into()))?;
     stage.mark(by_hash(&hash), record.id.as_bytes());
+    if record.scope.is_some() {
+        stage.mark(Key::of(Table::TokenByEnd).time(record.expires_at).text(&record.id), record.id.as_bytes());
+    }
     stage.put(token(&record.id), record)
+}
+
+/// Forgets jobs' tokens that ended before `before`, up to `limit`. Returns how many.
+pub(super) fn forget_ended(
+    stage: &mut Stage<'_>,
+    before: Timestamp,
+    limit: usize,
+) -> Result<u64, StoreError> {
+    let (from, to) = (Key::of(Table::TokenByEnd), Key::of(Table::TokenByEnd).time(before));
+    let mut gone: u64 = 0;
+    for (row, id) in stage.scan(from.as_bytes(), Some(to.as_bytes()), limit)? {
+        let key = token(&String::from_utf8_lossy(&id));
+        if let Some(record) = stage.read::<TokenRecord>(&key)? {
+            stage.delete(by_hash(&hex::decode(&record.hash).unwrap_or_default()))?;
+            stage.delete(key)?;
+        }
+        stage.delete(Key::raw(row))?;
+        gone = gone.saturating_add(1);
+    }
+    Ok(gone)
 }
 
 pub(in super::super) fn revoke(stage: &mut Stage<'_>, id: &str, now: Timestamp) -> Result<bool, StoreError> {

@@ -77,6 +77,10 @@ fn place(stage: &mut Stage<'_>, fact: Fact, position: Option<Position>) -> Resul
             let value = key.as_bytes().to_vec();
             put(stage, key, &one, record::run_indexes(run), &value)
         }
+        Fact::CheckIn(one) => {
+            let (key, indexes) = (key::check_in(&one.value.id), record::check_in_indexes(&one.value));
+            put(stage, key, &one, indexes, one.value.id.as_bytes())
+        }
         Fact::Token(token) => access::put_token(stage, &token),
         Fact::SetupCode(code) => access::put_setup_code(stage, code.hash, code.expires_at),
         Fact::Audit(entry) => record::apply(stage, vec![Change::Audit(entry)]),

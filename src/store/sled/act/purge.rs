@@ -4,7 +4,7 @@ use super::super::dedupe::Dedupe;
 use super::super::journal::Position;
 use super::super::key::{self, Key, Table};
 use super::super::stage::{Rows, Stage};
-use super::{Stored, counts, load};
+use super::{Stored, access, counts, load};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::{DeliveryId, Timestamp};
 use crate::store::StoreError;
@@ -78,6 +78,25 @@ pub(in super::super) fn bodies(
         }
     }
     *from = next;
+    Ok(deleted)
+}
+
+/// A job's token may finish what it began for six hours (ruling 22); then nobody asks for it any more.
+const TOKEN_ENDED_MS: i64 = 8 * 60 * 60 * 1000;
+
+/// Deletes check-ins older than `before`, and jobs' tokens that have long ended. Returns how many.
+pub(in super::super) fn jobs(
+    stage: &mut Stage<'_>,
+    before: Timestamp,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let (from, to) = (Key::of(Table::CheckInByTime), Key::of(Table::CheckInByTime).time(before));
+    let mut deleted = access::forget_ended(stage, now.plus_ms(-TOKEN_ENDED_MS), RECORDS_MAX)?;
+    for (row, id) in stage.scan(from.as_bytes(), Some(to.as_bytes()), RECORDS_MAX)? {
+        stage.delete(key::check_in(&String::from_utf8_lossy(&id)))?;
+        stage.delete(Key::raw(row))?;
+        deleted = deleted.saturating_add(1);
+    }
     Ok(deleted)
 }
 

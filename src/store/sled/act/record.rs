@@ -4,12 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::super::key::{self, Key, Table};
 use super::super::stage::{Rows, Stage};
+use crate::domain::ConnectionKey;
 use crate::domain::change::{AuditEntry, Change};
+use crate::domain::ci::{CheckIn, holders_version};
 use crate::domain::known::{RecordKey, Versioned};
 use crate::domain::organization::{Connection, Member};
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
 use crate::store::StoreError;
+
+/// More connections to one account are no deployment's.
+const HOLDERS_MAX: usize = 256;
 
 /// A record as it lies in its row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,18 +42,43 @@ fn key_of(record: &RecordKey) -> Key {
         RecordKey::Pipeline(organization, host, project, kind, id) => {
             key::run(organization, host, *project, *kind, *id)
         }
+        RecordKey::CheckIn(id) => key::check_in(id),
+        RecordKey::Account(host, id) => key::account(host, *id),
+        RecordKey::Login(host, login) => key::login(host, login).bytes(b"p"),
     }
 }
 
 /// Whether every record still has the version under which it was read.
 pub(in super::super) fn hold(stage: &Stage<'_>, expects: &[(RecordKey, u64)]) -> Result<bool, StoreError> {
     for (record, version) in expects {
-        let found = stage.read::<Row<serde::de::IgnoredAny>>(&key_of(record))?;
-        if found.map_or(0, |row| row.v) != *version {
+        if version_of(stage, record)? != *version {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+fn version_of(stage: &Stage<'_>, record: &RecordKey) -> Result<u64, StoreError> {
+    let key = key_of(record);
+    match record {
+        RecordKey::Account(..) => {
+            let holder = stage.raw(key.as_bytes())?.map(|name| connection_key(&name)).transpose()?;
+            Ok(holders_version(&holder))
+        }
+        RecordKey::Login(..) => Ok(holders_version(&named(stage, &key)?)),
+        _ => Ok(stage.read::<Row<serde::de::IgnoredAny>>(&key)?.map_or(0, |row| row.v)),
+    }
+}
+
+/// The connections under an account's name, in the order of their keys.
+pub(in super::super) fn named<R: Rows>(rows: &R, login: &Key) -> Result<Vec<ConnectionKey>, StoreError> {
+    let found = rows.with_prefix(login, HOLDERS_MAX)?;
+    found.iter().map(|(_, name)| connection_key(name)).collect()
+}
+
+fn connection_key(name: &[u8]) -> Result<ConnectionKey, StoreError> {
+    ConnectionKey::parse(&String::from_utf8_lossy(name))
+        .map_err(|_| StoreError::Corrupt("an index names a connection that cannot be".into()))
 }
 
 /// Writes all of them.
@@ -62,6 +92,11 @@ pub(in super::super) fn apply(stage: &mut Stage<'_>, changes: Vec<Change>) -> Re
         Change::PutProject(project) => put_project(stage, &project),
         Change::PutMember(member) => put_member(stage, &member),
         Change::PutPipeline(run) => put_run(stage, &run),
+        Change::DropProject(organization, host, id) => {
+            drop_project(stage, &key::project(&organization, &host, id))
+        }
+        Change::PutCheckIn(check_in) => put_check_in(stage, &check_in),
+        Change::PutToken(token) => super::access::put_token(stage, &token),
         Change::Audit(entry) => put_audit(stage, &entry),
     })
 }
@@ -84,8 +119,14 @@ pub(super) fn connection_indexes(connection: &Connection) -> Vec<Key> {
         Key::of(Table::ConnectionOfSource).text(connection.source.as_str()).text(own),
         Key::of(Table::ConnectionOfOrganization).text(connection.organization.as_str()).text(own),
     ];
-    keys.extend(connection.installation.map(|id| key::installation(&connection.host, id)));
-    keys.extend(connection.account.external_id.map(|id| key::account(&connection.host, id)));
+    if connection.holds() {
+        keys.extend(connection.installation.map(|id| key::installation(&connection.host, id)));
+        keys.extend(connection.account.external_id.map(|id| key::account(&connection.host, id)));
+    }
+    if connection.rejected_at.is_none() {
+        let tag = if connection.holds() { b"p" } else { b"c" };
+        keys.push(key::login(&connection.host, &connection.account.login).bytes(tag).text(own));
+    }
     keys
 }
 
@@ -102,14 +143,40 @@ fn put_connection(stage: &mut Stage<'_>, connection: &Connection) -> Result<(), 
 pub(super) fn project_indexes(project: &Project) -> Vec<Key> {
     let path = project.full_path.to_lowercase();
     let of_connection = Key::of(Table::ProjectOfConnection).text(project.connection.as_str());
-    vec![
+    let mut keys = vec![
         Key::of(Table::ProjectById).text(&project.id()),
         Key::of(Table::ProjectByPath).text(project.organization.as_str()).text(&path).text(&project.id()),
         of_connection
             .text(project.organization.as_str())
             .text(project.host.as_str())
             .number(project.external_id),
-    ]
+    ];
+    if project.number().is_some() && !project.removed && !project.moved_away {
+        let own = |key: Key| key.text(project.organization.as_str()).number(project.external_id);
+        keys.push(own(key::of_number(&project.host, b'p', project.external_id)));
+        keys.extend(project.namespace.map(|number| own(key::of_number(&project.host, b'n', number))));
+    }
+    keys
+}
+
+fn drop_project(stage: &mut Stage<'_>, key: &Key) -> Result<(), StoreError> {
+    let Some(before) = stage.read::<Row<Project>>(key)? else { return Ok(()) };
+    for index in project_indexes(&before.r) {
+        // Its id may have gone over to the record that takes its place.
+        if stage.raw(index.as_bytes())?.is_some_and(|holder| holder == key.as_bytes()) {
+            stage.delete(index)?;
+        }
+    }
+    stage.delete(key.clone())
+}
+
+pub(super) fn check_in_indexes(check_in: &CheckIn) -> Vec<Key> {
+    vec![Key::of(Table::CheckInByTime).time(check_in.at).text(&check_in.id)]
+}
+
+fn put_check_in(stage: &mut Stage<'_>, check_in: &CheckIn) -> Result<(), StoreError> {
+    check_in_indexes(check_in).into_iter().for_each(|key| stage.mark(key, check_in.id.as_bytes()));
+    put(stage, key::check_in(&check_in.id), check_in).map(drop)
 }
 
 fn put_project(stage: &mut Stage<'_>, project: &Project) -> Result<(), StoreError> {

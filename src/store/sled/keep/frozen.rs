@@ -27,13 +27,14 @@ use crate::store::{StoreError, frame};
 const ATTEMPTS_MAX: usize = 1024;
 
 /// The tables whose rows are items, in the order in which they move; after them the deliveries without an index.
-pub(super) const SECTIONS: [Table; 11] = [
+pub(super) const SECTIONS: [Table; 12] = [
     Table::Organization,
     Table::Source,
     Table::Connection,
     Table::Project,
     Table::Member,
     Table::Pipeline,
+    Table::CheckIn,
     Table::Token,
     Table::Meta,
     Table::Audit,
@@ -180,6 +181,7 @@ impl Reading {
             Table::Project => Fact::Project(Box::new(self.record(key, value)?)),
             Table::Member => Fact::Member(Box::new(self.record(key, value)?)),
             Table::Pipeline => Fact::Pipeline(Box::new(self.record(key, value)?)),
+            Table::CheckIn => Fact::CheckIn(Box::new(self.record(key, value)?)),
             Table::Token => Fact::Token(self.tree.decode(key, value)?),
             Table::Meta if key == access::setup_code().as_bytes() => {
                 Fact::SetupCode(self.tree.decode::<SetupCode>(key, value)?)

@@ -35,6 +35,7 @@ const fn is_copied(table: Table) -> bool {
         | Table::Member
         | Table::Pipeline
         | Table::Audit
+        | Table::CheckIn
         | Table::Token => true,
         Table::LaneOf
         | Table::Unbound
@@ -55,7 +56,11 @@ const fn is_copied(table: Table) -> bool {
         | Table::MemberOfConnection
         | Table::PipelineByTime
         | Table::AuditOfOrganization
-        | Table::TokenByHash => false,
+        | Table::CheckInByTime
+        | Table::ConnectionOfLogin
+        | Table::ProjectOfNumber
+        | Table::TokenByHash
+        | Table::TokenByEnd => false,
     }
 }
 

@@ -1,0 +1,126 @@
+//! Builds what CI jobs are met with: who may sign ID tokens, where the keys are, what the operator allows.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use url::Url;
+
+use super::edge::mint;
+use crate::ci::CheckIns;
+use crate::ci::id_token::{FetchKeys, Issuer, Verifier};
+use crate::cli::Failure;
+use crate::config::Config;
+use crate::domain::Clock;
+use crate::domain::access::TokenKind;
+use crate::domain::ci::Policy;
+use crate::domain::organization::Kind;
+use crate::outbound::{Endpoint, Outbound, Request};
+use crate::store::Store;
+
+/// Whoever signs, and the way to the keys of each.
+#[derive(Debug)]
+struct Known {
+    outbound: Outbound,
+    ways: HashMap<String, Endpoint>,
+}
+
+/// Fetches key sets over the one builder of HTTP clients.
+#[derive(Debug)]
+pub(super) struct Keys(RwLock<Arc<Known>>);
+
+#[async_trait]
+impl FetchKeys for Keys {
+    async fn fetch(&self, issuer: &Issuer) -> Result<Bytes, String> {
+        let known = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        let way = known.ways.get(&issuer.name).cloned().ok_or("the issuer is no longer in the config")?;
+        let words = |error: crate::outbound::OutboundError| error.to_string();
+        let client = known.outbound.open(way, issuer.forge.as_str()).map_err(words)?;
+        let answer = client.send(Request::get(issuer.jwks_url.clone())).await.map_err(words)?;
+        if answer.is_success() { Ok(answer.body) } else { Err(format!("it answers with {}", answer.status)) }
+    }
+}
+
+/// The issuers that count, each with the way to its keys: those of the config, the declared forges of one's own, and
+/// the public ones that the config does not send elsewhere.
+fn known(config: &Config, clock: &Clock) -> Result<(Vec<Issuer>, Known), Failure> {
+    let outbound = Outbound::new(config.outbound_rules(Arc::clone(clock)));
+    let mut ways: HashMap<String, Endpoint> = HashMap::new();
+    let mut issuers = Vec::new();
+    for told in &config.ci.issuers {
+        let issuer = Issuer::new(&told.issuer, told.jwks_url.clone())
+            .map_err(|error| Failure::usage(format!("ci.issuers: {error}")))?;
+        ways.insert(issuer.name.clone(), outbound.declared(issuer.jwks_url.clone(), None, None, &[]));
+        issuers.push(issuer);
+    }
+    let own = |kind: Kind| matches!(kind, Kind::GitlabSelfManaged | Kind::GithubEnterpriseServer);
+    for connection in config.connections.iter().filter(|connection| own(connection.kind)) {
+        let issuer = Issuer::of_forge(connection.kind.forge(), &connection.url)
+            .map_err(|error| Failure::usage(format!("connection {}: {error}", connection.key)))?;
+        if !ways.contains_key(&issuer.name) {
+            let way = outbound.declared(
+                issuer.jwks_url.clone(),
+                connection.ca_file.as_ref().map(|file| file.authority.clone()),
+                connection.proxy.clone(),
+                &connection.allow_private,
+            );
+            ways.insert(issuer.name.clone(), way);
+            issuers.push(issuer);
+        }
+    }
+    for issuer in Issuer::public() {
+        if !ways.contains_key(&issuer.name) {
+            ways.insert(issuer.name.clone(), outbound.declared(issuer.jwks_url.clone(), None, None, &[]));
+            issuers.push(issuer);
+        }
+    }
+    Ok((issuers, Known { outbound, ways }))
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        auto_connect: config.ci.auto_connect,
+        accounts: config.ci.auto_connect_accounts.clone(),
+        require_proof: config.ci.require_proof,
+    }
+}
+
+/// Takes check-ins, and what it needs to be given another config.
+pub(super) struct Jobs {
+    pub(super) check_ins: Arc<CheckIns>,
+    keys: Arc<Keys>,
+}
+
+impl std::fmt::Debug for Jobs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Jobs").field("check_ins", &self.check_ins).finish_non_exhaustive()
+    }
+}
+
+impl Jobs {
+    pub(super) fn new(
+        config: &Config,
+        store: Arc<dyn Store>,
+        clock: &Clock,
+        public_url: &Url,
+    ) -> Result<Self, Failure> {
+        let (issuers, known) = known(config, clock)?;
+        let keys = Arc::new(Keys(RwLock::new(Arc::new(known))));
+        let verifier = Verifier::new(public_url, issuers, Arc::clone(&keys) as Arc<dyn FetchKeys>);
+        let mint = Arc::new(|| mint(TokenKind::Ci));
+        let check_ins = Arc::new(CheckIns::new(store, verifier, policy(config), mint, Arc::clone(clock)));
+        Ok(Self { check_ins, keys })
+    }
+
+    /// Puts another config in force; checked whole before anything changes.
+    pub(super) fn reload(&self, config: &Config, clock: &Clock) -> Result<impl FnOnce(), Failure> {
+        let (issuers, known) = known(config, clock)?;
+        let policy = policy(config);
+        Ok(move || {
+            *self.keys.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
+            self.check_ins.verifier().set_issuers(issuers);
+            self.check_ins.set_policy(policy);
+        })
+    }
+}

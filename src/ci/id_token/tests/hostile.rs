@@ -1,0 +1,178 @@
+//! Sixty tokens that somebody might try (security S41).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey};
+use serde_json::{Value, json};
+
+use super::{KEY, NOW, github, gitlab, header, mint, part, refusal, sign, sign_text, with};
+use crate::ci::id_token::Rejected;
+
+fn changed(changes: Value) -> String {
+    mint(&with(gitlab(), changes))
+}
+
+fn headed(changes: Value) -> String {
+    sign(&with(header(), changes), &gitlab())
+}
+
+/// Somebody else's key, under the name of the issuer's.
+fn by_another_key() -> String {
+    let pem = include_bytes!("stranger.pem");
+    let message = format!("{}.{}", part(&header().to_string()), part(&gitlab().to_string()));
+    let key = EncodingKey::from_rsa_pem(pem).unwrap();
+    format!("{message}.{}", jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::RS256).unwrap())
+}
+
+/// A genuine token with one character of one part replaced.
+fn bent(which: usize) -> String {
+    let token = mint(&gitlab());
+    let mut parts: Vec<String> = token.split('.').map(str::to_owned).collect();
+    let middle = parts[which].len() / 2;
+    let old = parts[which].as_bytes()[middle];
+    parts[which].replace_range(middle..=middle, if old == b'A' { "B" } else { "A" });
+    parts.join(".")
+}
+
+fn unsigned(algorithm: &str) -> String {
+    let header = json!({"alg": algorithm, "typ": "JWT", "kid": KEY});
+    format!("{}.{}.", part(&header.to_string()), part(&gitlab().to_string()))
+}
+
+fn doubled(name: &str, second: &str) -> String {
+    let claims = gitlab().to_string();
+    sign_text(&header().to_string(), &format!("{},\"{name}\":{second}}}", claims.trim_end_matches('}')))
+}
+
+#[rustfmt::skip]
+fn about_the_form() -> Vec<(&'static str, String)> {
+    let good = mint(&gitlab());
+    let parts: Vec<&str> = good.split('.').collect();
+    vec![
+        ("nothing", String::new()),
+        ("no parts", "abc".into()),
+        ("two parts", format!("{}.{}", parts[0], parts[1])),
+        ("four parts", format!("{good}.{}", parts[2])),
+        ("empty parts", "..".into()),
+        ("empty claims", format!("{}..{}", parts[0], parts[2])),
+        ("a space in front", format!(" {good}")),
+        ("a line end behind", format!("{good}\n")),
+        ("padding", format!("{}=.{}.{}", parts[0], parts[1], parts[2])),
+        ("ordinary base64", good.replace('-', "+").replace('_', "/") + "+/"),
+        ("claims that are no JSON", sign_text(&header().to_string(), "not json")),
+        ("claims that are a list", sign_text(&header().to_string(), "[]")),
+        ("claims that are a text", sign_text(&header().to_string(), "\"x\"")),
+        ("a header that is a list", sign_text("[]", &gitlab().to_string())),
+        ("deep claims", sign_text(&header().to_string(), &format!("{{\"x\":{}{}}}", "[".repeat(5000), "]".repeat(5000)))),
+        ("a huge token", changed(json!({"groups_direct": "x".repeat(100_000)}))),
+        ("a huge header", headed(json!({"x": "x".repeat(10_000)}))),
+        ("no signature", format!("{}.{}.", parts[0], parts[1])),
+        ("a bent header", bent(0)),
+        ("bent claims", bent(1)),
+        ("a bent signature", bent(2)),
+        ("a short signature", good[..good.len() - 8].to_owned()),
+        ("a signature of zeros", format!("{}.{}.{}", parts[0], parts[1], URL_SAFE_NO_PAD.encode([0; 256]))),
+        ("another's key", by_another_key()),
+    ]
+}
+
+#[rustfmt::skip]
+fn about_the_header() -> Vec<(&'static str, String)> {
+    let jwk = json!({"kty": "RSA", "kid": KEY, "e": "AQAB", "n": "AQAB"});
+    vec![
+        ("alg none", unsigned("none")),
+        ("alg None", unsigned("None")),
+        ("no alg", headed(json!({"alg": null}))),
+        ("alg HS256", headed(json!({"alg": "HS256"}))),
+        ("alg ES256", headed(json!({"alg": "ES256"}))),
+        ("alg PS256", headed(json!({"alg": "PS256"}))),
+        ("alg RS384", headed(json!({"alg": "RS384"}))),
+        ("a list of algs", headed(json!({"alg": ["RS256", "none"]}))),
+        ("a key of its own", headed(json!({"jwk": jwk}))),
+        ("an address of keys", headed(json!({"jku": "https://evil.example/jwks"}))),
+        ("an address of certificates", headed(json!({"x5u": "https://evil.example/x"}))),
+        ("certificates", headed(json!({"x5c": ["AAAA"]}))),
+        ("an extension to mind", headed(json!({"crit": ["exp"]}))),
+        ("another type", headed(json!({"typ": "at+jwt"}))),
+        ("no key's name", headed(json!({"kid": null}))),
+        ("a key's name that is a number", headed(json!({"kid": 1}))),
+        ("an unknown key", headed(json!({"kid": "../../etc/passwd"}))),
+        ("alg twice", sign_text(&format!("{{\"alg\":\"none\",\"alg\":\"RS256\",\"kid\":\"{KEY}\"}}"), &gitlab().to_string())),
+    ]
+}
+
+#[rustfmt::skip]
+fn about_the_claims() -> Vec<(&'static str, String)> {
+    let ours = "https://scm-connect.example.com";
+    vec![
+        ("no issuer", changed(json!({"iss": null}))),
+        ("another instance", changed(json!({"iss": "https://gitlab.evil.example"}))),
+        ("an issuer with a slash", changed(json!({"iss": "https://gitlab.example.com/"}))),
+        ("an issuer in capitals", changed(json!({"iss": "https://GitLab.example.com"}))),
+        ("a list of issuers", changed(json!({"iss": ["https://gitlab.example.com"]}))),
+        ("a bare host as issuer", changed(json!({"iss": "gitlab.example.com"}))),
+        ("no audience", changed(json!({"aud": null}))),
+        ("an audience with a slash", changed(json!({"aud": format!("{ours}/")}))),
+        ("two audiences", changed(json!({"aud": [ours, "https://other.example"]}))),
+        ("ours twice", changed(json!({"aud": [ours, ours]}))),
+        ("no audience in a list", changed(json!({"aud": []}))),
+        ("GitHub's own audience", mint(&with(github(), json!({"aud": "https://github.com/octo-org"})))),
+        ("exp as a text", changed(json!({"exp": (NOW + 3600).to_string()}))),
+        ("exp with a fraction", changed(json!({"exp": NOW as f64 + 0.5}))),
+        ("no exp", changed(json!({"exp": null}))),
+        ("no nbf", changed(json!({"nbf": null}))),
+        ("no iat", changed(json!({"iat": null}))),
+        ("nbf as a text", changed(json!({"nbf": "0"}))),
+        ("an end long past", changed(json!({"iat": NOW - 9000, "exp": NOW - 61}))),
+        ("a beginning to come", changed(json!({"nbf": NOW + 61}))),
+        ("made in the future", changed(json!({"iat": NOW + 61, "exp": NOW + 3600}))),
+        ("an end without end", changed(json!({"exp": i64::MAX}))),
+        ("a negative time", changed(json!({"iat": -1}))),
+        ("over before it began", changed(json!({"iat": NOW, "exp": NOW}))),
+        ("two days", changed(json!({"exp": NOW + 86_401}))),
+        ("GitHub's for two hours", mint(&with(github(), json!({"exp": NOW + 7200})))),
+        ("no number of its own", changed(json!({"jti": null}))),
+        ("exp twice", doubled("exp", &(NOW + 60).to_string())),
+        ("an unknown claim twice", sign_text(&header().to_string(), &gitlab().to_string().replacen('{', "{\"x\":1,\"x\":2,", 1))),
+        ("a login token", changed(json!({"job_id": null, "pipeline_id": null, "project_id": null}))),
+        ("a project's number that is a name", changed(json!({"project_id": "20x"}))),
+        ("a project's number that is ours", changed(json!({"project_id": (1_u64 << 62).to_string()}))),
+        ("a negative number", changed(json!({"namespace_id": "-72"}))),
+        ("a path outside of its namespace", changed(json!({"project_path": "victim/my-project"}))),
+        ("a path with nothing in it", changed(json!({"project_path": "my-group/"}))),
+        ("a path with a line end", changed(json!({"project_path": "my-group/a\nb"}))),
+        ("GitHub's claims at GitLab", mint(&with(github(), json!({"iss": "https://gitlab.example.com"})))),
+        ("an owner with a slash", mint(&with(github(), json!({"repository_owner": "a/b", "repository": "a/b/c"})))),
+    ]
+}
+
+#[tokio::test]
+async fn s41_no_hostile_token_is_taken() {
+    let good = mint(&gitlab());
+    assert!(super::check_at(&good, NOW).await.is_ok(), "the one that all others are made of");
+    assert!(super::check_at(&mint(&github()), NOW).await.is_ok());
+    let all: Vec<_> = [about_the_form(), about_the_header(), about_the_claims()].concat();
+    assert!(all.len() >= 60, "{} tokens", all.len());
+    for (what, token) in &all {
+        let rejected = refusal(what, token).await;
+        println!("{what}: {rejected}");
+    }
+    println!("{} hostile tokens, none was taken", all.len());
+}
+
+#[tokio::test]
+async fn s41_each_check_refuses_by_itself() {
+    let table = [
+        (changed(json!({"aud": "https://other.example"})), Rejected::Audience),
+        (changed(json!({"iss": "https://gitlab.evil.example"})), Rejected::Issuer),
+        (changed(json!({"exp": NOW + 86_401})), Rejected::Life),
+        (changed(json!({"iat": NOW - 9000, "exp": NOW - 61})), Rejected::Expired),
+        (changed(json!({"nbf": NOW + 61})), Rejected::NotYet),
+        (headed(json!({"kid": "another"})), Rejected::Key),
+        (by_another_key(), Rejected::Signature),
+        (unsigned("none"), Rejected::Algorithm),
+    ];
+    for (token, why) in table {
+        assert_eq!(refusal("it", &token).await, why);
+    }
+}

@@ -1,0 +1,121 @@
+//! [`Jobs`] on the embedded store.
+
+use async_trait::async_trait;
+
+use super::act::record::find;
+use super::key::{self, Key, Table};
+use super::records::{connection_named, named};
+use super::stage::Rows;
+use super::{Inner, SledStore};
+use crate::domain::ci::{JobKnown, JobLookup};
+use crate::domain::known::Versioned;
+use crate::domain::organization::Connection;
+use crate::domain::project::Project;
+use crate::domain::{ConnectionKey, Host, OrganizationSlug};
+use crate::store::{Jobs, StoreError};
+
+/// Connections of one organization that are looked at.
+const OWN_MAX: usize = 10_000;
+/// Projects of one number that are looked at: one per organization, and all of one namespace are through one.
+const SAME_NUMBER_MAX: usize = 16;
+
+#[async_trait]
+impl Jobs for SledStore {
+    async fn known_to_job(&self, lookup: &JobLookup) -> Result<JobKnown, StoreError> {
+        let lookup = lookup.clone();
+        self.read(move |inner| known(inner, &lookup)).await
+    }
+
+    async fn versioned_connection(
+        &self,
+        key: &ConnectionKey,
+    ) -> Result<Option<Versioned<Connection>>, StoreError> {
+        let key = key::connection(key);
+        self.read(move |inner| find(&inner.tree, &key)).await
+    }
+}
+
+fn known(inner: &Inner, lookup: &JobLookup) -> Result<JobKnown, StoreError> {
+    let tree = &inner.tree;
+    let host = &lookup.host;
+    let by_account = match lookup.namespace {
+        Some(number) => connection_named(inner, tree.raw(key::account(host, number).as_bytes())?)?,
+        None => None,
+    };
+    let mut taken = Vec::new();
+    for name in &lookup.keys {
+        if tree.raw(key::connection(name).as_bytes())?.is_some() {
+            taken.push(name.clone());
+        }
+    }
+    let mut known = JobKnown {
+        by_account,
+        by_login: named(inner, &key::login(host, &lookup.login).bytes(b"p"))?,
+        by_number: by_number(inner, lookup)?,
+        before: find(tree, &key::check_in(&lookup.check_in))?,
+        taken,
+        ..JobKnown::default()
+    };
+    if let Some(slug) = lookup.organization.clone().or_else(|| known.holder()) {
+        own(inner, lookup, &slug, &mut known)?;
+    }
+    Ok(known)
+}
+
+/// The connections through which the number is recorded: the project's own, else its namespace's.
+fn by_number(inner: &Inner, lookup: &JobLookup) -> Result<Vec<Connection>, StoreError> {
+    let own = lookup.project.map(|number| key::of_number(&lookup.host, b'p', number));
+    let space = lookup.namespace.map(|number| key::of_number(&lookup.host, b'n', number));
+    let mut found: Vec<Connection> = Vec::new();
+    for prefix in own.into_iter().chain(space) {
+        for (_, project) in inner.tree.with_prefix(&prefix, SAME_NUMBER_MAX)? {
+            let Some(project) = find::<_, Project>(&inner.tree, &Key::raw(project))? else { continue };
+            let name = project.value.connection.as_str().as_bytes().to_vec();
+            let connection = connection_named(inner, Some(name))?.filter(Connection::holds);
+            found.extend(connection.filter(|new| found.iter().all(|old| old.key != new.key)));
+        }
+    }
+    Ok(found)
+}
+
+/// What the organization itself has.
+fn own(
+    inner: &Inner,
+    lookup: &JobLookup,
+    slug: &OrganizationSlug,
+    known: &mut JobKnown,
+) -> Result<(), StoreError> {
+    let (tree, host) = (&inner.tree, &lookup.host);
+    known.organization = find(tree, &key::organization(slug))?;
+    let names = tree.with_prefix(&Key::of(Table::ConnectionOfOrganization).text(slug.as_str()), OWN_MAX)?;
+    for (_, name) in names {
+        let key = Key::of(Table::Connection).text(&String::from_utf8_lossy(&name));
+        let found: Option<Versioned<Connection>> = find(tree, &key)?;
+        known.own.extend(found.filter(|found| found.value.host == *host));
+    }
+    let numbered = lookup.project.map(|number| find(tree, &key::project(slug, host, number)));
+    known.project = numbered.transpose()?.flatten();
+    known.claimed = find(tree, &key::project(slug, host, lookup.claim()))?;
+    known.at_path = at_path(inner, host, slug, &lookup.full_path)?;
+    Ok(())
+}
+
+/// The proven project that has this path today.
+fn at_path(
+    inner: &Inner,
+    host: &Host,
+    slug: &OrganizationSlug,
+    path: &str,
+) -> Result<Option<Versioned<Project>>, StoreError> {
+    let index = Key::of(Table::ProjectByPath).text(slug.as_str()).text(&path.to_lowercase());
+    for (_, key) in inner.tree.with_prefix(&index, SAME_NUMBER_MAX)? {
+        let found: Option<Versioned<Project>> = find(&inner.tree, &Key::raw(key))?;
+        let is_it = |project: &Project| {
+            project.host == *host && project.number().is_some() && !project.removed && !project.moved_away
+        };
+        if let Some(found) = found.filter(|found| is_it(&found.value)) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}

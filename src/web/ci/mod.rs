@@ -1,0 +1,4 @@
+//! The routes of CI jobs.
+
+pub(crate) mod check_in;
+pub(crate) mod verdict;

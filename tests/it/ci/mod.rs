@@ -1,0 +1,5 @@
+//! CI jobs against the real program: ID tokens by a published issuer, first contact, tokens for one project.
+
+mod check_in;
+mod issuer;
+mod office;
