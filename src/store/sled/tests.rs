@@ -144,3 +144,15 @@ async fn a_large_store_is_counted_while_it_is_written() {
     assert!(!store.inner.status.failed() && !super::recount::is_distrusted(&database));
     store.close().await.unwrap();
 }
+
+#[test]
+fn r17_random_histories_give_the_answers_of_the_model() {
+    let dirs = std::sync::Mutex::new(Vec::new());
+    crate::store::contract::history::compare("sled", || async {
+        let dir = tempfile::tempdir().unwrap();
+        let store = super::open(&dir.path().join("store"), &dir.path().join("master.key"), NOON).unwrap();
+        // The one before is over by now.
+        *dirs.lock().unwrap() = vec![dir];
+        Arc::new(store) as Arc<dyn Store>
+    });
+}
