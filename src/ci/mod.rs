@@ -8,6 +8,7 @@
 
 mod check_in;
 pub mod id_token;
+pub mod scan;
 mod told;
 
 pub use check_in::{Answered, Asked, CheckIns, Failed, Mint};

@@ -5,7 +5,7 @@ import { OAuth2Server } from "oauth2-mock-server";
 const server = new OAuth2Server();
 await server.issuer.keys.generate("RS256");
 await server.start(0, "127.0.0.1");
-process.stdout.write(`${server.issuer.url}/jwks\n`);
+process.stdout.write(`http://127.0.0.1:${new URL(server.issuer.url).port}/jwks\n`);
 for await (const line of createInterface({ input: process.stdin })) {
   const claims = JSON.parse(line);
   const token = await server.issuer.buildToken({

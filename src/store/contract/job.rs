@@ -76,6 +76,7 @@ pub(in crate::store) async fn what_a_job_is_about_is_found_by_every_number(bench
         Change::PutCheckIn(Box::new(check_in("c1"))),
     ];
     assert!(store.apply(changes, Vec::new()).await.unwrap());
+    drop(store);
     bench.restart().await;
     let store = bench.store().await;
     let known = store.known_to_job(&lookup(Some("acme"))).await.unwrap();
@@ -146,6 +147,7 @@ pub(in crate::store) async fn a_claimed_project_gives_way_to_its_proven_self(ben
     let changes =
         vec![Change::DropProject(slug(), host(), number), Change::PutProject(Box::new(proven.clone()))];
     store.apply(changes, Vec::new()).await.unwrap();
+    drop(store);
     bench.restart().await;
     let store = bench.store().await;
     assert_eq!(proven.id(), claimed.id());

@@ -35,6 +35,7 @@ struct JobsConnection {
 /// The project that the job runs for.
 #[derive(Serialize, ToSchema)]
 struct JobsProject {
+    /// As in lists.
     #[schema(examples("0123456789abcdef01234567"))]
     id: String,
     /// Its path at the forge.
@@ -47,6 +48,7 @@ struct JobsProject {
 /// The job itself.
 #[derive(Serialize, ToSchema)]
 struct JobsRun {
+    /// The same for the same ID token.
     #[schema(examples("0123456789abcdef01234567"))]
     id: String,
 }
@@ -213,7 +215,7 @@ fn explain(front: &Front, address: IpAddr, failed: Failed) -> Problem {
             )
         }
         Failed::Unproven(Unproven::Rejected(why)) => {
-            tracing::warn!(%why, peer = %address, "an ID token proves nothing");
+            tracing::info!(%why, peer = %address, "an ID token proves nothing");
             let problem = Problem::unauthorized("id-token-invalid", "the ID token proves nothing here").help(
                 "ask for it with this server's public_url as its only audience, in the job that sends it",
             );
@@ -235,7 +237,7 @@ fn explain(front: &Front, address: IpAddr, failed: Failed) -> Problem {
 }
 
 /// Each rule's answer.
-fn refused(why: Refused) -> Problem {
+pub(super) fn refused(why: Refused) -> Problem {
     let (status, code, help) = match why {
         Refused::TokenUsed => (StatusCode::CONFLICT, "id-token-used", "each job asks for a token of its own"),
         Refused::UnknownForge => {
