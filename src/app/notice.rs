@@ -51,6 +51,10 @@ impl Notice for Reporter {
     /// The loops write their own lines.
     fn changed(&self, _name: &'static str, _state: LoopState, _at: Timestamp) {}
 
+    fn checked(&self, damages: &[String]) {
+        self.health.note_scrub(damages);
+    }
+
     fn commits_waiting(&self) -> bool {
         self.store.is_taking()
     }

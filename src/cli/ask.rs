@@ -8,6 +8,7 @@ use super::arguments::{
 use super::client::{Client, Items};
 use super::deliveries;
 use super::exit::{Exit, Failure};
+use super::progress::Bar;
 use super::terminal::{Column, Terminal};
 use crate::domain::Timestamp;
 use crate::domain::access::TokenKind;
@@ -221,16 +222,33 @@ async fn members(command: MembersCommand, client: &Client, terminal: &mut Termin
     list(client, terminal, "members", &query, &part, columns).await
 }
 
-/// Has everything read that is kept. The daemon answers `{"problems": [sentence, …]}`.
+/// Has everything read that is kept. The daemon tells how far it is, and at last `{"problems": [sentence, …]}`.
 ///
 /// # Errors
 /// When the daemon does not say what it found.
 pub async fn verify(json: bool, client: &Client, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let answer = client.post(&["store", "verify"], &json!({})).await?;
-    let problems = answer.get("problems").and_then(Value::as_array).cloned();
+    let bar = Bar::begin("reading the store");
+    let mut answer = client.stream(&["store", "verify"]).await?;
+    let (mut text, mut last) = (Vec::new(), Value::Null);
+    while let Some(piece) = answer.next().await? {
+        text.extend_from_slice(&piece);
+        while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+            last = line(&text.drain(..=end).collect::<Vec<u8>>());
+            let number = |key: &str| last.get(key).and_then(Value::as_u64).unwrap_or(0);
+            bar.at(number("done"), number("all"));
+        }
+    }
+    bar.end();
+    if !text.is_empty() {
+        last = line(&text);
+    }
+    if let Some(why) = last.get("error").and_then(Value::as_str) {
+        return Err(Failure { exit: Exit::Store, message: why.to_owned() });
+    }
+    let problems = last.get("problems").and_then(Value::as_array).cloned();
     let problems = problems.ok_or_else(|| Failure::failed("the daemon did not say what it found"))?;
     if json {
-        terminal.json(&answer)?;
+        terminal.json(&last)?;
     } else {
         for problem in &problems {
             terminal.line(problem.as_str().unwrap_or("something unnamed is damaged"))?;
@@ -240,4 +258,8 @@ pub async fn verify(json: bool, client: &Client, terminal: &mut Terminal) -> Res
         }
     }
     Ok(if problems.is_empty() { Exit::Done } else { Exit::Store })
+}
+
+fn line(text: &[u8]) -> Value {
+    serde_json::from_slice(text).unwrap_or_default()
 }

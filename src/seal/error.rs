@@ -53,6 +53,9 @@ pub enum SealError {
     /// A sealed value that does not open here: changed, moved, or of another key.
     #[error("a sealed value does not open: it was changed, or it belongs to another place or key")]
     Refused,
+    /// A store that is shared has not been asked for this scope's key yet.
+    #[error("there is no data key for this yet")]
+    NoSuchKey,
     /// The system gave no random bytes.
     #[error("the system gives no random bytes")]
     NoRandomness,

@@ -1,4 +1,4 @@
-//! The wrapped data keys of a store.
+//! The wrapped data keys of a store, in a file beside it. A database keeps them in tables instead: see `shared`.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -22,20 +22,34 @@ const CHECK: &[u8] = b"scm-connect keyring";
 
 /// The file: nothing in it is secret, and nothing in it works without the master key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Written {
+pub(super) struct Written {
     version: u32,
-    instance: uuid::Uuid,
-    /// Opens with the right master key only.
-    check: String,
+    #[serde(flatten)]
+    check: Check,
     keys: Vec<WrappedKey>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct WrappedKey {
-    id: u32,
-    scope: String,
-    wrapped: String,
-    created_at: i64,
+/// Tells the right master key from a wrong one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// The store that the keys belong to.
+    pub instance: uuid::Uuid,
+    /// Opens with the right master key only.
+    #[serde(rename = "check")]
+    pub value: String,
+}
+
+/// A data key, wrapped by the master key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrappedKey {
+    /// Named by every value that is sealed with it.
+    pub id: u32,
+    /// Whose values it seals.
+    pub scope: String,
+    /// Base64.
+    pub wrapped: String,
+    /// When it was made, in milliseconds since 1970.
+    pub created_at: i64,
 }
 
 #[derive(Debug, Default)]
@@ -46,11 +60,12 @@ struct Ciphers {
 
 struct Inner {
     path: PathBuf,
+    instance: String,
     wrapping: Cipher,
     nonces: Arc<Nonces>,
     ciphers: RwLock<Ciphers>,
-    /// Held while a key is added, so that two never get one id.
-    written: Mutex<Written>,
+    /// Held while a key is added, so that two never get one id. `None`: the keys are kept elsewhere.
+    written: Option<Mutex<Written>>,
 }
 
 /// The data keys of one store. Cheap to clone.
@@ -97,14 +112,10 @@ impl Keyring {
     }
 
     fn create(path: &Path, master: &MasterKey, now_ms: i64) -> Result<Self, SealError> {
-        let nonces = Arc::new(Nonces::new()?);
-        let wrapping = wrapping(master, &nonces);
-        let at = uuid::Timestamp::from_unix(uuid::NoContext, now_ms.max(0).unsigned_abs() / 1000, 0);
-        let instance = uuid::Uuid::new_v7(at);
-        let check = STANDARD.encode(wrapping.seal(&place(&instance.to_string(), "check"), CHECK));
-        let written = Written { version: VERSION, instance, check, keys: Vec::new() };
+        let check = Check::new(master, now_ms)?;
+        let written = Written { version: VERSION, check: check.clone(), keys: Vec::new() };
         save(path, &written)?;
-        Ok(Self::assemble(path, wrapping, nonces, Ciphers::default(), written))
+        Self::unlock(path, &check, &[], master, Some(written))
     }
 
     /// Opens the keyring of a store.
@@ -124,37 +135,48 @@ impl Keyring {
         }
         let written: Written =
             serde_json::from_value(version).map_err(|_| SealError::damaged(path, "it cannot be read"))?;
-        let nonces = Arc::new(Nonces::new()?);
-        let wrapping = wrapping(master, &nonces);
-        let instance = written.instance.to_string();
-        let check = wrapping.open(&place(&instance, "check"), &decode(path, &written.check)?);
-        if check.map_or(true, |found| found.as_slice() != CHECK) {
-            return Err(SealError::WrongMasterKey { path: path.to_owned() });
-        }
-        let mut ciphers = Ciphers::default();
-        for key in &written.keys {
-            let plain = wrapping.open(&place(&instance, &key.scope), &decode(path, &key.wrapped)?);
-            let plain = plain.map_err(|_| SealError::damaged(path, "a key in it does not open"))?;
-            let bytes: Key = Zeroizing::new(
-                plain
-                    .as_slice()
-                    .try_into()
-                    .map_err(|_| SealError::damaged(path, "a key in it has a wrong size"))?,
-            );
-            ciphers.add(&key.scope, key.id, Cipher::new(key.id, bytes, Arc::clone(&nonces)));
-        }
-        Ok(Self::assemble(path, wrapping, nonces, ciphers, written))
+        let (check, keys) = (written.check.clone(), written.keys.clone());
+        Self::unlock(path, &check, &keys, master, Some(written))
     }
 
-    fn assemble(
+    /// Opens keys that were read from `path`, or from wherever that says.
+    pub(super) fn unlock(
         path: &Path,
-        wrapping: Cipher,
-        nonces: Arc<Nonces>,
-        ciphers: Ciphers,
-        written: Written,
-    ) -> Self {
-        let (ciphers, written) = (RwLock::new(ciphers), Mutex::new(written));
-        Self(Arc::new(Inner { path: path.to_owned(), wrapping, nonces, ciphers, written }))
+        check: &Check,
+        keys: &[WrappedKey],
+        master: &MasterKey,
+        written: Option<Written>,
+    ) -> Result<Self, SealError> {
+        let nonces = Arc::new(Nonces::new()?);
+        let wrapping = wrapping(master, &nonces);
+        let instance = check.instance.to_string();
+        let found = wrapping.open(&place(&instance, "check"), &decode(path, &check.value)?);
+        if found.map_or(true, |found| found.as_slice() != CHECK) {
+            return Err(SealError::WrongMasterKey { path: path.to_owned() });
+        }
+        let (path, ciphers, written) = (path.to_owned(), RwLock::default(), written.map(Mutex::new));
+        let ring = Self(Arc::new(Inner { path, instance, wrapping, nonces, ciphers, written }));
+        keys.iter().try_for_each(|key| ring.adopt(key))?;
+        Ok(ring)
+    }
+
+    /// Takes a wrapped key into use.
+    ///
+    /// # Errors
+    /// When it does not open.
+    pub fn adopt(&self, key: &WrappedKey) -> Result<(), SealError> {
+        let path = &self.0.path;
+        let plain = self.0.wrapping.open(&place(&self.0.instance, &key.scope), &decode(path, &key.wrapped)?);
+        let plain = plain.map_err(|_| SealError::damaged(path, "a key in it does not open"))?;
+        let bytes: Key = Zeroizing::new(
+            plain
+                .as_slice()
+                .try_into()
+                .map_err(|_| SealError::damaged(path, "a key in it has a wrong size"))?,
+        );
+        let cipher = Cipher::new(key.id, bytes, Arc::clone(&self.0.nonces));
+        self.0.ciphers.write().unwrap_or_else(PoisonError::into_inner).add(&key.scope, key.id, cipher);
+        Ok(())
     }
 
     /// Seals with the master key.
@@ -162,7 +184,13 @@ impl Keyring {
         &self.0.wrapping
     }
 
-    fn find(&self, scope: &str) -> Option<Cipher> {
+    /// A new key for a scope, wrapped: base64. Nothing is sealed with it before it was kept and adopted.
+    pub(super) fn wrap_new(&self, scope: &str) -> Result<String, SealError> {
+        let key: Key = Zeroizing::new(random()?);
+        Ok(STANDARD.encode(self.0.wrapping.seal(&place(&self.0.instance, scope), key.as_slice())))
+    }
+
+    pub(super) fn find(&self, scope: &str) -> Option<Cipher> {
         self.0.ciphers.read().unwrap_or_else(PoisonError::into_inner).by_scope.get(scope).cloned()
     }
 
@@ -174,21 +202,24 @@ impl Keyring {
         if let Some(found) = self.find(scope) {
             return Ok(found);
         }
-        let mut written = self.0.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(written) = &self.0.written else { return Err(SealError::NoSuchKey) };
+        let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = self.find(scope) {
             return Ok(found);
         }
-        let key: Key = Zeroizing::new(random()?);
+        let wrapped = self.wrap_new(scope)?;
         let id = written.keys.iter().map(|key| key.id).max().unwrap_or(0).saturating_add(1);
-        let instance = written.instance.to_string();
-        let wrapped = STANDARD.encode(self.0.wrapping.seal(&place(&instance, scope), key.as_slice()));
+        let key = WrappedKey { id, scope: scope.to_owned(), wrapped, created_at: now_ms };
         let mut next = written.clone();
-        next.keys.push(WrappedKey { id, scope: scope.to_owned(), wrapped, created_at: now_ms });
+        next.keys.push(key.clone());
         save(&self.0.path, &next)?;
         *written = next;
-        let cipher = Cipher::new(id, key, Arc::clone(&self.0.nonces));
-        self.0.ciphers.write().unwrap_or_else(PoisonError::into_inner).add(scope, id, cipher.clone());
-        Ok(cipher)
+        self.adopt(&key)?;
+        self.find(scope).ok_or(SealError::NoSuchKey)
+    }
+
+    pub(super) fn has_id(&self, id: u32) -> bool {
+        self.0.ciphers.read().unwrap_or_else(PoisonError::into_inner).by_id.contains_key(&id)
     }
 
     /// Opens a value with the key that it names.
@@ -199,6 +230,20 @@ impl Keyring {
         let id = key_id(sealed).ok_or(SealError::Refused)?;
         let cipher = self.0.ciphers.read().unwrap_or_else(PoisonError::into_inner).by_id.get(&id).cloned();
         cipher.ok_or(SealError::Refused)?.open(place, sealed)
+    }
+}
+
+impl Check {
+    /// For a new store.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn new(master: &MasterKey, now_ms: i64) -> Result<Self, SealError> {
+        let at = uuid::Timestamp::from_unix(uuid::NoContext, now_ms.max(0).unsigned_abs() / 1000, 0);
+        let instance = uuid::Uuid::new_v7(at);
+        let wrapping = wrapping(master, &Arc::new(Nonces::new()?));
+        let value = STANDARD.encode(wrapping.seal(&place(&instance.to_string(), "check"), CHECK));
+        Ok(Self { instance, value })
     }
 }
 

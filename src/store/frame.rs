@@ -60,7 +60,8 @@ fn place<'a>(scope: &'a str, id: &'a DeliveryId) -> Place<'a> {
     Place { purpose: Purpose::DeliveryBody, scope, row: id.as_bytes(), field: "delivery" }
 }
 
-fn scope_of(source: &SourceKey) -> String {
+/// Whose key seals a source's deliveries.
+pub(in crate::store) fn scope_of(source: &SourceKey) -> String {
     format!("source:{source}")
 }
 
@@ -107,14 +108,23 @@ pub(in crate::store) fn close(
     Ok(frame)
 }
 
+/// The parts of a frame: its delivery's id, its source's key, and what is sealed.
+fn parts(frame: &[u8]) -> Option<(DeliveryId, &[u8], &[u8])> {
+    let (id, rest) = frame.split_first_chunk::<16>()?;
+    let (length, rest) = rest.split_first()?;
+    let (source, sealed) = rest.split_at_checked(usize::from(*length))?;
+    Some((DeliveryId::from_bytes(*id), source, sealed))
+}
+
+/// Whether the key is here with which a frame was sealed.
+pub(in crate::store) fn knows_key(keyring: &Keyring, frame: &[u8]) -> bool {
+    parts(frame).is_some_and(|(_, _, sealed)| keyring.knows(sealed))
+}
+
 /// Opens a frame.
 pub(in crate::store) fn open(keyring: &Keyring, frame: &[u8]) -> Result<Opened, StoreError> {
     let damaged = |why: &str| StoreError::Corrupt(format!("a kept delivery cannot be opened: {why}"));
-    let (id, rest) = frame.split_first_chunk::<16>().ok_or_else(|| damaged("it is too short"))?;
-    let id = DeliveryId::from_bytes(*id);
-    let (length, rest) = rest.split_first().ok_or_else(|| damaged("it is too short"))?;
-    let (source, sealed) =
-        rest.split_at_checked(usize::from(*length)).ok_or_else(|| damaged("it is too short"))?;
+    let (id, source, sealed) = parts(frame).ok_or_else(|| damaged("it is too short"))?;
     let source = std::str::from_utf8(source).ok().and_then(|text| SourceKey::parse(text).ok());
     let source = source.ok_or_else(|| damaged("its source has no valid name"))?;
     let scope = scope_of(&source);

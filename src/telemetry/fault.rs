@@ -69,6 +69,10 @@ faults! {
         "The database was damaged or had lost rows after a crash, and was built anew at the start.",
         "Nothing is lost: the snapshot and the log have every record.",
         "Nothing. If it comes without a crash before it, look at the disk.";
+    StoreDamaged = "store-damaged", true,
+        "Something that is kept is not what was written: a bad disk, or somebody has changed the files.",
+        "Everything else. What is damaged is named, and never answered as if it were right.",
+        "scm-connect store verify names all of it. Restore a backup, or let go of it with store verify --accept-loss.";
     StoreSlowClose = "store-slow-close", false,
         "The store did not close in time during a stop.",
         "Everything acknowledged is in the log.",

@@ -115,6 +115,10 @@ metrics! {
         "Requests that a forge still grants.";
     StoreSizeBytes = "store_size_bytes", Form::Gauge, [],
         "Bytes that the store takes on disk.";
+    StoreDamages = "store_damages", Form::Gauge, [],
+        "What the last check of everything that is kept has found damaged. Alert on this.";
+    ScrubLastPass = "scrub_last_pass_timestamp_seconds", Form::Gauge, [],
+        "When everything that is kept was last read whole and compared with its checksums.";
     StoreFreeBytes = "store_free_bytes", Form::Gauge, [],
         "Bytes that are free beside the store.";
     LoopRestarts = "loop_restarts_total", Form::Counter, ["loop"],
@@ -268,6 +272,7 @@ fn begin() {
         Metric::LanesBlocked,
         Metric::StoreSizeBytes,
         Metric::StoreFreeBytes,
+        Metric::StoreDamages,
     ] {
         prime(metric, &[]);
     }
@@ -321,6 +326,7 @@ mod tests {
             Metric::ReconcileDrift,
             Metric::ProviderApiRequests,
             Metric::ProviderRateLimitRemaining,
+            Metric::ScrubLastPass,
             Metric::LoopRestarts,
         ];
         for metric in Metric::ALL.iter().filter(|metric| !later.contains(metric)) {

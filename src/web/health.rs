@@ -14,6 +14,8 @@ const WRITE_FRESH_MS: i64 = 5_000;
 const FREE_PERCENT_MIN: u64 = 5;
 /// … less than so many bytes: no room to promise anything.
 const FREE_BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// Damages that `/healthz?verbose` names; the log has all.
+const DAMAGES_SHOWN: usize = 3;
 
 /// One part's state, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -61,6 +63,7 @@ struct State {
     replay: Mark,
     intake: Mark,
     catch_up: Mark,
+    scrub: Mark,
     /// What [`Health::tell`] has told last; `None` before the first time that all was well.
     told: Option<Vec<&'static str>>,
 }
@@ -90,6 +93,7 @@ impl Health {
             replay: mark("running"),
             intake: mark("ok"),
             catch_up: mark("unknown"),
+            scrub: mark("unknown"),
             told: None,
         };
         Self { clock, state: Mutex::new(state) }
@@ -150,6 +154,14 @@ impl Health {
     pub fn note_catch_up(&self, state: &'static str, sentence: &str) {
         let detail = Some(sentence.to_owned());
         let _ = self.change(|parts, now| parts.catch_up.turn(state, now, detail));
+    }
+
+    /// What the last check of everything that is kept has found. Does not decide readiness: deliveries can be kept.
+    pub fn note_scrub(&self, damages: &[String]) {
+        let first = damages.iter().take(DAMAGES_SHOWN).cloned().collect::<Vec<_>>().join("; ");
+        let detail = (!damages.is_empty()).then(|| format!("{} found: {first}", damages.len()));
+        let state = if damages.is_empty() { "ok" } else { "damaged" };
+        let _ = self.change(|parts, now| parts.scrub.turn(state, now, detail));
     }
 
     /// Why a delivery could not be kept right now; empty when it could.
@@ -213,6 +225,7 @@ impl Health {
             part("replay", &state.replay),
             part("intake", &state.intake),
             part("catch_up", &state.catch_up),
+            part("scrub", &state.scrub),
         ]
     }
 }
@@ -317,5 +330,18 @@ mod tests {
             health.tell();
         });
         assert!(told.is_empty(), "{told:?}");
+    }
+
+    #[test]
+    fn r09_damage_is_named_until_a_whole_pass_finds_none_and_decides_no_readiness() {
+        let (health, _) = health();
+        let scrub = |health: &Health| health.parts().into_iter().find(|part| part.name == "scrub").unwrap();
+        assert_eq!(scrub(&health).state, "unknown");
+        health.note_scrub(&["one".into(), "two".into(), "three".into(), "four".into()]);
+        let part = scrub(&health);
+        assert_eq!((part.state, part.detail.as_deref()), ("damaged", Some("4 found: one; two; three")));
+        assert!(health.objections().is_empty());
+        health.note_scrub(&[]);
+        assert_eq!(scrub(&health).state, "ok");
     }
 }

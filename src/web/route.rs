@@ -76,7 +76,7 @@ pub(crate) fn table() -> Vec<Line> {
         api::<Admin, _, _>(POST, "/api/v1/tokens", api::token::create, &api::token::CREATE),
         api::<Admin, _, _>(DELETE, "/api/v1/tokens/{id}", api::token::revoke, &api::token::REVOKE),
         api::<OperatorOnly, _, _>(GET, "/api/v1/status", api::status::show, &api::status::SHOW),
-        api::<OperatorOnly, _, _>(POST, "/api/v1/store/verify", api::status::verify, &api::status::VERIFY),
+        api::<OperatorOnly, _, _>(POST, "/api/v1/store/verify", api::keep::verify, &api::keep::VERIFY),
         api::<OperatorOnly, _, _>(POST, "/api/v1/store/export", api::keep::export, &api::keep::EXPORT),
     ]
 }

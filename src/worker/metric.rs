@@ -16,6 +16,8 @@ pub(super) const DEAD_LETTERS: &str = Metric::DeadLetters.name();
 pub(super) const LANES_BLOCKED: &str = Metric::LanesBlocked.name();
 pub(super) const STORE_SIZE_BYTES: &str = Metric::StoreSizeBytes.name();
 pub(super) const STORE_FREE_BYTES: &str = Metric::StoreFreeBytes.name();
+pub(super) const STORE_DAMAGES: &str = Metric::StoreDamages.name();
+pub(super) const SCRUB_LAST_PASS: &str = Metric::ScrubLastPass.name();
 pub(super) const LOOP_RESTARTS: &str = Metric::LoopRestarts.name();
 
 /// The kind of work that all of these are about.

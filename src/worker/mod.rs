@@ -10,6 +10,7 @@ mod indexer;
 mod metric;
 mod patience;
 mod schedule;
+mod scrub;
 mod supervise;
 mod timer;
 
@@ -55,6 +56,9 @@ pub trait Notice: Send + Sync {
     fn changed(&self, name: &'static str, state: LoopState, at: Timestamp);
     /// The store has stopped for good: the process must end with an error within 5 s. Called once.
     fn fatal(&self, why: &str);
+    /// What the check of everything that is kept has found in the pass under way, or in the one that just ended: a
+    /// sentence each, none when all is well.
+    fn checked(&self, damages: &[String]);
     /// When a delivery was last put on stable storage; a recent one makes a probe needless.
     fn last_write(&self) -> Option<Timestamp> {
         None
@@ -220,6 +224,7 @@ pub fn start(parts: Parts, cancel: &CancellationToken) -> Workers {
     begin(&context, "probe", timer::probe);
     begin(&context, "figures", timer::figures);
     begin(&context, "retention", timer::retention);
+    begin(&context, "scrub", scrub::run);
     Workers { context }
 }
 

@@ -110,5 +110,7 @@ pub(super) fn show(figures: &StoreFigures, shown: &mut BTreeSet<String>, now_ms:
     }
     metric::set(metric::LANES_BLOCKED, figures.lanes_blocked);
     metric::set(metric::STORE_SIZE_BYTES, figures.size_bytes);
-    metric::set(metric::STORE_FREE_BYTES, figures.free_bytes);
+    if let Some(free) = figures.free_bytes {
+        metric::set(metric::STORE_FREE_BYTES, free);
+    }
 }

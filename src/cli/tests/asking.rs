@@ -4,8 +4,8 @@ use clap::Parser;
 use secrecy::SecretString;
 
 use super::daemon::Daemon;
-use crate::cli::arguments::Command;
-use crate::cli::ask::ask;
+use crate::cli::arguments::{Command, StoreCommand};
+use crate::cli::ask::{ask, verify};
 use crate::cli::health::{Question, healthcheck};
 use crate::cli::terminal::tests::paper;
 use crate::cli::{Arguments, Client, Environment, Exit, Failure};
@@ -21,10 +21,13 @@ struct Came {
 async fn type_to(client: &Client, line: &str, is_terminal: bool) -> Came {
     let arguments =
         Arguments::try_parse_from(std::iter::once("scm-connect").chain(line.split_whitespace())).unwrap();
-    let Command::Ask(what) = arguments.command else { panic!("{line} asks nothing") };
     let (mut terminal, out, err) = paper(is_terminal);
     let now = Timestamp::parse_rfc3339("2026-01-31T08:00:00Z").unwrap();
-    let end = ask(what, client, &mut terminal, now).await;
+    let end = match arguments.command {
+        Command::Ask(what) => ask(what, client, &mut terminal, now).await,
+        Command::Store(StoreCommand::Verify(json)) => verify(json.json, client, &mut terminal).await,
+        _ => panic!("{line} asks nothing"),
+    };
     Came { end, out: out.text(), err: err.text() }
 }
 
@@ -172,10 +175,16 @@ async fn discarding_names_each_delivery_and_a_dry_run_touches_none() {
 
 #[tokio::test]
 async fn a_damaged_store_ends_with_three() {
-    let (it, _) = came("store verify", &[(200, r#"{"problems":["frame 7 differs"]}"#)]).await;
+    let found = "{\"done\":1,\"all\":9}\n{\"done\":9,\"all\":9}\n{\"problems\":[\"frame 7 differs\"]}\n";
+    let (it, daemon) = came("store verify", &[(200, found)]).await;
     assert_eq!((it.end, it.out.as_str()), (Ok(Exit::Store), "frame 7 differs\n"));
+    assert_eq!(daemon.lines(), ["POST /api/v1/store/verify"]);
     let (it, _) = came("store verify", &[(200, r#"{"problems":[]}"#)]).await;
     assert_eq!((it.end, it.out.as_str()), (Ok(Exit::Done), ""));
+    let (it, _) = came("store verify", &[(200, r#"{"error":"the store has stopped: sync"}"#)]).await;
+    assert_eq!(it.end.unwrap_err().exit, Exit::Store);
+    let (it, _) = came("store verify", &[(200, "{\"done\":1,\"all\":9}\n")]).await;
+    assert_eq!(it.end.unwrap_err().message, "the daemon did not say what it found");
 }
 
 #[tokio::test]

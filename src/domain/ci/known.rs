@@ -91,6 +91,14 @@ pub fn holders_version<'a>(holders: impl IntoIterator<Item = &'a ConnectionKey>)
 }
 
 impl JobKnown {
+    /// The only organization that holds the numbers; `None` when there is none, or more than one.
+    #[must_use]
+    pub fn holder(&self) -> Option<OrganizationSlug> {
+        let mut all = self.by_account.iter().chain(&self.by_number).map(|holder| &holder.organization);
+        let first = all.next()?;
+        all.all(|other| other == first).then(|| first.clone())
+    }
+
     /// What must still hold of the accounts when something new is made.
     #[must_use]
     pub fn holders(&self, lookup: &JobLookup) -> Vec<(RecordKey, u64)> {

@@ -45,7 +45,7 @@ impl Authenticate for Trusting {
 }
 
 /// A proven delivery.
-pub(super) fn delivery(external_id: &str, body: &[u8]) -> Delivery {
+pub(in crate::store) fn delivery(external_id: &str, body: &[u8]) -> Delivery {
     from_hook(external_id, "1", None, body)
 }
 

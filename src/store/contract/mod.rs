@@ -8,7 +8,7 @@ pub(in crate::store) mod keep;
 pub(in crate::store) mod order;
 pub(in crate::store) mod records;
 
-pub(in crate::store) use bench::Bench;
+pub(in crate::store) use bench::{Bench, delivery};
 
 /// Declares the cases once and makes one test of each for a backend.
 macro_rules! contract {
@@ -104,6 +104,8 @@ macro_rules! pairs {
 
 macro_rules! cases {
     ($open:path; $($family:ident: [$($case:ident),* $(,)?]),* $(,)?) => {
+        /// The cases that run on this store.
+        pub(in crate::store) const CASES: &[&str] = &[$($(stringify!($case)),*),*];
         $($(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
@@ -116,3 +118,11 @@ macro_rules! cases {
 }
 
 pub(in crate::store) use {cases, contract, moves, pairs};
+
+#[test]
+fn r17_both_stores_run_the_same_cases() {
+    let (sled, postgres) = (super::sled::tests::CASES, super::postgres::tests::CASES);
+    println!("{} cases on sled, {} on postgres", sled.len(), postgres.len());
+    assert_eq!(sled, postgres);
+    assert!(sled.len() >= 34, "{}", sled.len());
+}

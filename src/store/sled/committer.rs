@@ -5,12 +5,13 @@
 //! one batch, and only then answers. So sled never holds what the log does not.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use tokio::sync::oneshot;
 
-use super::digest::Digest;
+use super::digest::{Digest, Sweep};
 use super::journal::Journal;
 use super::redo::{self, RedoCipher};
 use super::stage::{Stage, Writes};
@@ -20,6 +21,8 @@ use crate::store::StoreError;
 
 /// Acts waiting at most; past it the store is unavailable.
 const QUEUE_MAX: usize = 4096;
+/// Rows counted by one step of a sweep: a few milliseconds.
+const SWEPT_MAX: usize = 2048;
 /// Acts in one group at most.
 const GROUP_MAX: usize = 256;
 
@@ -32,7 +35,31 @@ enum Message {
     Compact {
         before: u64,
     },
+    /// Counts a few rows more, to compare them all with the digest.
+    Sweep {
+        whose: Sweeper,
+        anew: bool,
+        reply: oneshot::Sender<Result<Swept, StoreError>>,
+    },
     Stop(oneshot::Sender<()>),
+}
+
+/// Who counts; each has a sweep of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sweeper {
+    /// The background's.
+    Scrub,
+    /// `store verify`.
+    Verify,
+}
+
+/// How far a sweep is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Swept {
+    pub(super) rows: u64,
+    pub(super) rows_all: u64,
+    /// At its end: whether the rows are what their digest says.
+    pub(super) whole: Option<bool>,
 }
 
 /// What the thread owns.
@@ -41,6 +68,7 @@ pub(super) struct Parts {
     pub(super) journal: Journal,
     pub(super) cipher: RedoCipher,
     pub(super) digest: Digest,
+    pub(super) sweeps: BTreeMap<Sweeper, Sweep>,
     pub(super) status: Arc<Status>,
 }
 
@@ -80,6 +108,18 @@ impl Committer {
             })
         });
         match self.queue.try_send(Message::Act(boxed)) {
+            Ok(()) => answer.await.unwrap_or_else(|_| Err(self.status.failure())),
+            Err(TrySendError::Full(_)) => {
+                Err(StoreError::Unavailable("too much is waiting to be written".into()))
+            }
+            Err(TrySendError::Disconnected(_)) => Err(self.status.failure()),
+        }
+    }
+
+    /// Counts rows, a bounded number at a time, between the groups. `anew` begins a sweep.
+    pub(super) async fn sweep(&self, whose: Sweeper, anew: bool) -> Result<Swept, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        match self.queue.try_send(Message::Sweep { whose, anew, reply }) {
             Ok(()) => answer.await.unwrap_or_else(|_| Err(self.status.failure())),
             Err(TrySendError::Full(_)) => {
                 Err(StoreError::Unavailable("too much is waiting to be written".into()))
@@ -131,9 +171,23 @@ fn run(mut parts: Parts, queue: &Receiver<Message>) {
                     return;
                 }
             }
+            Some(Message::Sweep { whose, anew, reply }) => {
+                let _ = reply.send(sweep(&mut parts, whose, anew));
+            }
             Some(Message::Act(_)) | None => {}
         }
     }
+}
+
+fn sweep(parts: &mut Parts, whose: Sweeper, anew: bool) -> Result<Swept, StoreError> {
+    let mut sweep = parts.sweeps.remove(&whose).filter(|_| !anew).unwrap_or_default();
+    let over = sweep.step(&parts.tree, SWEPT_MAX)?;
+    let whole = over.then(|| sweep.is(&parts.digest));
+    let swept = Swept { rows: sweep.rows(), rows_all: parts.digest.rows(), whole };
+    if !over {
+        parts.sweeps.insert(whose, sweep);
+    }
+    Ok(swept)
 }
 
 /// `Err` ends the thread: the store has failed.
@@ -174,6 +228,7 @@ fn write(parts: &mut Parts, writes: Writes) -> Result<(), StoreError> {
     let _ = fault::point("records.before-apply");
     let mut batch = sled::Batch::default();
     let digest = parts.digest.advanced(&parts.tree, &writes, sequence)?;
+    parts.sweeps.values_mut().try_for_each(|sweep| sweep.note(&parts.tree, &writes))?;
     for (key, value) in writes {
         match value {
             Some(value) => batch.insert(key, value),

@@ -100,3 +100,47 @@ impl Digest {
         self.rows
     }
 }
+
+/// Counting under way, while rows are written: what lies before its place is counted, and follows every write.
+#[derive(Debug, Default)]
+pub(super) struct Sweep {
+    /// The first key that is not counted yet.
+    place: Vec<u8>,
+    counted: Digest,
+}
+
+impl Sweep {
+    /// Counts up to so many rows more. `true`: all are counted.
+    pub(super) fn step(&mut self, tree: &sled::Tree, rows: usize) -> Result<bool, StoreError> {
+        let found = tree.scan(&self.place, None, rows)?;
+        let own = Digest::key();
+        for (key, value) in &found {
+            if *key != own {
+                self.counted.rows = self.counted.rows.saturating_add(1);
+                self.counted.sum = self.counted.sum.wrapping_add(hash(key, value));
+            }
+        }
+        if let Some((last, _)) = found.last() {
+            self.place = [last.as_slice(), &[0]].concat();
+        }
+        Ok(found.len() < rows)
+    }
+
+    /// These are about to be written.
+    pub(super) fn note(&mut self, tree: &sled::Tree, writes: &Writes) -> Result<(), StoreError> {
+        let before = writes.range(..self.place.clone());
+        let counted: Writes = before.map(|(key, value)| (key.clone(), value.clone())).collect();
+        self.counted = self.counted.advanced(tree, &counted, 0)?;
+        Ok(())
+    }
+
+    /// How many rows it has counted.
+    pub(super) const fn rows(&self) -> u64 {
+        self.counted.rows
+    }
+
+    /// Whether it has counted what the digest says.
+    pub(super) const fn is(&self, digest: &Digest) -> bool {
+        self.counted.rows == digest.rows && self.counted.sum == digest.sum
+    }
+}

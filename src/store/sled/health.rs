@@ -6,14 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::act::counts;
-use super::digest::Digest;
+use super::committer::Sweeper;
 use super::intake::locked;
 use super::key::{self, Key, Table};
 use super::stage::Rows;
-use super::{Inner, SledStore, journal};
+use super::{Inner, SledStore};
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryState;
-use crate::store::{Health, StoreError, StoreFigures};
+use crate::store::{Health, Scrubbed, StoreError, StoreFigures};
 
 /// How long the last checkpoint may take before the process ends without it; the log has everything.
 const CLOSE_WITHIN: Duration = Duration::from_secs(4);
@@ -49,19 +49,8 @@ fn figures(inner: &Inner) -> Result<StoreFigures, StoreError> {
         oldest_due_at: due.into_iter().chain(waiting).min(),
         lanes_blocked: inner.tree.with_prefix(&Key::of(Table::Blocked), BLOCKED_MAX)?.len() as u64,
         size_bytes: size(&inner.dir),
-        free_bytes: inner.status.free(),
+        free_bytes: Some(inner.status.free()),
     })
-}
-
-fn verify(inner: &Inner, progress: &(dyn Fn(u64, u64) + Send + Sync)) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for log in ["inbox", "records"] {
-        let dir = inner.dir.join("journal").join(log);
-        if let Err(error) = journal::verify(&dir, &mut |done, all| progress(done, all)) {
-            wrong.push(format!("journal/{log}: {error}"));
-        }
-    }
-    wrong
 }
 
 #[async_trait]
@@ -76,35 +65,29 @@ impl Health for SledStore {
     }
 
     async fn verify(&self, progress: &(dyn Fn(u64, u64) + Send + Sync)) -> Result<Vec<String>, StoreError> {
-        // The digest and the count must be of one moment: both are taken between two groups of the committer.
-        let tree = self.inner.tree.clone();
-        let rows = self.inner.committer.act(move |_| {
-            let stored = Digest::stored(&tree)?.unwrap_or_default();
-            Ok(Digest::counted(&tree, stored.sequence)? == stored)
-        });
-        let rows_match = rows.await;
-        let (steps, mut heard) = tokio::sync::mpsc::channel(16);
-        let logs = self.read(move |inner| {
-            // A step that nobody has taken up yet is as good as the next one.
-            Ok(verify(inner, &|done, all| {
-                let _ = steps.try_send((done, all));
-            }))
-        });
-        tokio::pin!(logs);
-        let mut wrong = loop {
-            tokio::select! {
-                found = &mut logs => break found?,
-                Some((done, all)) = heard.recv() => progress(done, all),
-            }
-        };
-        match rows_match {
-            Ok(true) => {}
-            Ok(false) => {
-                wrong.push("db: its rows do not match their checksum; the next start builds it anew".into())
-            }
-            Err(error) => wrong.push(format!("db: {error}")),
+        let _alone = self.verifying.lock().await;
+        let mut pass = self.pass(Sweeper::Verify).await?;
+        let mut wrong = Vec::new();
+        while !pass.is_over() {
+            wrong.extend(self.check(&mut pass).await?);
+            let (done, all) = pass.progress();
+            progress(done, all);
         }
         Ok(wrong)
+    }
+
+    async fn scrub(&self) -> Result<Scrubbed, StoreError> {
+        let mut place = self.scrubbing.lock().await;
+        let mut pass = match place.take() {
+            Some(pass) => pass,
+            None => self.pass(Sweeper::Scrub).await?,
+        };
+        let found = self.check(&mut pass).await?;
+        let ((done, all), is_last) = (pass.progress(), pass.is_over());
+        if !is_last {
+            *place = Some(pass);
+        }
+        Ok(Scrubbed { done, all, found, is_last })
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -75,7 +75,7 @@ impl SledStore {
 #[async_trait]
 impl Inbox for SledStore {
     async fn accept(&self, delivery: Delivery, now: Timestamp) -> Result<Accepted, StoreError> {
-        let id = self.new_id(now);
+        let id = self.ids.next(now);
         let dedupe = frame::key_of(&delivery);
         let body_hash = frame::body_hash(&delivery);
         let payload = frame::close(&self.inner.keyring, id, dedupe, body_hash, &delivery, now)?;

@@ -123,17 +123,10 @@ fn known(inner: &Inner, lookup: &JobLookup) -> Result<JobKnown, StoreError> {
         taken,
         ..JobKnown::default()
     };
-    if let Some(slug) = lookup.organization.clone().or_else(|| holder(&known)) {
+    if let Some(slug) = lookup.organization.clone().or_else(|| known.holder()) {
         own(inner, lookup, &slug, &mut known)?;
     }
     Ok(known)
-}
-
-/// The only organization that holds the numbers; `None` when there is none, or more than one.
-fn holder(known: &JobKnown) -> Option<OrganizationSlug> {
-    let mut all = known.by_account.iter().chain(&known.by_number).map(|holder| &holder.organization);
-    let first = all.next()?;
-    all.all(|other| other == first).then(|| first.clone())
 }
 
 /// The connections through which the number is recorded: the project's own, else its namespace's.

@@ -29,11 +29,12 @@ mod reading;
 mod records;
 mod redo;
 mod row;
+mod scrub;
 mod snapshot;
 mod stage;
 mod status;
 #[cfg(test)]
-mod tests;
+pub(in crate::store) mod tests;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -45,17 +46,21 @@ use tokio::sync::Notify;
 pub use compact::{Compacted, compact};
 pub use open::open;
 
-use crate::domain::{DeliveryId, Timestamp};
 use crate::seal::Keyring;
 use crate::store::StoreError;
+use crate::store::ids::Ids;
 
 /// An open store.
 #[derive(Debug)]
 pub struct SledStore {
     inner: Arc<Inner>,
-    ids: Mutex<uuid::ContextV7>,
+    ids: Ids,
     work: Notify,
     purge: Mutex<Cursors>,
+    /// The background's check, as far as it has come.
+    scrubbing: tokio::sync::Mutex<Option<scrub::Pass>>,
+    /// Held by the one `store verify` at a time.
+    verifying: tokio::sync::Mutex<()>,
 }
 
 /// Where the next round of retention goes on.
@@ -99,9 +104,11 @@ impl SledStore {
             Cursors { records: key::Key::of(key::Table::Delivery), bodies: key::Key::of(key::Table::Body) };
         Self {
             inner: Arc::new(inner),
-            ids: Mutex::new(uuid::ContextV7::new()),
+            ids: Ids::new(),
             work: Notify::new(),
             purge: Mutex::new(cursors),
+            scrubbing: tokio::sync::Mutex::default(),
+            verifying: tokio::sync::Mutex::default(),
         }
     }
 
@@ -115,12 +122,6 @@ impl SledStore {
     #[must_use]
     pub fn is_taking(&self) -> bool {
         self.inner.status.waiting() > 0
-    }
-
-    fn new_id(&self, now: Timestamp) -> DeliveryId {
-        let ms = now.ms().max(0).unsigned_abs();
-        let nanos = u32::try_from(ms % 1000).unwrap_or(0).saturating_mul(1_000_000);
-        DeliveryId::new(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(&self.ids, ms / 1000, nanos)))
     }
 
     /// Runs a read that may touch the disk away from the request threads.

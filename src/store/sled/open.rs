@@ -86,6 +86,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         journal: records,
         cipher: cipher.clone(),
         digest,
+        sweeps: std::collections::BTreeMap::new(),
         status: Arc::clone(&status),
     })
     .map_err(thread)?;

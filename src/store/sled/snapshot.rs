@@ -90,37 +90,72 @@ fn put(file: &mut impl Write, hash: &mut Sha256, chunk: &Writes, cipher: &RedoCi
     file.write_all(&sealed)
 }
 
+/// The sealed pieces of a snapshot, one after another.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    snapshot: Snapshot,
+    file: BufReader<File>,
+    hash: Sha256,
+}
+
+impl Pieces {
+    /// Opens it and checks its head.
+    pub(super) fn open(snapshot: &Snapshot) -> Result<Self, StoreError> {
+        let snapshot = snapshot.clone();
+        let opened = File::open(&snapshot.path);
+        let file = opened.map_err(|error| damaged(&snapshot, &format!("cannot be read: {error}")))?;
+        let mut pieces = Self { snapshot, file: BufReader::new(file), hash: Sha256::new() };
+        let mut head = [0; 16];
+        pieces.fill(&mut head)?;
+        if !head.starts_with(MAGIC) || !head.ends_with(&pieces.snapshot.sequence.to_le_bytes()) {
+            return Err(damaged(&pieces.snapshot, "has a damaged head"));
+        }
+        Ok(pieces)
+    }
+
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), StoreError> {
+        let read = self.file.read_exact(bytes);
+        read.map_err(|error| damaged(&self.snapshot, &format!("cannot be read: {error}")))
+    }
+
+    /// The next one; `None` at the end, when the checksum over all of them holds.
+    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut length = [0; 4];
+        self.fill(&mut length)?;
+        let length = u32::from_le_bytes(length);
+        if length > CHUNK_BYTES_MAX {
+            return Err(damaged(&self.snapshot, "has a damaged length"));
+        }
+        if length == 0 {
+            let mut expected = [0; 32];
+            self.fill(&mut expected)?;
+            let whole = self.hash.clone().finalize().as_slice() == expected;
+            return if whole {
+                Ok(None)
+            } else {
+                Err(damaged(&self.snapshot, "does not match its checksum"))
+            };
+        }
+        let mut sealed = vec![0; length as usize];
+        self.fill(&mut sealed)?;
+        self.hash.update(&sealed);
+        Ok(Some(sealed))
+    }
+}
+
+fn damaged(snapshot: &Snapshot, why: &str) -> StoreError {
+    StoreError::Corrupt(format!("snapshot {} {why}", snapshot.path.display()))
+}
+
 /// Reads a snapshot, giving its rows piece by piece; an error means that none of it may be used.
 pub(super) fn read(
     snapshot: &Snapshot,
     cipher: &RedoCipher,
     each: &mut dyn FnMut(Writes) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let damaged = |why: &str| StoreError::Corrupt(format!("snapshot {} {why}", snapshot.path.display()));
-    let io = |error: std::io::Error| damaged(&format!("cannot be read: {error}"));
-    let mut file = BufReader::new(File::open(&snapshot.path).map_err(io)?);
-    let mut head = [0; 16];
-    file.read_exact(&mut head).map_err(io)?;
-    if !head.starts_with(MAGIC) || !head.ends_with(&snapshot.sequence.to_le_bytes()) {
-        return Err(damaged("has a damaged head"));
-    }
-    let mut hash = Sha256::new();
-    loop {
-        let mut length = [0; 4];
-        file.read_exact(&mut length).map_err(io)?;
-        let length = u32::from_le_bytes(length);
-        if length == 0 {
-            break;
-        }
-        if length > CHUNK_BYTES_MAX {
-            return Err(damaged("has a damaged length"));
-        }
-        let mut sealed = vec![0; length as usize];
-        file.read_exact(&mut sealed).map_err(io)?;
-        hash.update(&sealed);
+    let mut pieces = Pieces::open(snapshot)?;
+    while let Some(sealed) = pieces.next()? {
         each(redo::decode(&cipher.open(&sealed)?)?)?;
     }
-    let mut expected = [0; 32];
-    file.read_exact(&mut expected).map_err(io)?;
-    if hash.finalize().as_slice() == expected { Ok(()) } else { Err(damaged("does not match its checksum")) }
+    Ok(())
 }

@@ -1,17 +1,19 @@
 //! What the operator takes out of a running daemon: everything, line by line, while work goes on.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::Bytes;
 use futures_util::stream;
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use super::Answer;
 use super::query::Query;
-use crate::store::StoreError;
 use crate::store::keep::Frozen;
 use crate::store::keep::archive::Writer;
+use crate::store::{Store, StoreError};
 use crate::web::auth::{Call, OperatorOnly};
 use crate::web::describe::{Content, Good, Operation};
 use crate::web::error::Problem;
@@ -23,6 +25,17 @@ pub(crate) const EXPORT: Operation = Operation::new(
         status: 200,
         help: "Everything as it was when this was asked for. Without its last line it is not whole; a line with \
                `error` then says why.",
+        content: Content::Lines,
+    }],
+);
+
+pub(crate) const VERIFY: Operation = Operation::new(
+    "verifyStore",
+    "Read everything that is kept, and tell how far it is",
+    &[Good {
+        status: 200,
+        help: "Lines of `done` and `all`; the last one has `problems`, a sentence for each damage and none when all \
+               is well, or an `error` when it could not be read to its end.",
         content: Content::Lines,
     }],
 );
@@ -80,4 +93,33 @@ async fn items(mut telling: Telling) -> Result<(Vec<u8>, Next), StoreError> {
         Some(_) => (lines, Next::Items(telling)),
         None => (lines, Next::End(telling.writer)),
     })
+}
+
+/// Reads everything that is kept. Tells how far it is as lines of `done` and `all`; the last line has `problems`, or an
+/// `error` when it could not be read to its end.
+pub(crate) async fn verify(call: Call<OperatorOnly>) -> Answer {
+    Query::of(&call.query, &VERIFY)?;
+    let (tell, heard) = mpsc::channel(16);
+    tokio::spawn(read_all(Arc::clone(&call.front.store), tell));
+    let lines = stream::unfold(heard, |mut heard| async move {
+        let line: Value = heard.recv().await?;
+        Some((Ok::<_, Infallible>(Bytes::from(format!("{line}\n"))), heard))
+    });
+    Ok(HttpResponse::Ok().content_type("application/x-ndjson").streaming(lines))
+}
+
+async fn read_all(store: Arc<dyn Store>, tell: mpsc::Sender<Value>) {
+    let step = tell.clone();
+    let found = store
+        .verify(&|done, all| {
+            // A step that nobody has taken up yet is as good as the next one.
+            let _ = step.try_send(json!({ "done": done, "all": all }));
+        })
+        .await;
+    let last = match found {
+        Ok(problems) => json!({ "problems": problems }),
+        Err(error) => json!({ "error": error.to_string() }),
+    };
+    // Nobody listening means that nobody wants to know any more.
+    let _ = tell.send(last).await;
 }

@@ -36,20 +36,8 @@ struct Status {
     parts: Vec<Part>,
 }
 
-/// What reading everything found.
-#[derive(Serialize, ToSchema)]
-struct Verified {
-    /// One sentence for each damage; empty when all is well.
-    problems: Vec<String>,
-}
-
 pub(crate) const SHOW: Operation =
     Operation::new("showStatus", "Show how the daemon is", &[describe::json::<Status>(200, "Its state.")]);
-pub(crate) const VERIFY: Operation = Operation::new(
-    "verifyStore",
-    "Read everything that is kept, and answer when it is done",
-    &[describe::json::<Verified>(200, "What was found.")],
-);
 
 pub(crate) async fn show(call: Call<OperatorOnly>) -> Answer {
     Query::of(&call.query, &SHOW)?;
@@ -65,11 +53,4 @@ pub(crate) async fn show(call: Call<OperatorOnly>) -> Answer {
         reasons: objections,
         parts: front.health.parts(),
     }))
-}
-
-/// Reads everything that is kept, and answers when it is done.
-pub(crate) async fn verify(call: Call<OperatorOnly>) -> Answer {
-    Query::of(&call.query, &VERIFY)?;
-    let problems = call.front.store.verify(&|_, _| {}).await?;
-    Ok(HttpResponse::Ok().json(Verified { problems }))
 }

@@ -107,6 +107,8 @@ pub(in crate::worker) struct Script {
     pub(in crate::worker) changes: u32,
     pub(in crate::worker) pieces: u32,
     pub(in crate::worker) figures: StoreFigures,
+    /// What the next pieces of a scrub find; a piece that finds nothing is a pass's last.
+    pub(in crate::worker) damages: VecDeque<String>,
     pub(in crate::worker) rows: Vec<Indexed>,
     /// What was noted as being read, call by call.
     pub(in crate::worker) read: Vec<Vec<DeliveryId>>,
@@ -303,6 +305,12 @@ impl Health for Fake {
     async fn probe(&self, _: Timestamp) -> Answer<()> { self.ask("probe", |_| ()).await }
     async fn figures(&self) -> Answer<StoreFigures> { self.ask("figures", |script| script.figures.clone()).await }
     async fn verify(&self, _: &(dyn Fn(u64, u64) + Send + Sync)) -> Answer<Vec<String>> { unimplemented!() }
+    async fn scrub(&self) -> Answer<Scrubbed> {
+        self.ask("scrub", |script| {
+            let found: Vec<String> = script.damages.pop_front().into_iter().collect();
+            Scrubbed { done: 1, all: 2, is_last: found.is_empty(), found }
+        }).await
+    }
     async fn close(&self) -> Answer<()> { unimplemented!() }
 }
 

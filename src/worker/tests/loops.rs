@@ -158,7 +158,7 @@ fn gauges_show_the_stores_figures_and_fall_back_to_zero() {
         by_state: vec![(DeliveryState::Queued, 7)],
         dead_by_reason: vec![("exhausted".into(), 2), ("O'Reilly\"}".into(), 1)],
         oldest_due_at: Some(Timestamp::from_ms(-3_000)),
-        free_bytes: 9,
+        free_bytes: Some(9),
         ..StoreFigures::default()
     };
     metrics::with_local_recorder(&exporter, || {
@@ -193,4 +193,18 @@ fn assert_page(page: &str, expected: &[(&str, &str)]) {
         let line = format!("scm_connect_{name} {value}");
         assert!(page.lines().any(|found| found == line), "{line} in\n{page}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r09_what_a_scrub_finds_is_told_at_once_and_again_at_the_end_of_its_pass() {
+    let floor = Floor::new();
+    floor.store.with(|script| script.damages.extend(["frame 7".to_owned(), "frame 9".to_owned()]));
+    let workers = run(&floor);
+    floor.store.until(|script| script.calls.get("scrub") >= Some(&5)).await;
+    workers.stop(Duration::from_secs(10)).await;
+    let told = floor.heard.lines("checked");
+    assert_eq!(
+        told.iter().take(4).map(String::as_str).collect::<Vec<_>>(),
+        ["checked: frame 7", "checked: frame 7; frame 9", "checked: frame 7; frame 9", "checked: "]
+    );
 }

@@ -52,6 +52,9 @@ impl Notice for Heard {
     fn changed(&self, name: &'static str, state: LoopState, _: Timestamp) {
         self.hear(format!("{name} {state:?}"));
     }
+    fn checked(&self, damages: &[String]) {
+        self.hear(format!("checked: {}", damages.join("; ")));
+    }
     fn fatal(&self, why: &str) {
         self.hear(format!("fatal: {why}"));
     }

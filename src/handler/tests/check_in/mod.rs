@@ -10,11 +10,11 @@ use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::change::Change;
 use crate::domain::ci::{
     CheckIn, CiCaller, ClaimedJob, Facts, Job, JobKnown, JobLookup, Policy, ProveJob, ProvenJob, Refused,
-    Stranger, Witness,
+    Witness,
 };
 use crate::domain::known::{RecordKey, Versioned};
-use crate::domain::organization::{Connection, Forge, Kind, Organization};
-use crate::domain::project::{Project, Proof, claim_number};
+use crate::domain::organization::{Connection, Forge, Organization};
+use crate::domain::project::Project;
 use crate::domain::{Host, OrganizationSlug, Timestamp};
 use crate::handler::{Decided, Settlement, check_in, check_in_id, wanted_keys};
 
@@ -154,7 +154,12 @@ impl Office {
         }
     }
 
-    pub(super) fn ask(&mut self, witness: &Witness, policy: &Policy, now: i64) -> Result<Settlement, Refused> {
+    pub(super) fn ask(
+        &mut self,
+        witness: &Witness,
+        policy: &Policy,
+        now: i64,
+    ) -> Result<Settlement, Refused> {
         let lookup = JobLookup::of(witness, check_in_id(witness, "fresh"), wanted_keys(witness));
         match check_in(witness, &lookup, &self.known(&lookup), policy, at(now)) {
             Decided::Refuse(refused) => Err(refused),
@@ -210,4 +215,3 @@ fn organization(slug: &OrganizationSlug) -> Organization {
         created_at: at(0),
     }
 }
-

@@ -2,11 +2,11 @@
 
 use super::super::{at, org};
 use super::{Office, claimed, facts, job, open, proven};
+use crate::domain::Host;
+use crate::domain::ci::Witness;
 use crate::domain::ci::{Facts, Job, JobLookup, Policy, Refused, Stranger};
 use crate::domain::organization::{Forge, Kind};
 use crate::domain::project::{Proof, claim_number};
-use crate::domain::Host;
-use crate::domain::ci::Witness;
 use crate::handler::{Decided, check_in, check_in_id, wanted_keys};
 
 #[test]

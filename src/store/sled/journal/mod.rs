@@ -26,6 +26,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use error::{JournalError, is_passing};
 pub(crate) use reader::Reader;
+pub(crate) use verify::Check;
+#[cfg(test)]
 pub(crate) use verify::verify;
 
 use crate::fault::{self, Action};

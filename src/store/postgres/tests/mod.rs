@@ -1,0 +1,72 @@
+//! The contract on PostgreSQL, and what is true of it alone.
+
+#[path = "../../../../tests/it/harness/cluster.rs"]
+mod cluster;
+
+mod refused;
+
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, Executor};
+use url::Url;
+
+use self::cluster::Cluster;
+use super::migrate;
+use crate::domain::Timestamp;
+use crate::store::Store;
+use crate::store::contract::{Bench, contract};
+
+const NOON: Timestamp = Timestamp::from_ms(1_780_000_000_000);
+
+/// An empty store's database, copied from one that was made once.
+async fn database() -> Url {
+    let cluster = Cluster::shared();
+    let template = format!("template_{}", migrate::fingerprint());
+    let mut admin = cluster.admin().await;
+    admin.execute("select pg_advisory_lock(1)").await.unwrap();
+    let there: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+        .bind(&template)
+        .fetch_one(&mut admin)
+        .await
+        .unwrap();
+    if !there {
+        admin.execute(AssertSqlSafe(format!("create database making_{template}"))).await.unwrap();
+        let url = cluster.url(&format!("making_{template}"));
+        migrate::run(&url).await.unwrap();
+        let rename = format!("alter database making_{template} rename to {template}");
+        admin.execute(AssertSqlSafe(rename)).await.unwrap();
+    }
+    admin.execute("select pg_advisory_unlock(1)").await.unwrap();
+    cluster.database(&format!("template {template}")).await
+}
+
+async fn on_postgres() -> Bench {
+    let url = Arc::new(database().await);
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let reopen = move || -> std::pin::Pin<Box<dyn Future<Output = Arc<dyn Store>> + Send>> {
+        let (url, dir) = (Arc::clone(&url), Arc::clone(&dir));
+        Box::pin(async move {
+            let store = super::open(&url, &dir.path().join("master.key"), NOON).await.unwrap();
+            Arc::new(store) as Arc<dyn Store>
+        })
+    };
+    Bench::new("postgres", Box::new(reopen)).await
+}
+
+contract!(on_postgres);
+
+mod from_sled {
+    //! A move from the embedded store to this one.
+    use super::on_postgres;
+    use crate::store::sled::tests::on_sled;
+
+    crate::store::contract::moves!(on_sled, on_postgres);
+}
+
+mod to_sled {
+    //! A move from this store to the embedded one.
+    use super::on_postgres;
+    use crate::store::sled::tests::on_sled;
+
+    crate::store::contract::moves!(on_postgres, on_sled);
+}

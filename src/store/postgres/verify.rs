@@ -1,0 +1,173 @@
+//! Reading everything, and comparing it with its checksums and with itself, in small steps.
+
+use sqlx::Row;
+use sqlx::postgres::PgPool;
+use uuid::Uuid;
+
+use super::{delivery, find, keys, list};
+use crate::domain::pipeline::Pipeline;
+use crate::seal::Keyring;
+use crate::store::{MemberFilter, Page, ProjectFilter, StoreError, frame};
+
+const STEP: i64 = 64;
+
+/// Called with what is done and what there is in all.
+pub(super) type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
+
+/// Names what is wrong.
+pub(super) async fn verify(
+    pool: &PgPool,
+    keyring: &Keyring,
+    progress: Progress<'_>,
+) -> Result<Vec<String>, StoreError> {
+    keys::refresh(pool, keyring).await?;
+    let mut wrong = Vec::new();
+    payloads(pool, keyring, progress, &mut wrong).await?;
+    for (sql, what) in INVARIANTS {
+        let count: i64 = sqlx::query_scalar(*sql).fetch_one(pool).await?;
+        if count > 0 {
+            wrong.push(format!("{count} {what}"));
+        }
+    }
+    wrong.extend(records(pool).await?);
+    Ok(wrong)
+}
+
+const PAYLOADS: &str = "
+    select p.delivery, p.frame, d.body_hash, d.source from payload p left join delivery d on d.id = p.delivery
+    where p.delivery > $1 order by p.delivery limit $2
+";
+
+/// Opens every frame where it lies: it must be its delivery's own.
+async fn payloads(
+    pool: &PgPool,
+    keyring: &Keyring,
+    progress: Progress<'_>,
+    wrong: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let all: i64 = sqlx::query_scalar("select count(*) from payload").fetch_one(pool).await?;
+    let (mut done, mut last) = (0_u64, Uuid::nil());
+    loop {
+        progress(done, all.unsigned_abs());
+        let rows = sqlx::query(PAYLOADS).bind(last).bind(STEP).fetch_all(pool).await?;
+        let Some(end) = rows.last() else { return Ok(()) };
+        last = end.try_get("delivery")?;
+        done = done.saturating_add(rows.len() as u64);
+        for row in rows {
+            let (id, bytes): (Uuid, Vec<u8>) = (row.try_get("delivery")?, row.try_get("frame")?);
+            let (hash, source): (Option<Uuid>, Option<String>) =
+                (row.try_get("body_hash")?, row.try_get("source")?);
+            match frame::open(keyring, &bytes) {
+                Err(error) => wrong.push(format!("delivery {id}: {error}")),
+                Ok(opened) => {
+                    let body = Uuid::from_bytes(frame::body_hash(&opened.delivery));
+                    let same = opened.id == delivery::id(id)
+                        && hash == Some(body)
+                        && source.as_deref() == Some(opened.delivery.source().as_str());
+                    if !same {
+                        wrong.push(format!("delivery {id}: its bytes belong to another delivery"));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What counts rows that must not be, and what they are.
+const INVARIANTS: &[(&str, &str)] = &[
+    (
+        "select count(*) from (select lane from queue group by lane having count(*) filter (where turn) <> 1) l",
+        "lanes have nobody whose turn it is",
+    ),
+    (
+        "select count(*) from delivery d left join queue q on q.delivery = d.id
+            where (d.state in (1, 2) or (d.state = 3 and d.reason is distinct from 'unbound'))
+                <> (q.delivery is not null)",
+        "deliveries are unfinished and stand in no lane, or finished and stand in one",
+    ),
+    (
+        "select count(*) from delivery d left join payload p on p.delivery = d.id
+            where d.state in (0, 1, 2, 3, 7) and p.delivery is null",
+        "deliveries are unfinished and have no bytes",
+    ),
+    (
+        "select count(*) from (
+            select state, tally_key(state, reason) as reason, count(*) as n from delivery group by 1, 2
+        ) d full join (
+            select state, reason, sum(n) as n from tally group by 1, 2 having sum(n) <> 0
+        ) t using (state, reason) where d.n is distinct from t.n",
+        "counters do not match what they count",
+    ),
+];
+
+/// Every record must be readable.
+async fn records(pool: &PgPool) -> Result<Vec<String>, StoreError> {
+    let mut wrong = Vec::new();
+    let mut note = |what: &str, error: StoreError| match error {
+        StoreError::Corrupt(why) => {
+            wrong.push(format!("{what}: {why}"));
+            Ok(())
+        }
+        other => Err(other),
+    };
+    if let Err(error) = find::sources(pool).await {
+        note("sources", error)?;
+    }
+    let page = |cursor: Option<String>| Page { limit: 200, cursor };
+    macro_rules! walk {
+        ($what:literal, $read:expr) => {
+            let mut cursor = None;
+            loop {
+                match $read(page(cursor)).await {
+                    Ok(found) => cursor = found.next,
+                    Err(error) => {
+                        note($what, error)?;
+                        break;
+                    }
+                }
+                if cursor.is_none() {
+                    break;
+                }
+            }
+        };
+    }
+    walk!("organizations", async |page| find::organizations(pool, &page).await);
+    walk!("connections", async |page| find::connections(pool, None, &page).await);
+    walk!("projects", async |page| list::projects(pool, &ProjectFilter::default(), &page).await);
+    walk!("members", async |page| list::members(pool, &MemberFilter::default(), &page).await);
+    walk!("audit", async |page| list::audit(pool, None, &page).await);
+    if let Err(error) = pipelines(pool).await {
+        note("pipelines", error)?;
+    }
+    Ok(wrong)
+}
+
+const PIPELINES: &str = "
+    select organization, host, project, external_id, kind, record::text from pipeline
+    where (organization, host, project, external_id, kind) > ($1, $2, $3, $4, $5)
+    order by organization, host, project, external_id, kind limit $6
+";
+
+async fn pipelines(pool: &PgPool) -> Result<(), StoreError> {
+    let mut after = (String::new(), String::new(), i64::MIN, i64::MIN, String::new());
+    loop {
+        let rows = sqlx::query(PIPELINES)
+            .bind(&after.0)
+            .bind(&after.1)
+            .bind(after.2)
+            .bind(after.3)
+            .bind(&after.4)
+            .bind(STEP)
+            .fetch_all(pool)
+            .await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = (
+            last.try_get("organization")?,
+            last.try_get("host")?,
+            last.try_get("project")?,
+            last.try_get("external_id")?,
+            last.try_get("kind")?,
+        );
+        rows.iter().try_for_each(|row| find::parsed::<Pipeline>(row).map(drop))?;
+    }
+}
