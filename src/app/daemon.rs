@@ -106,9 +106,9 @@ impl Daemon {
         let control = web::bind_control(store_dir(config)?, &manner.runtime_dir)
             .map_err(|error| Failure::failed(format!("the control socket cannot be made: {error}")))?;
         let shared = Arc::clone(&store) as Arc<dyn Store>;
-        let jobs = Jobs::new(config, shared, &clock, &public_url)?;
-        let check_ins = Arc::clone(&jobs.check_ins);
-        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url, check_ins)?;
+        let aside = config.key_file.with_file_name("aside");
+        let jobs = Jobs::new(config, shared, &clock, &public_url, &aside)?;
+        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url, &jobs)?;
         let reporter = Arc::new(Reporter::new(Arc::clone(&front.health), Arc::clone(&store)));
         let listeners = Listeners {
             public: if manner.works { vec![public_socket] } else { Vec::new() },

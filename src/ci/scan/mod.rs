@@ -256,7 +256,9 @@ impl Scans {
     pub async fn take_report(&self, scan: &Scan, report: Spooled) -> Result<u64, ScanFailed> {
         let (sender, mut batches) = tokio::sync::mpsc::channel::<Vec<Seen>>(2);
         let reading = tokio::task::spawn_blocking(move || {
-            report::read(report, |batch| sender.blocking_send(batch).map_err(|_| "nobody keeps it".to_owned()))
+            report::read(report, |batch| {
+                sender.blocking_send(batch).map_err(|_| "nobody keeps it".to_owned())
+            })
         });
         let mut kept: u64 = 0;
         while let Some(batch) = batches.recv().await {

@@ -188,7 +188,9 @@ mod tests {
 
     #[test]
     fn a_broken_report_is_named_by_its_place_alone() {
-        for text in ["", "[]", r#"{"findings": [{"path": "canary"}]}"#, r#"{"token": "glpat-canary"}"#, "{} x"] {
+        for text in
+            ["", "[]", r#"{"findings": [{"path": "canary"}]}"#, r#"{"token": "glpat-canary"}"#, "{} x"]
+        {
             let (told, _) = read_all(text);
             let why = told.unwrap_err();
             assert!(why.starts_with("line ") && !why.contains("canary"), "{text}: {why}");

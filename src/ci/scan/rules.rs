@@ -29,7 +29,11 @@ impl Rules {
     /// When something cannot be read, is no list of rules, or two rules have one id.
     pub fn read(path: &Path) -> Result<Self, RulesError> {
         let mut files = Vec::new();
-        if path.is_dir() { find(path, DEPTH_MAX, &mut files)? } else { files.push(path.to_owned()) }
+        if path.is_dir() {
+            find(path, DEPTH_MAX, &mut files)?
+        } else {
+            files.push(path.to_owned())
+        }
         let (mut rules, mut bytes) = (Vec::new(), 0_u64);
         for file in files {
             let wrong = |why: String| RulesError { path: file.clone(), why };

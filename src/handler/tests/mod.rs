@@ -221,7 +221,9 @@ impl World {
             RecordKey::Pipeline(_, _, project, kind, id) => {
                 self.runs.get(&(*project, *kind, *id)).map(|found| found.version)
             }
-            RecordKey::CheckIn(_) | RecordKey::Scan(_) | RecordKey::Account(..) | RecordKey::Login(..) => None,
+            RecordKey::CheckIn(_) | RecordKey::Scan(_) | RecordKey::Account(..) | RecordKey::Login(..) => {
+                None
+            }
         };
         found.unwrap_or(0)
     }
@@ -242,7 +244,9 @@ impl World {
             Change::PutOrganization(new) => self.organization = new,
             Change::PutSource(new) => self.source = new,
             Change::DropProject(_, _, id) => drop(self.projects.remove(&id)),
-            Change::PutCheckIn(_) | Change::PutScan(_) | Change::PutToken(_) => unreachable!("no event makes one"),
+            Change::PutCheckIn(_) | Change::PutScan(_) | Change::PutToken(_) => {
+                unreachable!("no event makes one")
+            }
         }
     }
 

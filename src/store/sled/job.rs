@@ -60,7 +60,10 @@ impl Jobs for SledStore {
         now: Timestamp,
     ) -> Result<Option<String>, StoreError> {
         let (branch, rules) = (branch.clone(), rules.clone());
-        self.inner.committer.act(move |stage| act::scan::close(stage, &branch, scan, &rules, after, now)).await
+        self.inner
+            .committer
+            .act(move |stage| act::scan::close(stage, &branch, scan, &rules, after, now))
+            .await
     }
 
     async fn findings(&self, filter: &FindingFilter, page: &Page) -> Result<Paged<Finding>, StoreError> {

@@ -14,9 +14,9 @@ use utoipa::ToSchema;
 use super::check_in::holds_token;
 use crate::ci::Failed;
 use crate::ci::scan::{Reporter, ScanFailed};
+use crate::domain::OrganizationSlug;
 use crate::domain::ci::CiCaller;
 use crate::domain::scan::{Scan, ScanState};
-use crate::domain::OrganizationSlug;
 use crate::web::auth::{slow_down, token_of};
 use crate::web::body::{self, Intake};
 use crate::web::describe::{self, Body, Operation, Shape};
@@ -47,11 +47,11 @@ const CODES: &[&str] = &[
 ];
 
 const fn about(id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(id, summary, &[describe::json::<Message>(200, "What the command line expects.")]).codes(CODES)
+    Operation::new(id, summary, &[describe::json::<Message>(200, "What the command line expects.")])
+        .codes(CODES)
 }
 
-pub(crate) const OPEN: Operation =
-    about("openScan", "Open a scan").body(Body::Json(Shape::of::<Message>()));
+pub(crate) const OPEN: Operation = about("openScan", "Open a scan").body(Body::Json(Shape::of::<Message>()));
 pub(crate) const CONFIG: Operation = about("scanConfig", "Hand out a scan's rules");
 pub(crate) const CURRENT: Operation = about("currentDeployment", "Name the organization of a CI token");
 pub(crate) const RESULTS: Operation =
@@ -138,10 +138,13 @@ pub(crate) async fn open(
     let message = ask.message(&request, payload).await?;
     let scan_metadata = message.get("scan_metadata");
     let text = |name: &str| scan_metadata.and_then(|scan| scan.get(name));
-    let said = message.get("project_metadata").ok_or_else(|| Problem::bad("ci-invalid", "project_metadata is missing"))?;
+    let said = message
+        .get("project_metadata")
+        .ok_or_else(|| Problem::bad("ci-invalid", "project_metadata is missing"))?;
     let is_dry = text("dry_run").and_then(Value::as_bool).unwrap_or(false);
     let unique_id = text("unique_id").and_then(Value::as_str).filter(|id| (1..=64).contains(&id.len()));
-    let unique_id = unique_id.ok_or_else(|| Problem::bad("ci-invalid", "scan_metadata.unique_id is missing"))?;
+    let unique_id =
+        unique_id.ok_or_else(|| Problem::bad("ci-invalid", "scan_metadata.unique_id is missing"))?;
     let slug = ask.by.organization().clone();
     let scan = ask.front.scans.open(&ask.by, unique_id, said).await.map_err(explain)?;
     let id = if is_dry { Value::Null } else { json!(scan.number) };

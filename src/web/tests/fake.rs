@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use super::sample::{audit, connection, host, member, organization, project, record, slug};
 use super::{NOW, token};
 use crate::domain::access::{Approval, TokenKind, TokenRecord};
-use crate::domain::scan::{Branch, Finding, Scan};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::ci::{JobKnown, JobLookup};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord, DeliveryState, Encoding, Envelope};
@@ -19,6 +18,7 @@ use crate::domain::known::{Candidates, Known, Lookup, RecordKey, Versioned};
 use crate::domain::organization::*;
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
+use crate::domain::scan::{Branch, Finding, Scan};
 use crate::domain::*;
 use crate::store::*;
 
@@ -286,7 +286,14 @@ impl Jobs for Fake {
     async fn record_findings(&self, _: Vec<Finding>) -> Result<(), StoreError> {
         unimplemented!()
     }
-    async fn close_findings(&self, _: &Branch, _: u64, _: &BTreeSet<String>, _: Option<String>, _: Timestamp) -> Result<Option<String>, StoreError> {
+    async fn close_findings(
+        &self,
+        _: &Branch,
+        _: u64,
+        _: &BTreeSet<String>,
+        _: Option<String>,
+        _: Timestamp,
+    ) -> Result<Option<String>, StoreError> {
         unimplemented!()
     }
     async fn findings(&self, _: &FindingFilter, _: &Page) -> Result<Paged<Finding>, StoreError> {

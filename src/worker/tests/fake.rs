@@ -9,7 +9,6 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::domain::access::{Approval, TokenKind, TokenRecord};
-use crate::domain::scan::{Branch, Finding, Scan};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::ci::{JobKnown, JobLookup};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord, DeliveryState, Encoding, Envelope};
@@ -18,6 +17,7 @@ use crate::domain::known::{Candidates, Known, Lookup, RecordKey, Versioned};
 use crate::domain::organization::{Connection, Forge, Member, Organization, Source};
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
+use crate::domain::scan::{Branch, Finding, Scan};
 use crate::domain::{ConnectionKey, DeliveryId, Host, OrganizationSlug, SourceKey, Timestamp};
 use crate::store::*;
 use crate::worker::inbox::lock;
@@ -265,7 +265,14 @@ impl Jobs for Fake {
     async fn record_findings(&self, _: Vec<Finding>) -> Answer<()> {
         unimplemented!()
     }
-    async fn close_findings(&self, _: &Branch, _: u64, _: &BTreeSet<String>, _: Option<String>, _: Timestamp) -> Answer<Option<String>> {
+    async fn close_findings(
+        &self,
+        _: &Branch,
+        _: u64,
+        _: &BTreeSet<String>,
+        _: Option<String>,
+        _: Timestamp,
+    ) -> Answer<Option<String>> {
         unimplemented!()
     }
     async fn findings(&self, _: &FindingFilter, _: &Page) -> Answer<Paged<Finding>> {

@@ -7,7 +7,7 @@ use super::super::journal::Position;
 use super::super::key::{self, Key, Table};
 use super::super::stage::{Rows, Stage};
 use super::record::{self, Row};
-use super::{Stored, access, blocked, index, scan, own_lane, save, unbound};
+use super::{Stored, access, blocked, index, own_lane, save, scan, unbound};
 use crate::domain::Timestamp;
 use crate::domain::change::Change;
 use crate::domain::delivery::DeliveryState;

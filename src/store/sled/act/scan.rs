@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::super::key::{self, Key, Table};
 use super::super::stage::{Rows, Stage};
-use super::record::{Row, put};
 use super::access;
+use super::record::{Row, put};
 use crate::domain::Timestamp;
 use crate::domain::access::{Approval, TokenRecord};
 use crate::domain::scan::{Branch, Finding, Scan};
