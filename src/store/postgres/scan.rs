@@ -156,7 +156,7 @@ pub(super) async fn findings(
         .bind(after.1)
         .bind(after.2)
         .bind(filter.project.as_deref().map(text))
-        .bind(filter.full_path.as_ref().map(|path| text(&path.to_lowercase()).into_owned()))
+        .bind(filter.full_path.as_ref().map(|path| text(&path.to_lowercase())))
         .bind(filter.git_ref.as_deref().map(text))
         .bind(filter.is_open)
         .bind(page::rows(page))
