@@ -1,6 +1,7 @@
 //! Builds what CI jobs are met with: who may sign ID tokens, where the keys are, what the operator allows.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -10,12 +11,13 @@ use url::Url;
 use super::edge::mint;
 use crate::ci::CheckIns;
 use crate::ci::id_token::{FetchKeys, Issuer, Verifier};
+use crate::ci::scan::{Rules, Scans, Spool};
 use crate::cli::Failure;
 use crate::config::Config;
-use crate::domain::Clock;
 use crate::domain::access::TokenKind;
 use crate::domain::ci::Policy;
 use crate::domain::organization::Kind;
+use crate::domain::{Clock, OrganizationSlug};
 use crate::outbound::{Endpoint, Outbound, Request};
 use crate::store::Store;
 
@@ -86,9 +88,22 @@ fn policy(config: &Config) -> Policy {
     }
 }
 
+/// Each organization's rules.
+fn rules(config: &Config) -> Result<HashMap<OrganizationSlug, Arc<Rules>>, Failure> {
+    let mut all = HashMap::new();
+    for organization in &config.organizations {
+        let Some(path) = &organization.rules else { continue };
+        let rules = Rules::read(path)
+            .map_err(|error| Failure::usage(format!("organization {}: rules: {error}", organization.slug)))?;
+        all.insert(organization.slug.clone(), Arc::new(rules));
+    }
+    Ok(all)
+}
+
 /// Takes check-ins, and what it needs to be given another config.
 pub(super) struct Jobs {
     pub(super) check_ins: Arc<CheckIns>,
+    pub(super) scans: Arc<Scans>,
     keys: Arc<Keys>,
 }
 
@@ -104,20 +119,27 @@ impl Jobs {
         store: Arc<dyn Store>,
         clock: &Clock,
         public_url: &Url,
+        aside: &Path,
     ) -> Result<Self, Failure> {
         let (issuers, known) = known(config, clock)?;
         let keys = Arc::new(Keys(RwLock::new(Arc::new(known))));
         let verifier = Verifier::new(public_url, issuers, Arc::clone(&keys) as Arc<dyn FetchKeys>);
         let mint = Arc::new(|| mint(TokenKind::Ci));
-        let check_ins = Arc::new(CheckIns::new(store, verifier, policy(config), mint, Arc::clone(clock)));
-        Ok(Self { check_ins, keys })
+        let shared = Arc::clone(&store);
+        let check_ins = Arc::new(CheckIns::new(shared, verifier, policy(config), mint, Arc::clone(clock)));
+        let spool = Spool::new(aside.to_owned())
+            .map_err(|error| Failure::failed(format!("{}: {error}", aside.display())))?;
+        let with = Arc::clone(&check_ins);
+        let scans = Arc::new(Scans::new(store, with, rules(config)?, spool, Arc::clone(clock)));
+        Ok(Self { check_ins, scans, keys })
     }
 
     /// Puts another config in force; checked whole before anything changes.
     pub(super) fn reload(&self, config: &Config, clock: &Clock) -> Result<impl FnOnce(), Failure> {
         let (issuers, known) = known(config, clock)?;
-        let policy = policy(config);
+        let (policy, rules) = (policy(config), rules(config)?);
         Ok(move || {
+            self.scans.set_rules(rules);
             *self.keys.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
             self.check_ins.verifier().set_issuers(issuers);
             self.check_ins.set_policy(policy);

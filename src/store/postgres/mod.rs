@@ -34,6 +34,7 @@ mod reading;
 mod record;
 mod records;
 mod replay;
+mod scan;
 mod settings;
 mod settle;
 #[cfg(test)]

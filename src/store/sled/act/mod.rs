@@ -8,6 +8,7 @@ pub(super) mod index;
 pub(super) mod purge;
 pub(super) mod record;
 pub(super) mod replay;
+pub(super) mod scan;
 pub(super) mod settle;
 
 use serde::{Deserialize, Serialize};
