@@ -19,7 +19,7 @@ use crate::domain::ci::CiCaller;
 use crate::domain::scan::{Scan, ScanState};
 use crate::web::auth::{slow_down, token_of};
 use crate::web::body::{self, Intake};
-use crate::web::describe::{self, Body, Operation, Shape};
+use crate::web::describe::{self, Body, Good, Operation, Shape};
 use crate::web::error::Problem;
 use crate::web::peer::Visit;
 use crate::web::{Front, Limits, peer};
@@ -32,7 +32,7 @@ const REPORT_WITHIN: Duration = Duration::from_secs(120);
 /// A message of the Semgrep command line; its fields are defined there.
 #[derive(ToSchema)]
 #[schema(as = SemgrepMessage)]
-struct Message;
+struct Message {}
 
 const CODES: &[&str] = &[
     "account-not-allowed",
@@ -41,14 +41,16 @@ const CODES: &[&str] = &[
     "ci-invalid",
     "proof-required",
     "report-invalid",
+    "report-unkept",
     "scan-taken",
     "scm-token-refused",
     "unknown-forge",
 ];
 
+const GOOD: &[Good] = &[describe::json::<Message>(200, "What the command line expects.")];
+
 const fn about(id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(id, summary, &[describe::json::<Message>(200, "What the command line expects.")])
-        .codes(CODES)
+    Operation::new(id, summary, GOOD).codes(CODES)
 }
 
 pub(crate) const OPEN: Operation = about("openScan", "Open a scan").body(Body::Json(Shape::of::<Message>()));

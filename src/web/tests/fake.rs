@@ -296,8 +296,8 @@ impl Jobs for Fake {
     ) -> Result<Option<String>, StoreError> {
         unimplemented!()
     }
-    async fn findings(&self, _: &FindingFilter, _: &Page) -> Result<Paged<Finding>, StoreError> {
-        unimplemented!()
+    async fn findings(&self, filter: &FindingFilter, page: &Page) -> Result<Paged<Finding>, StoreError> {
+        Ok(paged(vec![super::sample::finding(filter.organization.as_str())], page))
     }
     async fn put_approval(&self, _: &[u8; 32], _: Approval, _: Timestamp) -> Result<(), StoreError> {
         unimplemented!()
