@@ -29,6 +29,9 @@ use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
 use crate::domain::{ConnectionKey, DeliveryId, Host, OrganizationSlug, SourceKey, Timestamp};
 
+/// No wait is as long, so what is due later was put off by a clock that has been set back since: it is due now.
+pub const DUE_WITHIN_MS: i64 = 48 * 60 * 60 * 1000;
+
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

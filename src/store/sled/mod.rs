@@ -36,12 +36,12 @@ mod scrub;
 mod snapshot;
 mod stage;
 mod status;
+mod suspect;
 #[cfg(test)]
 pub(in crate::store) mod tests;
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
@@ -90,8 +90,7 @@ struct Inner {
     pins: Arc<tokio::sync::RwLock<()>>,
     keyring: Keyring,
     status: Arc<status::Status>,
-    /// Whether this process has claimed anything yet.
-    claimed: AtomicBool,
+    suspects: suspect::Suspects,
     /// Held as long as the store is open.
     lock: File,
 }

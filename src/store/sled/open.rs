@@ -19,6 +19,7 @@ use super::redo::{self, RedoCipher};
 use super::snapshot;
 use super::stage::{Rows, Writes};
 use super::status::Status;
+use super::suspect::Suspects;
 use super::{SledStore, act};
 use crate::domain::Timestamp;
 use crate::seal::{Keyring, MasterKey, Purpose, SealError};
@@ -125,7 +126,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         pins,
         keyring,
         status,
-        claimed: std::sync::atomic::AtomicBool::new(false),
+        suspects: Suspects::default(),
         lock,
     }))
 }
