@@ -26,6 +26,8 @@ use crate::store::Store;
 struct Known {
     outbound: Outbound,
     ways: HashMap<String, Endpoint>,
+    /// The demo's keys, in place of everybody's.
+    stand_in: Option<&'static str>,
 }
 
 /// Fetches key sets over the one builder of HTTP clients.
@@ -36,6 +38,9 @@ pub(super) struct Keys(RwLock<Arc<Known>>);
 impl FetchKeys for Keys {
     async fn fetch(&self, issuer: &Issuer) -> Result<Bytes, String> {
         let known = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        if let Some(keys) = known.stand_in {
+            return Ok(Bytes::from_static(keys.as_bytes()));
+        }
         let way = known.ways.get(&issuer.name).cloned().ok_or("the issuer is no longer in the config")?;
         let words = |error: crate::outbound::OutboundError| error.to_string();
         let client = known.outbound.open(way, issuer.forge.as_str()).map_err(words)?;
@@ -77,7 +82,7 @@ fn known(config: &Config, clock: &Clock) -> Result<(Vec<Issuer>, Known), Failure
             issuers.push(issuer);
         }
     }
-    Ok((issuers, Known { outbound, ways }))
+    Ok((issuers, Known { outbound, ways, stand_in: None }))
 }
 
 fn policy(config: &Config) -> Policy {
@@ -120,8 +125,10 @@ impl Jobs {
         clock: &Clock,
         public_url: &Url,
         aside: &Path,
+        stand_in: Option<&'static str>,
     ) -> Result<Self, Failure> {
-        let (issuers, known) = known(config, clock)?;
+        let (issuers, mut known) = known(config, clock)?;
+        known.stand_in = stand_in;
         let keys = Arc::new(Keys(RwLock::new(Arc::new(known))));
         let verifier = Verifier::new(public_url, issuers, Arc::clone(&keys) as Arc<dyn FetchKeys>);
         let mint = Arc::new(|| mint(TokenKind::Ci));
