@@ -17,7 +17,7 @@ use async_trait::async_trait;
 
 pub use job::Jobs;
 pub use keep::{Frozen, Keep};
-pub use list::{DeliveryFilter, MemberFilter, Page, Paged, ProjectFilter};
+pub use list::{DeliveryFilter, FindingFilter, MemberFilter, Page, Paged, ProjectFilter};
 
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change, Changes};

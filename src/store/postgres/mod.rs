@@ -35,6 +35,7 @@ mod reading;
 mod record;
 mod records;
 mod replay;
+mod scan;
 mod settings;
 mod settle;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::super::journal::Position;
 use super::super::key::{self, Key, Table};
 use super::super::stage::{Rows, Stage};
 use super::record::{self, Row};
-use super::{Stored, access, blocked, index, lane_key, own_lane, save, unbound};
+use super::{Stored, access, blocked, index, lane_key, own_lane, save, scan, unbound};
 use crate::domain::Timestamp;
 use crate::domain::change::Change;
 use crate::domain::delivery::DeliveryState;
@@ -81,6 +81,12 @@ fn place(stage: &mut Stage<'_>, fact: Fact, position: Option<Position>) -> Resul
             let (key, indexes) = (key::check_in(&one.value.id), record::check_in_indexes(&one.value));
             put(stage, key, &one, indexes, one.value.id.as_bytes())
         }
+        Fact::Scan(one) => {
+            let index = key::scan_numbered(one.value.number);
+            scan::keep_number(stage, one.value.number)?;
+            put(stage, key::scan(&one.value.unique_id), &one, vec![index], one.value.unique_id.as_bytes())
+        }
+        Fact::Finding(one) => put(stage, scan::finding_key(&one.value), &one, Vec::new(), &[]),
         Fact::Token(token) => access::put_token(stage, &token),
         Fact::SetupCode(code) => access::put_setup_code(stage, code.hash, code.expires_at),
         Fact::Audit(entry) => record::apply(stage, vec![Change::Audit(entry)]),

@@ -9,6 +9,7 @@ pub(super) mod loss;
 pub(super) mod purge;
 pub(super) mod record;
 pub(super) mod replay;
+pub(super) mod scan;
 pub(super) mod settle;
 
 use serde::{Deserialize, Serialize};

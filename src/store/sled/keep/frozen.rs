@@ -27,7 +27,7 @@ use crate::store::{StoreError, frame};
 const ATTEMPTS_MAX: usize = 1024;
 
 /// The tables whose rows are items, in the order in which they move; after them the deliveries without an index.
-pub(super) const SECTIONS: [Table; 12] = [
+pub(super) const SECTIONS: [Table; 14] = [
     Table::Organization,
     Table::Source,
     Table::Connection,
@@ -35,6 +35,8 @@ pub(super) const SECTIONS: [Table; 12] = [
     Table::Member,
     Table::Pipeline,
     Table::CheckIn,
+    Table::Scan,
+    Table::Finding,
     Table::Token,
     Table::Meta,
     Table::Audit,
@@ -182,6 +184,8 @@ impl Reading {
             Table::Member => Fact::Member(Box::new(self.record(key, value)?)),
             Table::Pipeline => Fact::Pipeline(Box::new(self.record(key, value)?)),
             Table::CheckIn => Fact::CheckIn(Box::new(self.record(key, value)?)),
+            Table::Scan => Fact::Scan(Box::new(self.record(key, value)?)),
+            Table::Finding => Fact::Finding(Box::new(self.record(key, value)?)),
             Table::Token => Fact::Token(self.tree.decode(key, value)?),
             Table::Meta if key == access::setup_code().as_bytes() => {
                 Fact::SetupCode(self.tree.decode::<SetupCode>(key, value)?)
