@@ -110,7 +110,7 @@ async fn r09_a_scrub_names_a_flipped_bit_in_each_log_and_goes_on_behind_it() {
 #[test]
 fn r17_random_histories_give_the_answers_of_the_model() {
     let dirs = std::sync::Mutex::new(Vec::new());
-    crate::store::contract::history::compare("sled", || async {
+    crate::store::contract::history::compare("sled", 3, || async {
         let dir = tempfile::tempdir().unwrap();
         let store = super::open(&dir.path().join("store"), &dir.path().join("master.key"), NOON).unwrap();
         // The one before is over by now.
