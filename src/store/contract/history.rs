@@ -105,11 +105,15 @@ impl Play {
 
     async fn claim(&mut self) {
         let claims = self.store.claim_deliveries(self.now, LEASE_MS, 1000).await.unwrap();
-        let expected = self.model.claim(self.now);
+        let (due, suspects) = (self.model.due(self.now), self.model.is_anybody_suspect(self.now));
         let mut found: Vec<(usize, Claim)> =
             claims.into_iter().map(|claim| (self.number(claim.record.id), claim)).collect();
         found.sort_by_key(|(at, _)| *at);
-        assert_eq!(found.iter().map(|(at, _)| *at).collect::<Vec<_>>(), expected);
+        let given: Vec<usize> = found.iter().map(|(at, _)| *at).collect();
+        // A store may give a suspect alone, and hold the others back meanwhile.
+        let holds_back = suspects && given.len() < due.len() && given.iter().all(|at| due.contains(at));
+        assert!(given == due || holds_back, "{given:?} were given, {due:?} are due");
+        self.model.claim(&given, self.now);
         for (at, claim) in &found {
             assert_eq!((claim.tries, claim.fence), (self.model.tries(*at), self.model.entries[*at].fence));
             assert_eq!(self.model.record(*at, claim.record.id).as_ref(), Some(&claim.record));
@@ -285,20 +289,20 @@ async fn play(store: Arc<dyn Store>, acts: Vec<Act>) {
     play.look().await;
 }
 
-/// Histories in all, half of them on each store: bounded, or all that are asked for (`SCM_CONNECT_FULL=1`).
+/// Histories on all stores together: bounded, or all that are asked for (`SCM_CONNECT_FULL=1`).
 #[expect(clippy::disallowed_methods, reason = "a test's own setting")]
 fn histories() -> u32 {
     let full = std::env::var("SCM_CONNECT_FULL").is_ok_and(|value| value == "1");
     if full { 10_000 } else { 256 }
 }
 
-/// Plays random histories, each on a store that `empty` gives.
-pub(in crate::store) fn compare<Fut>(name: &str, empty: impl Fn() -> Fut)
+/// Plays this share of the random histories, in quarters, each on a store that `empty` gives.
+pub(in crate::store) fn compare<Fut>(name: &str, quarters: u32, empty: impl Fn() -> Fut)
 where
     Fut: Future<Output = Arc<dyn Store>>,
 {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let cases = histories() / 2;
+    let cases = histories() / 4 * quarters;
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     let acts = proptest::collection::vec(act(), 1..60);
     let played = TestRunner::new(config).run(&acts, |acts| {

@@ -42,6 +42,8 @@ pub(super) struct Entry {
     failing_since: Option<Timestamp>,
     forgiven: u32,
     pub(super) fence: u64,
+    /// Its lease ran out before it was claimed.
+    suspect: bool,
 }
 
 /// What an accept comes to.
@@ -115,6 +117,7 @@ impl Model {
             failing_since: None,
             forgiven: 0,
             fence: 0,
+            suspect: false,
         });
         Came::New(at)
     }
@@ -147,23 +150,29 @@ impl Model {
         }
     }
 
-    pub(super) fn claim(&mut self, now: Timestamp) -> Vec<usize> {
+    /// What may be claimed.
+    pub(super) fn due(&self, now: Timestamp) -> Vec<usize> {
         let due = |entry: &Entry| entry.turn && entry.due_at.is_some_and(|due| due <= now);
-        let all: Vec<usize> = (0..self.entries.len()).filter(|at| due(&self.entries[*at])).collect();
-        for at in &all {
+        (0..self.entries.len()).filter(|at| due(&self.entries[*at])).collect()
+    }
+
+    /// Whether somebody must be worked on alone: its lease ran out, so it may have killed whoever held it.
+    pub(super) fn is_anybody_suspect(&self, now: Timestamp) -> bool {
+        let works = |entry: &&Entry| entry.state == DeliveryState::Working;
+        let suspect = |entry: &Entry| entry.suspect || entry.due_at.is_some_and(|due| due <= now);
+        self.entries.iter().filter(works).any(suspect)
+    }
+
+    pub(super) fn claim(&mut self, given: &[usize], now: Timestamp) {
+        for at in given {
             let entry = &mut self.entries[*at];
+            entry.suspect = entry.state == DeliveryState::Working;
             (entry.state, entry.due_at) = (DeliveryState::Working, Some(now.plus_ms(LEASE_MS)));
             entry.fence += 1;
             let number = u32::try_from(entry.attempts.len()).unwrap() + 1;
-            entry.attempts.push(Attempt {
-                number,
-                started_at: now,
-                took_ms: None,
-                led_to: None,
-                error: None,
-            });
+            let (took_ms, led_to, error) = (None, None, None);
+            entry.attempts.push(Attempt { number, started_at: now, took_ms, led_to, error });
         }
-        all
     }
 
     pub(super) fn tries(&self, at: usize) -> u32 {

@@ -91,9 +91,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         status: Arc::clone(&status),
     })
     .map_err(thread)?;
-    if digest.rows() > COUNTED_AT_OPEN_MAX {
-        recount::start(committer.clone(), dir.join("db"), Arc::clone(&status)).map_err(thread)?;
-    }
+    recount_a_large_one(digest.rows(), dir, &committer, &status)?;
     let intake = Intake::start(intake::Parts {
         journal: inbox,
         tree: tree.clone(),
@@ -130,6 +128,19 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         suspects: Suspects::default(),
         lock,
     }))
+}
+
+/// What is too large to be counted before it opens is counted right after.
+fn recount_a_large_one(
+    rows: u64,
+    dir: &Path,
+    committer: &Committer,
+    status: &Arc<Status>,
+) -> Result<(), OpenError> {
+    if rows <= COUNTED_AT_OPEN_MAX {
+        return Ok(());
+    }
+    recount::start(committer.clone(), dir.join("db"), Arc::clone(status)).map_err(thread)
 }
 
 /// The logs of deliveries and of records.

@@ -148,7 +148,7 @@ async fn a_large_store_is_counted_while_it_is_written() {
 #[test]
 fn r17_random_histories_give_the_answers_of_the_model() {
     let dirs = std::sync::Mutex::new(Vec::new());
-    crate::store::contract::history::compare("sled", || async {
+    crate::store::contract::history::compare("sled", 3, || async {
         let dir = tempfile::tempdir().unwrap();
         let store = super::open(&dir.path().join("store"), &dir.path().join("master.key"), NOON).unwrap();
         // The one before is over by now.

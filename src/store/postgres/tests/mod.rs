@@ -65,7 +65,7 @@ const EMPTY: &str = "truncate delivery, payload, body_seen, queue, attempt, tall
 #[test]
 fn r17_random_histories_give_the_answers_of_the_model() {
     let place = tokio::sync::OnceCell::new();
-    crate::store::contract::history::compare("postgres", || async {
+    crate::store::contract::history::compare("postgres", 1, || async {
         let made = place.get_or_init(|| async { (database().await, tempfile::tempdir().unwrap()) });
         let (url, dir) = made.await;
         // Opened anew, as ids never go back with the clock.

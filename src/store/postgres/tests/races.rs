@@ -27,7 +27,7 @@ async fn two(url: &url::Url) -> (PgConnection, PgConnection) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r44_a_claim_passes_over_what_another_is_claiming_and_waits_for_nobody() {
-    let (bench, url) = on_postgres_at().await;
+    let (bench, url) = on_database_at().await;
     for number in 0..10 {
         bench.queues(&format!("{number}"), &format!("lane {number}")).await;
     }
@@ -47,7 +47,7 @@ async fn r44_a_claim_passes_over_what_another_is_claiming_and_waits_for_nobody()
 #[tokio::test(flavor = "multi_thread")]
 async fn r21_a_copy_waits_for_its_first_ones_commit_and_takes_its_place_when_there_is_none() {
     for commits in [true, false] {
-        let (bench, url) = on_postgres_at().await;
+        let (bench, url) = on_database_at().await;
         let (mut first, _) = two(&url).await;
         let mut held = first.begin().await.unwrap();
         let sql = "insert into delivery (id, arrival, source, dedupe, received_at, external_id, hook_id, secret_slot,
@@ -70,7 +70,7 @@ async fn r21_a_copy_waits_for_its_first_ones_commit_and_takes_its_place_when_the
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lane_is_left_and_entered_one_after_the_other() {
-    let (bench, url) = on_postgres_at().await;
+    let (bench, url) = on_database_at().await;
     bench.queues("a", "lane").await;
     let claim = bench.claims_one(NOON).await;
     // Somebody puts a delivery into the lane: it has seen the head, and has not committed yet.
@@ -152,7 +152,45 @@ async fn a_cancelled_begin_leaves_a_stale_transaction_to_nobody() {
     );
 }
 
-async fn on_postgres_at() -> (contract::Bench, Arc<url::Url>) {
+async fn on_database_at() -> (contract::Bench, Arc<url::Url>) {
     let url = Arc::new(database().await);
     (on_database(Arc::clone(&url)).await, url)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r09_bytes_that_were_changed_or_moved_are_named_by_verify_and_by_the_scrub() {
+    let (bench, url) = on_database_at().await;
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        ids.push(bench.queues(&format!("{number}"), &format!("lane {number}")).await.to_string());
+    }
+    let (mut admin, _) = two(&url).await;
+    assert!(bench.store().await.verify(&|_, _| {}).await.unwrap().is_empty());
+    let flip =
+        "update payload set frame = set_byte(frame, 60, get_byte(frame, 60) # 1) where delivery = $1::uuid";
+    sqlx::query(flip).bind(&ids[0]).execute(&mut admin).await.unwrap();
+    let swap = "update payload p set frame = o.frame from payload o
+        where p.delivery = $1::uuid and o.delivery = $2::uuid";
+    sqlx::query(swap).bind(&ids[1]).bind(&ids[2]).execute(&mut admin).await.unwrap();
+    sqlx::query("delete from queue where delivery = $1::uuid")
+        .bind(&ids[2])
+        .execute(&mut admin)
+        .await
+        .unwrap();
+    let store = bench.store().await;
+    let wrong = store.verify(&|_, _| {}).await.unwrap();
+    assert_eq!(wrong.len(), 3, "{wrong:?}");
+    for (sentence, id) in wrong.iter().zip(&ids[..2]) {
+        assert!(sentence.contains(id), "{sentence} does not name {id}");
+    }
+    assert!(wrong[2].contains("stand in no lane"), "{}", wrong[2]);
+    let mut scrubbed = Vec::new();
+    loop {
+        let piece = store.scrub().await.unwrap();
+        scrubbed.extend(piece.found);
+        if piece.is_last {
+            break;
+        }
+    }
+    assert_eq!(scrubbed, wrong);
 }
