@@ -64,7 +64,9 @@ pub enum OpenError {
     #[error("{0}")]
     Keys(String),
     /// What was acknowledged is not all there.
-    #[error("{0}; nothing was changed: restore a backup, or look at `scm-connect store verify`")]
+    #[error(
+        "{0}; nothing was changed: restore a backup, or let go of what cannot be read with `scm-connect store verify --accept-loss`"
+    )]
     Damaged(String),
     /// Written by a later version.
     #[error("{0}; nothing was changed: use the version of scm-connect that wrote it, or a later one")]

@@ -31,6 +31,7 @@ mod open;
 mod reading;
 mod records;
 mod redo;
+mod repair;
 mod row;
 mod scrub;
 mod snapshot;
@@ -48,6 +49,7 @@ use tokio::sync::Notify;
 
 pub use compact::{Compacted, compact};
 pub use open::open;
+pub use repair::accept_loss;
 
 use crate::seal::Keyring;
 use crate::store::StoreError;
