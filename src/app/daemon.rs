@@ -51,6 +51,8 @@ pub struct Daemon {
     /// Of the control socket, when it is this daemon's alone.
     _folder: Option<Folder>,
     certificate: Option<Arc<Certificate>>,
+    /// With which it was started.
+    config: Config,
     watch: tokio::task::JoinHandle<()>,
     /// Where the public listener really is; the port may have been 0.
     pub public: SocketAddr,
@@ -112,7 +114,7 @@ impl Daemon {
         clock: Clock,
         manner: &Manner,
     ) -> Result<Self, Failure> {
-        let certificate = edge::certificate(config)?;
+        let certificate = edge::certificate(config)?.map(Arc::new);
         // The store first: when another process owns it, that is what there is to say.
         let store = open(config, &clock).await?;
         refuse_unfinished(store.as_ref()).await?;
@@ -167,6 +169,7 @@ impl Daemon {
             control,
             _folder: folder,
             certificate,
+            config: config.clone(),
             watch,
             public,
             ops,
@@ -190,16 +193,23 @@ impl Daemon {
     /// # Errors
     /// When something in it cannot be used; everything is as before then.
     pub async fn reload(&self, config: &Config, clock: &Clock) -> Result<(), Failure> {
+        let cold = self.config.needs_restart(config);
+        if !cold.is_empty() {
+            let keys = cold.join(", ");
+            return Err(Failure::usage(format!("only a restart can change {keys}; nothing was changed")));
+        }
         let doors = edge::doors(config)?;
         let put_jobs = self.jobs.reload(config, clock)?;
-        let files = edge::certificate_files(config)?;
-        if let (Some(certificate), Some((chain, key))) = (&self.certificate, &files) {
-            certificate.replace(chain, key).map_err(io)?;
-        }
+        let fresh = edge::certificate(config)?;
+        let hash = edge::config_hash(config, self.store.as_ref(), clock)?;
         declare::declare(config, self.store.as_ref(), clock()).await?;
+        // From here on nothing can fail.
+        if let Some((certificate, fresh)) = self.certificate.as_ref().zip(fresh) {
+            certificate.replace(fresh);
+        }
         self.front.doors.swap(doors);
         put_jobs();
-        self.front.set_config_hash(edge::config_hash(config, self.store.as_ref(), clock)?);
+        self.front.set_config_hash(hash);
         Ok(())
     }
 

@@ -40,26 +40,15 @@ pub(super) fn public_url(config: &Config, public: SocketAddr) -> Result<Url, Fai
     Ok(url)
 }
 
-/// A certificate chain and its key, in PEM.
-type Pem = (Vec<u8>, Vec<u8>);
-
-/// The bytes of certificate and key, when TLS is configured.
-pub(super) fn certificate_files(config: &Config) -> Result<Option<Pem>, Failure> {
+/// The certificate that the config names, when TLS is configured.
+pub(super) fn certificate(config: &Config) -> Result<Option<Certificate>, Failure> {
     let Some(tls) = &config.listen.tls else { return Ok(None) };
     let read = |path: &std::path::Path| {
         std::fs::read(path)
             .map_err(|error| Failure::usage(format!("listen.tls: cannot read {}: {error}", path.display())))
     };
-    Ok(Some((read(&tls.cert)?, read(&tls.key)?)))
-}
-
-/// The certificate in force.
-pub(super) fn certificate(config: &Config) -> Result<Option<Arc<Certificate>>, Failure> {
-    let Some((chain, key)) = certificate_files(config)? else { return Ok(None) };
-    let parsed = Certificate::parse(&chain, &key);
-    parsed
-        .map(|certificate| Some(Arc::new(certificate)))
-        .map_err(|error| Failure::usage(format!("listen.tls: {error}")))
+    let parsed = Certificate::parse(&read(&tls.cert)?, &read(&tls.key)?);
+    parsed.map(Some).map_err(|error| Failure::usage(format!("listen.tls: {error}")))
 }
 
 /// Names the config in force without giving anything away.

@@ -38,8 +38,8 @@ impl Reporter {
 }
 
 impl Notice for Reporter {
-    fn writable(&self, at: Timestamp) {
-        self.health.note_write(at);
+    fn writable(&self, _at: Timestamp) {
+        self.health.note_write();
     }
 
     fn unwritable(&self, why: &str, _at: Timestamp) {

@@ -5,6 +5,7 @@
 //! Nothing here reads the process's environment: it is an argument.
 
 mod check;
+mod cold;
 mod declared;
 mod environment;
 mod file;

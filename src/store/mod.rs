@@ -29,6 +29,9 @@ use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
 use crate::domain::{ConnectionKey, DeliveryId, Host, OrganizationSlug, SourceKey, Timestamp};
 
+/// No wait is as long, so what is due later was put off by a clock that has been set back since: it is due now.
+pub const DUE_WITHIN_MS: i64 = 48 * 60 * 60 * 1000;
+
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -61,7 +64,9 @@ pub enum OpenError {
     #[error("{0}")]
     Keys(String),
     /// What was acknowledged is not all there.
-    #[error("{0}; nothing was changed: restore a backup, or look at `scm-connect store verify`")]
+    #[error(
+        "{0}; nothing was changed: restore a backup, or let go of what cannot be read with `scm-connect store verify --accept-loss`"
+    )]
     Damaged(String),
     /// Written by a later version.
     #[error("{0}; nothing was changed: use the version of scm-connect that wrote it, or a later one")]

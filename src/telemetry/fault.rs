@@ -103,7 +103,7 @@ faults! {
         "Look at the reasons; the line says when it is over.";
     ClockJumped = "clock-jumped", false,
         "The machine's clock moved by more than a minute against its own monotonic clock.",
-        "Deliveries go on, and nothing is deleted that is not finished. Retries, expiry and retention follow the new time.",
+        "Deliveries go on. Retries and expiry follow the new time; retention deletes nothing for an hour.",
         "Look at the machine's time service.";
     LoopFailing = "loop-failing", false,
         "A background loop failed; it begins again by itself, at first soon, later every 30 s.",

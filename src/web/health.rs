@@ -1,15 +1,17 @@
 //! Whether a delivery could be kept right now, and since when each part is how it is.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::domain::{Clock, Timestamp};
 use crate::telemetry::{Fault, report};
 
 /// A durable write older than this proves nothing any more.
-const WRITE_FRESH_MS: i64 = 5_000;
+const WRITE_FRESH: Duration = Duration::from_secs(5);
 /// Less free than this share of the disk, in percent, or …
 const FREE_PERCENT_MIN: u64 = 5;
 /// … less than so many bytes: no room to promise anything.
@@ -57,7 +59,8 @@ impl Mark {
 
 #[derive(Debug)]
 struct State {
-    written_at: Option<Timestamp>,
+    /// On the clock that nobody can set.
+    written_at: Option<Instant>,
     store: Mark,
     disk: Mark,
     replay: Mark,
@@ -105,9 +108,9 @@ impl Health {
     }
 
     /// A write, real or probe, is on stable storage.
-    pub fn note_write(&self, at: Timestamp) {
+    pub fn note_write(&self) {
         self.change(|state, now| {
-            state.written_at = state.written_at.max(Some(at));
+            state.written_at = Some(Instant::now());
             if state.store.state != "stopped" {
                 let _ = state.store.turn("ok", now, None);
             }
@@ -167,9 +170,8 @@ impl Health {
     /// Why a delivery could not be kept right now; empty when it could.
     #[must_use]
     pub fn objections(&self) -> Vec<&'static str> {
-        let now = (self.clock)();
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let stale = state.written_at.is_none_or(|at| now.since(at) > WRITE_FRESH_MS);
+        let stale = state.written_at.is_none_or(|at| at.elapsed() > WRITE_FRESH);
         let mut found = Vec::new();
         let mut object = |wrong: bool, word| {
             if wrong {
@@ -237,25 +239,42 @@ mod tests {
 
     use super::*;
 
-    fn health() -> (Health, Arc<AtomicI64>) {
-        let at = Arc::new(AtomicI64::new(1_000_000));
-        let read = Arc::clone(&at);
-        let health = Health::new(Arc::new(move || Timestamp::from_ms(read.load(Ordering::Relaxed))));
+    fn health() -> Health {
+        let health = Health::new(Arc::new(|| Timestamp::from_ms(1_000_000)));
         health.set_replayed();
         health.set_disk(1 << 40, 1 << 41);
-        health.note_write(Timestamp::from_ms(1_000_000));
-        (health, at)
+        health.note_write();
+        health
     }
 
-    #[test]
-    fn r49_ready_means_that_something_was_written_within_five_seconds() {
-        let (health, at) = health();
-        at.fetch_add(5_000, Ordering::Relaxed);
+    async fn pass(ms: u64) {
+        tokio::time::advance(Duration::from_millis(ms)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r49_ready_means_that_something_was_written_within_five_seconds() {
+        let health = health();
+        pass(5_000).await;
         assert!(health.objections().is_empty());
-        at.fetch_add(1, Ordering::Relaxed);
+        pass(1).await;
         assert_eq!(health.objections(), ["no-recent-write"]);
-        health.note_write(Timestamp::from_ms(1_005_001));
+        health.note_write();
         assert!(health.objections().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r41_a_clock_that_is_set_back_does_not_make_an_old_write_fresh() {
+        let wall = Arc::new(AtomicI64::new(1_000_000));
+        let read = Arc::clone(&wall);
+        let health = Health::new(Arc::new(move || Timestamp::from_ms(read.load(Ordering::Relaxed))));
+        health.set_replayed();
+        health.note_write();
+        wall.store(0, Ordering::Relaxed);
+        pass(5_001).await;
+        assert_eq!(health.objections(), ["no-recent-write"]);
+        health.note_write();
+        wall.store(i64::MAX, Ordering::Relaxed);
+        assert!(health.objections().is_empty(), "nor a fresh one old when it is set forward");
     }
 
     #[test]
@@ -266,7 +285,7 @@ mod tests {
 
     #[test]
     fn r49_a_full_disk_and_draining_are_objections() {
-        let (health, _) = health();
+        let health = health();
         health.set_disk(4, 100);
         assert_eq!(health.objections(), ["disk-full"]);
         health.set_disk((1 << 40) / 25, 1 << 40);
@@ -278,13 +297,13 @@ mod tests {
 
     #[test]
     fn a_stopped_store_is_not_brought_back_by_a_late_write() {
-        let (health, _) = health();
+        let health = health();
         health.note_failure("no space");
         assert_eq!(health.objections(), ["store-failing"]);
-        health.note_write(Timestamp::from_ms(1_000_000));
+        health.note_write();
         assert!(health.objections().is_empty());
         health.note_stopped("sync failed");
-        health.note_write(Timestamp::from_ms(1_000_000));
+        health.note_write();
         assert_eq!(health.objections(), ["store-stopped"]);
     }
 
@@ -296,9 +315,9 @@ mod tests {
         lines.map(|line| line["fields"]["code"].as_str().unwrap_or("none").to_owned()).collect()
     }
 
-    #[test]
-    fn r50_a_fault_that_lasts_is_told_once_and_its_end_too() {
-        let (health, at) = health();
+    #[tokio::test(start_paused = true)]
+    async fn r50_a_fault_that_lasts_is_told_once_and_its_end_too() {
+        let health = health();
         let told = codes(|| {
             health.tell();
             for _ in 0..3 {
@@ -311,11 +330,10 @@ mod tests {
                 health.note_failure("no space");
                 health.tell();
             }
-            at.fetch_add(5_001, Ordering::Relaxed);
-            health.tell();
         });
-        let expected = ["disk-full", "not-ready", "none", "store-unwritable", "not-ready", "not-ready"];
-        assert_eq!(told, expected);
+        assert_eq!(told, ["disk-full", "not-ready", "none", "store-unwritable", "not-ready"]);
+        pass(5_001).await;
+        assert_eq!(codes(|| health.tell()), ["not-ready"], "for one more reason");
     }
 
     #[test]
@@ -323,7 +341,7 @@ mod tests {
         let told = codes(|| {
             let health = Health::new(Arc::new(|| Timestamp::from_ms(5)));
             health.tell();
-            health.note_write(Timestamp::from_ms(5));
+            health.note_write();
             health.set_replayed();
             health.tell();
             health.set_draining();
@@ -334,7 +352,7 @@ mod tests {
 
     #[test]
     fn r09_damage_is_named_until_a_whole_pass_finds_none_and_decides_no_readiness() {
-        let (health, _) = health();
+        let health = health();
         let scrub = |health: &Health| health.parts().into_iter().find(|part| part.name == "scrub").unwrap();
         assert_eq!(scrub(&health).state, "unknown");
         health.note_scrub(&["one".into(), "two".into(), "three".into(), "four".into()]);

@@ -187,7 +187,7 @@ impl Knock {
         metric::record_stage(Stage::Commit, began.elapsed());
         let accepted = accepted.inspect_err(|error| self.note_failure(error))?;
         if !matches!(accepted, Accepted::Duplicate(_)) {
-            self.front.health.note_write(self.front.now());
+            self.front.health.note_write();
         }
         Ok(if ping { Kept::Ping(accepted) } else { Kept::New(accepted) })
     }

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use metrics::{Counter, Histogram};
 
+use crate::telemetry::metric::Metric;
+
 /// Requests at the hook door, by `provider`, `source` and `result`.
-pub(crate) const INGEST_REQUESTS: &str = "scm_connect_ingest_requests_total";
+pub(crate) const INGEST_REQUESTS: &str = Metric::IngestRequests.name();
 /// How long a stage of intake took, by `stage` (`read`, `verify`, `commit`).
-pub(crate) const INGEST_DURATION: &str = "scm_connect_ingest_duration_seconds";
+pub(crate) const INGEST_DURATION: &str = Metric::IngestDuration.name();
 /// Sizes of proven bodies.
-pub(crate) const INGEST_BODY_BYTES: &str = "scm_connect_ingest_body_bytes";
+pub(crate) const INGEST_BODY_BYTES: &str = Metric::IngestBodyBytes.name();
 /// Which secret proved deliveries, by `source` and `secret_slot`.
-pub(crate) const SIGNATURE_MATCHES: &str = "scm_connect_signature_matches_total";
+pub(crate) const SIGNATURE_MATCHES: &str = Metric::SignatureMatches.name();
 
 /// What nearly every delivery is counted by, looked up once: a look-up hashes the name and all labels each time.
 struct Usual {

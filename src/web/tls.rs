@@ -24,14 +24,10 @@ impl Certificate {
         Ok(Self { key: RwLock::new(Arc::new(read(chain, key)?)) })
     }
 
-    /// Puts another in force for new connections. After an error the old one stays.
-    ///
-    /// # Errors
-    /// As [`Self::parse`].
-    pub fn replace(&self, chain: &[u8], key: &[u8]) -> io::Result<()> {
-        let fresh = Arc::new(read(chain, key)?);
+    /// Puts another in force for new connections.
+    pub fn replace(&self, by: Self) {
+        let fresh = by.key.into_inner().unwrap_or_else(PoisonError::into_inner);
         *self.key.write().unwrap_or_else(PoisonError::into_inner) = fresh;
-        Ok(())
     }
 }
 

@@ -4,13 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::bounds::{self, ERROR_BYTES_MAX};
 use super::supervise::Pulse;
 use super::{Context, metric};
+use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryState;
 use crate::store::{StoreError, StoreFigures};
 
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
+/// A jump of the clock that is not believed at once, and for how long.
+const DOUBT: Duration = Duration::from_secs(60 * 60);
 /// So many pieces in one round; the next round goes on.
 const PIECES_MAX: u32 = 1_000;
 const PROBE_EVERY: Duration = Duration::from_secs(2);
@@ -24,12 +29,38 @@ async fn pause(context: &Context, wait: Duration) {
 }
 
 pub(super) async fn retention(context: Arc<Context>, pulse: Pulse) -> Result<(), StoreError> {
+    let mut trust = Trust::new(context.now());
     while !context.stopping.is_cancelled() {
-        purge(&context).await?;
+        if trust.may_delete(context.now()) {
+            purge(&context).await?;
+        }
         pulse.beat();
         pause(&context, RETENTION_EVERY).await;
     }
     Ok(())
+}
+
+/// Whether the clock can be believed: by a wrong one, everything is past its time.
+struct Trust {
+    at: (Timestamp, Instant),
+    doubted_until: Option<Instant>,
+}
+
+impl Trust {
+    fn new(now: Timestamp) -> Self {
+        Self { at: (now, Instant::now()), doubted_until: None }
+    }
+
+    /// Nothing is deleted for an hour after the clock has jumped by more than an hour.
+    fn may_delete(&mut self, now: Timestamp) -> bool {
+        let (before, since) = std::mem::replace(&mut self.at, (now, Instant::now()));
+        let passed = i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let jump = now.since(before).saturating_sub(passed).unsigned_abs();
+        if u128::from(jump) > DOUBT.as_millis() {
+            self.doubted_until = Instant::now().checked_add(DOUBT);
+        }
+        self.doubted_until.is_none_or(|until| Instant::now() >= until)
+    }
 }
 
 /// Forgets piece by piece, and lets the intake in between.
@@ -110,5 +141,34 @@ pub(super) fn show(figures: &StoreFigures, shown: &mut BTreeSet<String>, now_ms:
     metric::set(metric::STORE_SIZE_BYTES, figures.size_bytes);
     if let Some(free) = figures.free_bytes {
         metric::set(metric::STORE_FREE_BYTES, free);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn r41_nothing_is_deleted_for_an_hour_after_the_clock_has_jumped() {
+        const YEARS_MS: i64 = 10 * 365 * 24 * 60 * 60 * 1000;
+        let minute = Duration::from_secs(60);
+        let mut trust = Trust::new(Timestamp::from_ms(0));
+        tokio::time::advance(minute).await;
+        assert!(trust.may_delete(Timestamp::from_ms(60_000)));
+        tokio::time::advance(minute).await;
+        assert!(
+            trust.may_delete(Timestamp::from_ms(3_700_000)),
+            "an hour and no more is what summer time does"
+        );
+        let mut wall = 3_700_000 + YEARS_MS;
+        for _ in 0..60 {
+            tokio::time::advance(minute).await;
+            wall += 60_000;
+            assert!(!trust.may_delete(Timestamp::from_ms(wall)));
+        }
+        tokio::time::advance(minute).await;
+        assert!(trust.may_delete(Timestamp::from_ms(wall + 60_000)));
+        tokio::time::advance(minute).await;
+        assert!(!trust.may_delete(Timestamp::from_ms(0)), "back again");
     }
 }

@@ -26,9 +26,12 @@ pub(super) async fn store(
 ) -> Result<Exit, Failure> {
     let clock = clock();
     match command {
-        StoreCommand::Verify(json) => {
+        StoreCommand::Verify(how) if how.accept_loss => {
+            accept_loss(how.json.json, config, &clock, terminal).await
+        }
+        StoreCommand::Verify(how) => {
             let answering = Answering::find(config, environment, &clock).await?;
-            let answer = questions::verify(json.json, answering.client(), terminal).await;
+            let answer = questions::verify(how.json.json, answering.client(), terminal).await;
             answering.end().await;
             answer
         }
@@ -69,6 +72,38 @@ async fn open(url: &StoreUrl, config: &Config, clock: &Clock) -> Result<Arc<dyn 
 /// Closes a store that nobody else holds.
 async fn close(store: Arc<dyn Store>) -> Result<(), Failure> {
     store.close().await.map_err(|error| Failure { exit: Exit::Store, message: error.to_string() })
+}
+
+async fn accept_loss(
+    json: bool,
+    config: &Config,
+    clock: &Clock,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    let Some(dir) = store_dir(config).map(Path::to_owned) else {
+        let message = "--accept-loss is for the embedded store; of a damaged database, restore a backup";
+        return Err(Failure::usage(message));
+    };
+    let (key, now) = (config.key_file.clone(), clock());
+    if !dir.exists() {
+        return Err(nowhere(&config.store));
+    }
+    let work = move || crate::store::sled::accept_loss(&dir, &key, now);
+    let done = tokio::task::spawn_blocking(work).await;
+    let told = done.map_err(|error| Failure::failed(format!("the store cannot be mended: {error}")))??;
+    if json {
+        terminal.json(&serde_json::json!({ "lost": told }))?;
+        return Ok(Exit::Done);
+    }
+    for sentence in &told {
+        terminal.line(sentence)?;
+    }
+    terminal.remark(if told.is_empty() {
+        "nothing is damaged, and nothing was let go"
+    } else {
+        "the store can be opened again; what is written above is in the audit log"
+    })?;
+    Ok(Exit::Done)
 }
 
 async fn compact(config: &Config, clock: &Clock, terminal: &mut Terminal) -> Result<Exit, Failure> {

@@ -16,7 +16,7 @@ pub use records::{
     TokenCommand,
 };
 
-pub use store::{BackupPlace, Destination, Origin, StoreCommand};
+pub use store::{BackupPlace, Destination, Origin, StoreCommand, Verify};
 
 use super::exit::Exit;
 use crate::domain::organization::Forge;

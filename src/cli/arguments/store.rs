@@ -11,8 +11,11 @@ use crate::config::StoreUrl;
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
     /// Read everything that is kept and compare it with its checksums
-    #[command(after_help = "Ends with 0 when all is well, and with 3 when something is damaged.")]
-    Verify(Json),
+    #[command(after_help = "Ends with 0 when all is well, and with 3 when something is damaged.
+
+With --accept-loss, and no daemon, it lets go of what cannot be read so that the rest can be served: what is
+lost is said and written to the audit log, and the damaged files are kept. Restore a backup instead if you can.")]
+    Verify(Verify),
     /// Write everything that is kept into one file: readable lines, bodies and secrets sealed
     #[command(
         after_help = "A running daemon goes on meanwhile; everything it had acknowledged before is in the file.
@@ -52,6 +55,17 @@ Example:
     /// Write the embedded store's database anew, so that deleted records give their space back
     #[command(after_help = "No daemon may run on it. It needs as much free space as the database takes.")]
     Compact,
+}
+
+/// How to check.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Verify {
+    /// Let go of what cannot be read. Loses it for good.
+    #[arg(long)]
+    pub accept_loss: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub json: Json,
 }
 
 /// Where an export goes.

@@ -25,7 +25,7 @@ async fn type_to(client: &Client, line: &str, is_terminal: bool) -> Came {
     let now = Timestamp::parse_rfc3339("2026-01-31T08:00:00Z").unwrap();
     let end = match arguments.command {
         Command::Ask(what) => ask(what, client, &mut terminal, now).await,
-        Command::Store(StoreCommand::Verify(json)) => verify(json.json, client, &mut terminal).await,
+        Command::Store(StoreCommand::Verify(how)) => verify(how.json.json, client, &mut terminal).await,
         _ => panic!("{line} asks nothing"),
     };
     Came { end, out: out.text(), err: err.text() }

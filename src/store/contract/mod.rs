@@ -39,6 +39,8 @@ macro_rules! contract {
                 a_worker_that_lost_its_lease_changes_nothing,
                 a_lease_that_is_extended_is_kept,
                 a_lease_that_ends_is_given_to_another,
+                what_a_clock_set_back_puts_off_for_years_is_due,
+                what_a_dead_process_was_working_on_is_given_out_alone,
                 a_failing_head_steps_aside_in_a_lane_that_does_not_block,
                 a_failing_head_holds_a_blocking_lane_for_a_quarter_of_an_hour,
                 a_changed_record_makes_the_worker_look_again,

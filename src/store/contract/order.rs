@@ -87,6 +87,43 @@ pub(in crate::store) async fn a_lease_that_ends_is_given_to_another(bench: &Benc
     assert!(attempts[0].led_to.is_none(), "the first one never ended");
 }
 
+pub(in crate::store) async fn what_a_clock_set_back_puts_off_for_years_is_due(bench: &Bench) {
+    const YEAR_MS: i64 = 365 * 24 * 60 * MINUTE_MS;
+    let fresh = bench.queues("a", "x").await;
+    let ids = |claims: &[crate::store::Claim]| claims.iter().map(|claim| claim.record.id).collect::<Vec<_>>();
+    assert!(bench.claims(NOON.plus_ms(-60 * MINUTE_MS)).await.is_empty(), "an hour is waited for");
+    let claims = bench.claims(NOON.plus_ms(-10 * YEAR_MS)).await;
+    assert_eq!(ids(&claims), [fresh]);
+    // A lease that was extended by the new clock is nobody else's.
+    let extended = NOON.plus_ms(-10 * YEAR_MS + LEASE_MS);
+    assert!(bench.store().await.extend_claim(&claims[0], extended).await.unwrap());
+    assert!(bench.claims(NOON.plus_ms(-10 * YEAR_MS)).await.is_empty());
+}
+
+pub(in crate::store) async fn what_a_dead_process_was_working_on_is_given_out_alone(bench: &Bench) {
+    let mut held = Vec::new();
+    for lane in ["a", "b", "c"] {
+        held.push(bench.queues(lane, lane).await);
+    }
+    assert_eq!(bench.claims(NOON).await.len(), 3);
+    let fresh = bench.queues("d", "d").await;
+    bench.restart().await;
+    let mut met = Vec::new();
+    for _ in 0..3 {
+        let claim = bench.claims_one(NOON.plus_ms(LEASE_MS)).await;
+        assert_eq!(claim.record.attempts, 2);
+        assert!(bench.claims(NOON.plus_ms(LEASE_MS)).await.is_empty(), "nothing is given beside it");
+        met.push(claim.record.id);
+        bench.settles(claim, done(), NOON.plus_ms(LEASE_MS)).await;
+    }
+    met.sort_unstable();
+    held.sort_unstable();
+    assert_eq!(met, held, "before what came since");
+    bench.queues("e", "e").await;
+    let rest = bench.claims(NOON.plus_ms(LEASE_MS)).await;
+    assert_eq!((rest.len(), rest[0].record.id), (2, fresh), "then all goes on as always");
+}
+
 fn retry(at: i64) -> Outcome {
     Outcome::Retry { at: NOON.plus_ms(at), error: "the forge is away".into() }
 }

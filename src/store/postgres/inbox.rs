@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::act::{Answer, act};
-use super::claim::Taken;
+use super::claim::{Given, Taken};
 use super::settle::{Ended, Held};
 use super::{PostgresStore, claim, delivery, index, intake, keys, purge, reading, replay, settle};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord};
@@ -112,10 +112,16 @@ impl Inbox for PostgresStore {
         limit: usize,
     ) -> Result<Vec<Claim>, StoreError> {
         let until = now.plus_ms(lease_ms);
-        let mut taken = act(&self.pool, move |connection| {
-            Box::pin(async move { claim::claim(connection, now, until, limit).await.map(Answer::Keep) })
+        let hands = self.out.hands(now);
+        let Given { mut taken, alone } = act(&self.pool, move |connection| {
+            Box::pin(
+                async move { claim::claim(connection, now, until, limit, hands).await.map(Answer::Keep) },
+            )
         })
         .await?;
+        for one in &taken {
+            self.out.given(one.record.id, until, alone);
+        }
         let frames = taken.iter_mut().map(|one| one.frame.take().unwrap_or_default()).collect();
         let opened = self.unseal(frames).await?;
         let mut claims = Vec::with_capacity(taken.len());
@@ -125,7 +131,10 @@ impl Inbox for PostgresStore {
                     let Taken { record, tries, fence, .. } = taken;
                     claims.push(Claim { delivery, record, tries, fence });
                 }
-                Err(why) => self.give_up(&taken, &why, now).await?,
+                Err(why) => {
+                    self.out.ended(taken.record.id);
+                    self.give_up(&taken, &why, now).await?;
+                }
             }
         }
         Ok(claims)
@@ -133,10 +142,12 @@ impl Inbox for PostgresStore {
 
     async fn extend_claim(&self, claim: &Claim, until: Timestamp) -> Result<bool, StoreError> {
         let (id, fence) = (claim.record.id, claim.fence);
-        act(&self.pool, move |connection| {
+        let extended = act(&self.pool, move |connection| {
             Box::pin(async move { claim::extend(connection, id, fence, until).await.map(Answer::Keep) })
         })
-        .await
+        .await?;
+        self.out.extended(id, until);
+        Ok(extended)
     }
 
     async fn settle_delivery(
@@ -149,6 +160,9 @@ impl Inbox for PostgresStore {
         let ended =
             act(&self.pool, move |connection| Box::pin(settle::settle(connection, held, outcome, now)))
                 .await?;
+        if !matches!(ended, Ended::Changed) {
+            self.out.ended(held.id);
+        }
         Ok(match ended {
             Ended::Done => Settled::Done,
             Ended::LeaseLost => Settled::LeaseLost,

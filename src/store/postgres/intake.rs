@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, Row};
@@ -22,6 +22,7 @@ use super::error::state;
 use crate::domain::{DeliveryId, SourceKey, Timestamp};
 use crate::fault;
 use crate::store::{Load, StoreError};
+use crate::telemetry::{Metric, observe};
 
 /// Connections that put deliveries in: while one waits for its commit, the other fills.
 const DOORS: usize = 2;
@@ -198,10 +199,12 @@ type Holders = HashMap<Uuid, DeliveryId>;
 
 /// Commits a group and answers everybody in it.
 async fn keep(options: &PgConnectOptions, connection: &mut Option<PgConnection>, group: Group) {
-    metrics::histogram!("scm_connect_commit_batch_size").record(group.entries.len() as f64);
+    observe(Metric::CommitBatchSize, &[], group.entries.len() as f64);
+    let began = Instant::now();
     let written = tokio::time::timeout(COMMIT_WITHIN, write(options, connection, &group.in_order())).await;
     let written = written
         .unwrap_or_else(|_| Err(StoreError::Unavailable("the database did not commit in time".into())));
+    observe(Metric::CommitDuration, &[], began.elapsed().as_secs_f64());
     if written.is_err() {
         // Whatever state it is in: the next group begins with a new one.
         *connection = None;

@@ -27,6 +27,7 @@ mod keep;
 mod keys;
 mod list;
 mod migrate;
+mod out;
 mod page;
 mod purge;
 mod queue;
@@ -67,6 +68,7 @@ pub struct PostgresStore {
     ids: Ids,
     /// Tells this process from the others.
     me: Uuid,
+    out: out::Out,
     tasks: TaskTracker,
     stop: CancellationToken,
     /// Ends the tasks of a store that was dropped without being closed.
@@ -103,6 +105,7 @@ pub async fn open(url: &Url, key_file: &Path, now: Timestamp) -> Result<Postgres
         keyring,
         ids,
         me,
+        out: out::Out::default(),
         tasks,
         _ends: stop.clone().drop_guard(),
         stop,

@@ -1,7 +1,5 @@
 //! [`Inbox`] on the embedded store.
 
-use std::sync::atomic::Ordering;
-
 use async_trait::async_trait;
 
 use super::act::index::{Facts, ToIndex};
@@ -165,26 +163,32 @@ impl Inbox for SledStore {
         lease_ms: i64,
         limit: usize,
     ) -> Result<Vec<Claim>, StoreError> {
-        let due = Key::of(Table::Queue).time(now.plus_ms(1));
-        let any = self.inner.tree.scan(Key::of(Table::Queue).as_bytes(), Some(due.as_bytes()), 1)?;
-        if any.is_empty() && self.inner.claimed.load(Ordering::SeqCst) {
+        let room = self.inner.suspects.room(limit, now);
+        let none = room == 0 || act::claim::due(&self.inner.tree, now, 1)?.is_empty();
+        if none && !self.inner.suspects.are_unknown() {
             return Ok(Vec::new());
         }
         // What a process before this one held is free at once: with the lock in our hands, it is gone.
-        let first = !self.inner.claimed.swap(true, Ordering::SeqCst);
+        let first = self.inner.suspects.shall_be_found();
         let claimed = self.inner.committer.act(move |stage| {
-            if first {
-                act::claim::free_all(stage, now)?;
-            }
-            act::claim::claim(stage, now, lease_ms, limit)
+            let freed = if first { act::claim::free_all(stage, now)? } else { Vec::new() };
+            let room = if freed.is_empty() { room } else { room.min(1) };
+            Ok((freed, act::claim::claim(stage, now, lease_ms, room)?))
         });
-        let claimed = claimed.await?;
+        let (freed, claimed) = claimed.await?;
+        self.inner.suspects.add(freed);
+        for one in &claimed {
+            self.inner.suspects.given(one.record.id, now.plus_ms(lease_ms));
+        }
         self.read(move |inner| claimed.into_iter().map(|stored| claim_of(inner, stored)).collect()).await
     }
 
     async fn extend_claim(&self, claim: &Claim, until: Timestamp) -> Result<bool, StoreError> {
         let (id, fence) = (claim.record.id, claim.fence);
-        self.inner.committer.act(move |stage| act::claim::extend(stage, id, fence, until)).await
+        let extended =
+            self.inner.committer.act(move |stage| act::claim::extend(stage, id, fence, until)).await;
+        self.inner.suspects.extended(id, until);
+        extended
     }
 
     async fn settle_delivery(
@@ -199,6 +203,9 @@ impl Inbox for SledStore {
             .committer
             .act(move |stage| act::settle::settle(stage, id, fence, outcome, now))
             .await?;
+        if !matches!(ended, Ended::Changed) {
+            self.inner.suspects.ended(id);
+        }
         Ok(match ended {
             Ended::Done => Settled::Done,
             Ended::LeaseLost => Settled::LeaseLost,

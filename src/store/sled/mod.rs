@@ -31,23 +31,25 @@ mod open;
 mod reading;
 mod records;
 mod redo;
+mod repair;
 mod row;
 mod scrub;
 mod snapshot;
 mod stage;
 mod status;
+mod suspect;
 #[cfg(test)]
 pub(in crate::store) mod tests;
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
 pub use compact::{Compacted, compact};
 pub use open::open;
+pub use repair::accept_loss;
 
 use crate::seal::Keyring;
 use crate::store::StoreError;
@@ -90,8 +92,7 @@ struct Inner {
     pins: Arc<tokio::sync::RwLock<()>>,
     keyring: Keyring,
     status: Arc<status::Status>,
-    /// Whether this process has claimed anything yet.
-    claimed: AtomicBool,
+    suspects: suspect::Suspects,
     /// Held as long as the store is open.
     lock: File,
 }

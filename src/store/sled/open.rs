@@ -19,6 +19,7 @@ use super::redo::{self, RedoCipher};
 use super::snapshot;
 use super::stage::{Rows, Writes};
 use super::status::Status;
+use super::suspect::Suspects;
 use super::{SledStore, act};
 use crate::domain::Timestamp;
 use crate::seal::{Keyring, MasterKey, Purpose, SealError};
@@ -34,7 +35,7 @@ impl From<SealError> for OpenError {
     }
 }
 
-fn from_journal(which: &str, error: &JournalError) -> OpenError {
+pub(super) fn from_journal(which: &str, error: &JournalError) -> OpenError {
     match error {
         JournalError::Newer { .. } => OpenError::Newer(format!("the {which} {error}")),
         other => OpenError::Damaged(format!("the {which} log is damaged: {other}")),
@@ -125,7 +126,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         pins,
         keyring,
         status,
-        claimed: std::sync::atomic::AtomicBool::new(false),
+        suspects: Suspects::default(),
         lock,
     }))
 }
@@ -147,7 +148,7 @@ fn settle(dir: &Path, db: &sled::Db, sequence: u64, log_bytes: u64) -> Result<Ar
 }
 
 /// One owner per folder. The lock goes with the process, however it ends.
-fn lock(dir: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
     std::fs::DirBuilder::new()
         .recursive(true)
@@ -177,7 +178,7 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
 }
 
 /// A new key is made only for a folder that holds nothing (security S47).
-fn keys(dir: &Path, key_file: &Path, now: Timestamp) -> Result<Keyring, OpenError> {
+pub(super) fn keys(dir: &Path, key_file: &Path, now: Timestamp) -> Result<Keyring, OpenError> {
     let has_data = ["keyring", "journal", "db"].iter().any(|name| dir.join(name).exists());
     let master = if key_file.exists() {
         MasterKey::load(key_file)?
@@ -243,7 +244,7 @@ fn database(logs: &Logs<'_>, now: Timestamp) -> Result<(sled::Db, Digest), OpenE
     }
 }
 
-fn open_sled(path: &Path) -> Result<sled::Db, String> {
+pub(super) fn open_sled(path: &Path) -> Result<sled::Db, String> {
     sweep(path, |name| name.starts_with("snap.") && name.ends_with(".generating"));
     let attempt = || {
         let config = sled::Config::new().path(path).cache_capacity(16 << 20).flush_every_ms(Some(500));
@@ -291,6 +292,9 @@ fn trusted(logs: &Logs<'_>, db: &sled::Db) -> Result<Digest, String> {
 fn replay(logs: &Logs<'_>, db: &sled::Db, mut digest: Digest) -> Result<Digest, OpenError> {
     for frame in logs.records.scan(digest.sequence.saturating_add(1)) {
         let (_, frame) = frame.map_err(|error| from_journal("records", &error))?;
+        if frame.kind != redo::WRITES {
+            continue;
+        }
         let writes =
             logs.cipher.open(&frame.payload).and_then(|frame| redo::decode(&frame)).map_err(from_store)?;
         digest = apply(db, digest, writes, frame.seq).map_err(from_store)?;

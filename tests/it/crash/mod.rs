@@ -3,4 +3,4 @@
 pub(crate) mod disk;
 mod image;
 mod kill;
-mod syscall;
+pub(crate) mod syscall;

@@ -22,7 +22,7 @@ const CALLS: [(&str, &str); 6] = [
 ];
 
 /// Every file and folder of a store: strace limits what it injects to these.
-pub(super) fn paths(dir: &Path) -> Vec<PathBuf> {
+pub(crate) fn paths(dir: &Path) -> Vec<PathBuf> {
     let (mut found, mut open) = (vec![dir.to_owned()], vec![dir.to_owned()]);
     while let Some(dir) = open.pop() {
         for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {

@@ -163,3 +163,74 @@ fn r09_files_cut_short_or_gone_change_no_answer_unnoticed() {
 fn r09_pages_zeroed_or_swapped_change_no_answer_unnoticed() {
     campaign(&[Way::Zero, Way::Swap], 903);
 }
+
+/// What accepting the loss of a damaged store brought; `None` when it was refused with a sentence.
+fn let_go(dir: &Path) -> Option<Vec<String>> {
+    let runtime = runtime();
+    let (store, key) = (dir.join("store"), dir.join("master.key"));
+    let work = move || scm_connect::store::sled::accept_loss(&store, &key, subject::NOON);
+    match runtime.block_on(runtime.spawn_blocking(work)).unwrap() {
+        Ok(told) => Some(told),
+        Err(error) if error.to_string().split_whitespace().count() >= 5 => None,
+        Err(error) => panic!("it refused without a sentence: {error}"),
+    }
+}
+
+/// After it, the store opens, nothing is damaged, and what was not named as lost is as before.
+fn judge_rest(done: &str, dir: &Path, before: &Answers, told: &[String]) -> usize {
+    let (answers, verified) =
+        look(dir).unwrap_or_else(|why| panic!("{done}: it does not open: {why}, {told:?}"));
+    assert_eq!(verified, Ok(Vec::new()), "{done}: {told:?}");
+    let is_loss = |sentence: &&String| {
+        ["have lost their bytes", "lost whole", "groups of changes", "is not known"]
+            .iter()
+            .any(|word| sentence.contains(word))
+    };
+    let named = told.iter().any(|sentence| is_loss(&sentence));
+    let mut lost = 0;
+    // The audit log has lines about the loss itself.
+    for (what, expected) in before.iter().filter(|(what, _)| !what.starts_with("audit")) {
+        let found = answers.get(what);
+        if found == Some(expected) {
+            continue;
+        }
+        assert!(named, "{done}: {what} is {found:?} instead of {expected:?}, and {told:?} does not say so");
+        assert!(found.is_none_or(Result::is_ok), "{done}: {what} is still an error: {found:?}");
+        lost += usize::from(what.starts_with("body"));
+    }
+    lost
+}
+
+#[test]
+fn r09_what_cannot_be_read_is_let_go_and_everything_else_is_as_before() {
+    let mut dice = Dice::new("r09", 904);
+    let original = tempfile::tempdir().unwrap();
+    runtime().block_on(subject::make(original.path(), &mut dice, false));
+    let _ = std::fs::remove_file(original.path().join("store/reserve"));
+    let before = {
+        let copy = tempfile::tempdir().unwrap();
+        wound::copy(original.path(), copy.path());
+        look(copy.path()).unwrap().0
+    };
+    let mut counts: BTreeMap<(Way, &str), usize> = BTreeMap::new();
+    for way in [Way::Flip, Way::Truncate, Way::Zero, Way::Delete, Way::DeleteFolder] {
+        for at in 0..way.times(is_full()) {
+            let copy = tempfile::tempdir().unwrap();
+            wound::copy(original.path(), copy.path());
+            let done = wound::hurt(&copy.path().join("store"), way, at, &mut dice);
+            let Some(told) = let_go(copy.path()) else {
+                *counts.entry((way, "refused")).or_default() += 1;
+                assert!(!done.contains("inbox/0"), "{done}: it is refused");
+                continue;
+            };
+            let lost = judge_rest(&done, copy.path(), &before, &told);
+            assert!(way != Way::Flip || lost <= 1, "{done}: {lost} bodies are lost, {told:?}");
+            let word = if told.is_empty() { "nothing to let go" } else { "let go" };
+            *counts.entry((way, word)).or_default() += 1;
+        }
+    }
+    for ((way, word), count) in &counts {
+        println!("r09 {way:?}: {word} {count}");
+    }
+    assert!(counts.iter().any(|((_, word), count)| *word == "let go" && *count > 5), "{counts:?}");
+}

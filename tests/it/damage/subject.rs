@@ -21,7 +21,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::harness::dice::Dice;
 
-const NOON: Timestamp = Timestamp::from_ms(1_780_000_000_000);
+pub(super) const NOON: Timestamp = Timestamp::from_ms(1_780_000_000_000);
 
 /// What was asked, and what the answer was.
 pub(super) type Answers = BTreeMap<String, Result<String, String>>;

@@ -1,4 +1,12 @@
-//! The process at its edges: starting twice, stopping under load, another config, no handles left.
+//! The process at its edges: starting twice, stopping under load, another config, no handles left, a clock that jumps,
+//! a body that kills, a long life.
+
+mod clock;
+mod life;
+mod poison;
+mod proxy;
+mod timing;
+mod tls;
 
 use std::net::TcpStream;
 use std::time::Duration;

@@ -14,14 +14,26 @@ use super::parcel::Parcel;
 pub(crate) struct Client {
     http: reqwest::Client,
     ledger: Ledger,
-    address: String,
+    base: String,
+    source: &'static str,
 }
 
 impl Client {
     /// To the daemon at `address`, which waits as long as a forge does.
     pub(crate) fn new(address: &str, ledger: &Ledger) -> Self {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
-        Self { http, ledger: ledger.clone(), address: address.to_owned() }
+        Self::through(http, &format!("http://{address}"), ledger)
+    }
+
+    /// To whatever answers at `base`, with a client of the caller's own.
+    pub(crate) fn through(http: reqwest::Client, base: &str, ledger: &Ledger) -> Self {
+        Self { http, ledger: ledger.clone(), base: base.to_owned(), source: "our-app" }
+    }
+
+    /// The same, at another source's hook.
+    pub(crate) fn at(mut self, source: &'static str) -> Self {
+        self.source = source;
+        self
     }
 
     /// Sends the next delivery.
@@ -34,7 +46,7 @@ impl Client {
     pub(crate) async fn deliver(&self, parcel: &Parcel) -> Answer {
         let request = self
             .http
-            .post(format!("http://{}/hooks/our-app", self.address))
+            .post(format!("{}/hooks/{}", self.base, self.source))
             .header("content-type", "application/json")
             .header("user-agent", "GitHub-Hookshot/0a1b2c3")
             .header("x-github-event", "repository")

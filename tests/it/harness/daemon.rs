@@ -50,6 +50,12 @@ impl Start {
         format!("{planted},{}", self.fault)
     }
 
+    /// With a variable of its own.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Run by another program (`strace -D …`, `prlimit …`) that becomes or leaves it our own child.
     pub(crate) fn under(mut self, program: &[String]) -> Self {
         self.before = program.to_vec();

@@ -3,6 +3,7 @@
 
 mod backup;
 mod moving;
+mod upgrade;
 
 use std::fs;
 use std::path::{Path, PathBuf};

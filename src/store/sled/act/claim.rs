@@ -1,14 +1,31 @@
 //! Taking work.
 
-use super::super::key::{self, Key, Table};
-use super::super::stage::{Rows, Stage};
+use super::super::key::{self, Key, Table, behind};
+use super::super::stage::{Found, Rows, Stage};
 use super::{Stored, load, save};
 use crate::domain::delivery::{Attempt, DeliveryState};
 use crate::domain::{DeliveryId, Timestamp};
-use crate::store::StoreError;
+use crate::store::{DUE_WITHIN_MS, StoreError};
 
 /// Leases ended by one act; no process holds as many.
 const FREED_MAX: usize = 1024;
+
+/// The entries of the queue that are due, at most so many.
+pub(in super::super) fn due<R: Rows>(
+    rows: &R,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Found>, StoreError> {
+    let from = Key::of(Table::Queue);
+    let to = Key::of(Table::Queue).time(now.plus_ms(1));
+    let mut due = rows.scan(from.as_bytes(), Some(to.as_bytes()), limit)?;
+    let absurd = Key::of(Table::Queue).time(now.plus_ms(DUE_WITHIN_MS));
+    let room = limit.saturating_sub(due.len());
+    if room > 0 {
+        due.extend(rows.scan(absurd.as_bytes(), behind(from.as_bytes()).as_deref(), room)?);
+    }
+    Ok(due)
+}
 
 /// Due heads of lanes: each is leased, its attempt counted before it starts.
 pub(in super::super) fn claim(
@@ -17,9 +34,7 @@ pub(in super::super) fn claim(
     lease_ms: i64,
     limit: usize,
 ) -> Result<Vec<Stored>, StoreError> {
-    let from = Key::of(Table::Queue);
-    let to = Key::of(Table::Queue).time(now.plus_ms(1));
-    let due = stage.scan(from.as_bytes(), Some(to.as_bytes()), limit)?;
+    let due = due(stage, now, limit)?;
     let mut claimed = Vec::new();
     for (queue_key, value) in due {
         let id = <[u8; 16]>::try_from(value.as_slice()).ok().map(DeliveryId::from_bytes);
@@ -73,16 +88,23 @@ pub(in super::super) fn extend(
     Ok(true)
 }
 
-/// Ends every lease now: at a start, nobody is left who holds one. The attempts stay counted, as they never ended.
-pub(in super::super) fn free_all(stage: &mut Stage<'_>, now: Timestamp) -> Result<(), StoreError> {
+/// Ends every lease now: at a start, nobody is left who holds one. The attempts stay counted, as they never ended. They
+/// come before what has waited since. Returns whose leases they were.
+pub(in super::super) fn free_all(
+    stage: &mut Stage<'_>,
+    now: Timestamp,
+) -> Result<Vec<DeliveryId>, StoreError> {
+    let mut freed = Vec::new();
     for (key, _) in stage.with_prefix(&key::by_state(DeliveryState::Working), FREED_MAX)? {
         let Some(id) = key::id_at_end(&key) else { continue };
         let Some(mut stored) = load(stage, id)? else { continue };
         let before = stored.record.clone();
         stage.delete(key::queue(before.due_at.unwrap_or(now), &stored.lane))?;
-        stage.mark(key::queue(now, &stored.lane), id.as_bytes());
-        stored.record.due_at = Some(now);
+        let due = now.min(stored.record.received_at).plus_ms(-1);
+        stage.mark(key::queue(due, &stored.lane), id.as_bytes());
+        stored.record.due_at = Some(due);
         save(stage, Some(&before), &stored)?;
+        freed.push(id);
     }
-    Ok(())
+    Ok(freed)
 }

@@ -142,7 +142,7 @@ fn delivery(stage: &mut Stage<'_>, kept: KeptDelivery, position: Option<Position
     if let Some(position) = position {
         note_place(stage, position, record.received_at)?;
     }
-    let position = position.unwrap_or(Position { seq: 0, file: 0, offset: 0, len: 0 });
+    let position = position.unwrap_or(super::NOWHERE);
     let stored = Stored { record, position, fence, lane, blocks, failing_since, attempt, attempts_forgiven };
     save(stage, None, &stored)
 }

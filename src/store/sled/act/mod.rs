@@ -5,6 +5,7 @@ pub(super) mod claim;
 pub(super) mod counts;
 pub(super) mod import;
 pub(super) mod index;
+pub(super) mod loss;
 pub(super) mod purge;
 pub(super) mod record;
 pub(super) mod replay;
@@ -38,6 +39,9 @@ pub(super) struct Stored {
     /// Attempts before the last replay; they do not count against the schedule.
     pub(super) attempts_forgiven: u32,
 }
+
+/// The place of bytes that are not kept.
+pub(super) const NOWHERE: Position = Position { seq: 0, file: 0, offset: 0, len: 0 };
 
 pub(super) fn load<R: Rows>(rows: &R, id: DeliveryId) -> Result<Option<Stored>, StoreError> {
     rows.read(&key::delivery(id))

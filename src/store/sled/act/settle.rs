@@ -92,14 +92,14 @@ fn leave_lane(stage: &mut Stage<'_>, stored: &Stored, now: Timestamp) -> Result<
 }
 
 /// How a delivery comes to rest.
-struct End {
-    state: DeliveryState,
-    reason: Option<String>,
-    error: Option<String>,
+pub(super) struct End {
+    pub(super) state: DeliveryState,
+    pub(super) reason: Option<String>,
+    pub(super) error: Option<String>,
 }
 
-/// `before`: the record as its row has it.
-fn finish(
+/// Ends its work for good, and lets the next one of its lane have its turn. `before`: the record as its row has it.
+pub(super) fn finish(
     stage: &mut Stage<'_>,
     before: &DeliveryRecord,
     mut stored: Stored,

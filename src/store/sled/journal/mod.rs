@@ -7,6 +7,7 @@ mod error;
 mod fields;
 mod file;
 mod frame;
+mod mend;
 mod open;
 mod reader;
 mod seal;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use error::{JournalError, is_passing};
+pub(crate) use mend::{Mended, mend};
 pub(crate) use reader::Reader;
 pub(crate) use verify::Check;
 #[cfg(test)]

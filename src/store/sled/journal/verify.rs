@@ -43,6 +43,11 @@ impl Check {
         Ok(Self { dir: dir.to_owned(), seal, all, done: 0, walk: None, next, hash, over: false })
     }
 
+    /// The last frame that belongs to it.
+    pub(crate) const fn last_seq(&self) -> u64 {
+        self.seal.last_seq
+    }
+
     /// Bytes read, and bytes in all.
     pub(crate) fn progress(&self) -> (u64, u64) {
         (self.done.min(self.all), self.all)

@@ -161,6 +161,9 @@ pub(super) fn overlay(inner: &Inner, image: Image, mark: u64, end: u64) -> Resul
         if frame.seq > end {
             break;
         }
+        if frame.kind != redo::WRITES {
+            continue;
+        }
         let mut batch = sled::Batch::default();
         for (key, value) in redo::decode(&inner.cipher.open(&frame.payload)?)? {
             match value {
