@@ -16,6 +16,7 @@ mod backlog;
 mod checkpoint;
 mod committer;
 mod compact;
+mod database;
 mod dedupe;
 mod digest;
 mod filter;
