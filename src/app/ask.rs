@@ -76,7 +76,7 @@ impl Answering {
         let mut quiet = config.clone();
         (quiet.listen.public, quiet.listen.ops, quiet.listen.tls) = (nowhere, nowhere, None);
         let exporter = Arc::new(metric::install().map_err(Failure::failed)?);
-        let manner = Manner { runtime_dir: runtime_dir(environment), works: false };
+        let manner = Manner { runtime_dir: runtime_dir(environment), works: false, stand_in_keys: None };
         let daemon = Daemon::start(&quiet, exporter, Arc::clone(clock), &manner).await?;
         let socket =
             daemon.control().ok_or_else(|| Failure::failed("the command's own daemon has no socket"))?;

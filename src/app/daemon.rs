@@ -36,6 +36,8 @@ pub struct Manner {
     pub runtime_dir: PathBuf,
     /// Handle deliveries; a command that only asks the store does not.
     pub works: bool,
+    /// The keys of every issuer of ID tokens, in place of their own: the demo is a forge to itself.
+    pub stand_in_keys: Option<&'static str>,
 }
 
 /// A running daemon.
@@ -127,9 +129,9 @@ impl Daemon {
         let setup_link =
             if manner.works { setup_link(store.as_ref(), &public_url, &clock).await? } else { None };
         let (control, folder) = control(config, manner)?;
-        let jobs = Jobs::new(config, Arc::clone(&store), &clock, &public_url)?;
-        let check_ins = Arc::clone(&jobs.check_ins);
-        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url, check_ins)?;
+        let aside = config.key_file.with_file_name("aside");
+        let jobs = Jobs::new(config, Arc::clone(&store), &clock, &public_url, &aside, manner.stand_in_keys)?;
+        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url, &jobs)?;
         let reporter = Arc::new(Reporter::new(Arc::clone(&front.health)));
         let listeners = Listeners {
             public: if manner.works { vec![public_socket] } else { Vec::new() },

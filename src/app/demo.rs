@@ -11,6 +11,7 @@ use crate::cli::arguments::Send;
 use crate::cli::send::Signers;
 use crate::cli::{Client, Environment, Exit, Failure, Terminal};
 use crate::config::Config;
+use crate::demo::job;
 use crate::demo::play::{self, Secrets, Sender};
 use crate::demo::recorded::BuiltIn;
 use crate::demo::report::Outcome;
@@ -49,7 +50,8 @@ pub(super) async fn demo(
     let text = crate::demo::config(&folder.path().join("store"), &secrets.github, &secrets.gitlab);
     let config = Config::parse("demo", &text, Environment::new())?;
     let exporter = Arc::new(metric::install().map_err(Failure::failed)?);
-    let manner = Manner { runtime_dir: runtime_dir(environment), works: true };
+    let manner =
+        Manner { runtime_dir: runtime_dir(environment), works: true, stand_in_keys: Some(job::KEY_SET) };
     let daemon = Daemon::start(&config, exporter, Arc::clone(&clock), &manner).await?;
     let door = Url::parse(&format!("http://{}", daemon.public))
         .map_err(|error| Failure::failed(error.to_string()))?;
@@ -66,7 +68,8 @@ pub(super) async fn demo(
         .await?;
     bar.finish_and_clear();
     play::settle(&client).await?;
-    let outcome = Outcome::read(&client, played).await?;
+    let first_job = job::first(&client, &door, clock()).await?;
+    let outcome = Outcome::read(&client, played, first_job).await?;
     terminal.outcome(&outcome)?;
     let objections = outcome.objections();
     for objection in &objections {

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use url::Url;
 
+use super::jobs::Jobs;
 use super::random;
-use crate::ci::CheckIns;
 use crate::cli::Failure;
 use crate::config::Config;
 use crate::domain::access::TokenKind;
@@ -79,10 +79,11 @@ pub(super) fn front(
     exporter: Arc<Exporter>,
     clock: &Clock,
     public_url: Url,
-    check_ins: Arc<CheckIns>,
+    jobs: &Jobs,
 ) -> Result<Arc<Front>, Failure> {
     let limits = Limits {
         body_bytes_max: usize::try_from(config.limits.body_bytes_max).unwrap_or(usize::MAX),
+        report_bytes_max: usize::try_from(config.limits.report_bytes_max).unwrap_or(usize::MAX),
         ..Limits::default()
     };
     let config_hash = Mutex::new(config_hash(config, store.as_ref(), clock)?);
@@ -101,7 +102,8 @@ pub(super) fn front(
         started_at: clock(),
         token_check: Arc::new(check),
         token_mint: Arc::new(mint),
-        check_ins,
+        check_ins: Arc::clone(&jobs.check_ins),
+        scans: Arc::clone(&jobs.scans),
         budget: Budget::new(limits.inflight_bytes_max),
         peers: Peers::default(),
         throttle: Throttle::new(limits.failures_burst, limits.failures_per_minute),

@@ -1,6 +1,7 @@
 //! Builds what CI jobs are met with: who may sign ID tokens, where the keys are, what the operator allows.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -10,12 +11,13 @@ use url::Url;
 use super::edge::mint;
 use crate::ci::CheckIns;
 use crate::ci::id_token::{FetchKeys, Issuer, Verifier};
+use crate::ci::scan::{Rules, Scans, Spool};
 use crate::cli::Failure;
 use crate::config::Config;
-use crate::domain::Clock;
 use crate::domain::access::TokenKind;
 use crate::domain::ci::Policy;
 use crate::domain::organization::Kind;
+use crate::domain::{Clock, OrganizationSlug};
 use crate::outbound::{Endpoint, Outbound, Request};
 use crate::store::Store;
 
@@ -24,6 +26,8 @@ use crate::store::Store;
 struct Known {
     outbound: Outbound,
     ways: HashMap<String, Endpoint>,
+    /// The demo's keys, in place of everybody's.
+    stand_in: Option<&'static str>,
 }
 
 /// Fetches key sets over the one builder of HTTP clients.
@@ -34,6 +38,9 @@ pub(super) struct Keys(RwLock<Arc<Known>>);
 impl FetchKeys for Keys {
     async fn fetch(&self, issuer: &Issuer) -> Result<Bytes, String> {
         let known = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        if let Some(keys) = known.stand_in {
+            return Ok(Bytes::from_static(keys.as_bytes()));
+        }
         let way = known.ways.get(&issuer.name).cloned().ok_or("the issuer is no longer in the config")?;
         let words = |error: crate::outbound::OutboundError| error.to_string();
         let client = known.outbound.open(way, issuer.forge.as_str()).map_err(words)?;
@@ -75,7 +82,7 @@ fn known(config: &Config, clock: &Clock) -> Result<(Vec<Issuer>, Known), Failure
             issuers.push(issuer);
         }
     }
-    Ok((issuers, Known { outbound, ways }))
+    Ok((issuers, Known { outbound, ways, stand_in: None }))
 }
 
 fn policy(config: &Config) -> Policy {
@@ -86,9 +93,22 @@ fn policy(config: &Config) -> Policy {
     }
 }
 
+/// Each organization's rules.
+fn rules(config: &Config) -> Result<HashMap<OrganizationSlug, Arc<Rules>>, Failure> {
+    let mut all = HashMap::new();
+    for organization in &config.organizations {
+        let Some(path) = &organization.rules else { continue };
+        let rules = Rules::read(path)
+            .map_err(|error| Failure::usage(format!("organization {}: rules: {error}", organization.slug)))?;
+        all.insert(organization.slug.clone(), Arc::new(rules));
+    }
+    Ok(all)
+}
+
 /// Takes check-ins, and what it needs to be given another config.
 pub(super) struct Jobs {
     pub(super) check_ins: Arc<CheckIns>,
+    pub(super) scans: Arc<Scans>,
     keys: Arc<Keys>,
 }
 
@@ -104,20 +124,29 @@ impl Jobs {
         store: Arc<dyn Store>,
         clock: &Clock,
         public_url: &Url,
+        aside: &Path,
+        stand_in: Option<&'static str>,
     ) -> Result<Self, Failure> {
-        let (issuers, known) = known(config, clock)?;
+        let (issuers, mut known) = known(config, clock)?;
+        known.stand_in = stand_in;
         let keys = Arc::new(Keys(RwLock::new(Arc::new(known))));
         let verifier = Verifier::new(public_url, issuers, Arc::clone(&keys) as Arc<dyn FetchKeys>);
         let mint = Arc::new(|| mint(TokenKind::Ci));
-        let check_ins = Arc::new(CheckIns::new(store, verifier, policy(config), mint, Arc::clone(clock)));
-        Ok(Self { check_ins, keys })
+        let shared = Arc::clone(&store);
+        let check_ins = Arc::new(CheckIns::new(shared, verifier, policy(config), mint, Arc::clone(clock)));
+        let spool = Spool::new(aside.to_owned())
+            .map_err(|error| Failure::failed(format!("{}: {error}", aside.display())))?;
+        let with = Arc::clone(&check_ins);
+        let scans = Arc::new(Scans::new(store, with, rules(config)?, spool, Arc::clone(clock)));
+        Ok(Self { check_ins, scans, keys })
     }
 
     /// Puts another config in force; checked whole before anything changes.
     pub(super) fn reload(&self, config: &Config, clock: &Clock) -> Result<impl FnOnce(), Failure> {
         let (issuers, known) = known(config, clock)?;
-        let policy = policy(config);
+        let (policy, rules) = (policy(config), rules(config)?);
         Ok(move || {
+            self.scans.set_rules(rules);
             *self.keys.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
             self.check_ins.verifier().set_issuers(issuers);
             self.check_ins.set_policy(policy);

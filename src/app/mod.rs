@@ -117,6 +117,11 @@ async fn dispatch(
             terminal.line("")?;
             Ok(Exit::Done)
         }
+        Command::CiTemplate { forge, scan } => {
+            let template = crate::ci::Template::new(forge, &load()?.public_url, scan);
+            terminal.out.write_all(template.content.as_bytes())?;
+            Ok(Exit::Done)
+        }
         Command::Version(json) => cli::version(json.json, terminal),
         Command::Send(send) => demo::send(&send, environment, terminal).await,
         Command::Demo(demo) => demo::demo(demo.once, environment, terminal).await,

@@ -38,7 +38,7 @@ pub(super) async fn serve(
     let exporter = Arc::new(metric::install().map_err(Failure::failed)?);
     let mut signals =
         Signals::new().map_err(|error| Failure::failed(format!("no signals can be heard: {error}")))?;
-    let manner = Manner { runtime_dir: runtime_dir(environment), works: true };
+    let manner = Manner { runtime_dir: runtime_dir(environment), works: true, stand_in_keys: None };
     let started = Daemon::start(&config, Arc::clone(&exporter), Arc::clone(&clock), &manner).await;
     let daemon = started.inspect_err(|failure| {
         // A person reads the sentence that follows; a collector of logs wants a line with a code.

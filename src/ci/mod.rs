@@ -8,7 +8,10 @@
 
 mod check_in;
 pub mod id_token;
+pub mod scan;
+mod template;
 mod told;
 
 pub use check_in::{Answered, Asked, CheckIns, Failed, Mint};
+pub use template::Template;
 pub use told::{Untold, smuggled};

@@ -82,6 +82,11 @@ impl Terminal {
         let states: Vec<String> =
             outcome.states.iter().map(|(state, count)| format!("{count} {state}")).collect();
         self.line(&format!("they are {}", states.join(", ")))?;
+        let job = &outcome.first_job;
+        self.line(&format!(
+            "a first GitLab job of {} made the connection {}",
+            job.full_path, job.connection
+        ))?;
         self.section("Connections")?;
         let columns: &[Column] =
             &[("KEY", "key"), ("KIND", "kind"), ("ACCOUNT", "account.login"), ("STATE", "state")];

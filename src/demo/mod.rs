@@ -1,5 +1,6 @@
 //! The demo's story: recorded real deliveries, signed and sent through a real front door, and what came of them.
 
+pub mod job;
 pub mod play;
 pub mod recorded;
 pub mod report;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::job::FirstJob;
 use super::play::Played;
 use crate::cli::{Client, Failure};
 
@@ -12,6 +13,8 @@ use crate::cli::{Client, Failure};
 pub struct Outcome {
     /// How each delivery was answered.
     pub played: Vec<Played>,
+    /// What the first CI job made.
+    pub first_job: FirstJob,
     /// The connections.
     pub connections: Vec<Value>,
     /// The projects.
@@ -29,7 +32,7 @@ impl Outcome {
     ///
     /// # Errors
     /// When the daemon does not answer.
-    pub async fn read(client: &Client, played: Vec<Played>) -> Result<Self, Failure> {
+    pub async fn read(client: &Client, played: Vec<Played>, first_job: FirstJob) -> Result<Self, Failure> {
         let all = |what: &'static str| async move { client.list(&[what], &[], usize::MAX, None).await };
         let mut states = BTreeMap::new();
         for delivery in all("deliveries").await?.items {
@@ -39,6 +42,7 @@ impl Outcome {
         let refused = client.get(&["deliveries", "refused"], &[("source", "our-app".to_owned())]).await?;
         Ok(Self {
             played,
+            first_job,
             connections: all("connections").await?.items,
             projects: all("projects").await?.items,
             members: all("members").await?.items,
@@ -64,6 +68,12 @@ impl Outcome {
             self.projects.iter().any(|project| text(project, "full_path").contains("github-events-schemas"));
         if forged {
             wrong.push("the forged delivery's project is there".to_owned());
+        }
+        let job = &self.first_job;
+        let is_connected =
+            |it: &Value| text(it, "key") == job.connection && text(it, "kind") == "gitlab_cloud";
+        if job.status != 201 || !job.has_token || !self.connections.iter().any(is_connected) {
+            wrong.push(format!("the first CI job was answered {} and made no connection", job.status));
         }
         let forges: std::collections::BTreeSet<String> =
             self.projects.iter().map(|project| text(project, "provider")).collect();

@@ -53,6 +53,17 @@ pub struct TokenRecord {
     pub scope: Option<ProjectScope>,
 }
 
+/// An admin's word that lets a command line have a CI token (`semgrep login`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// The organization that the token will speak for.
+    pub organization: OrganizationSlug,
+    /// The id of the admin's token.
+    pub by: String,
+    /// Until when it can be fetched.
+    pub expires_at: Timestamp,
+}
+
 /// What a short-lived token of a CI job may speak for: the project whose job it was given to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProjectScope {

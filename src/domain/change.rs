@@ -8,6 +8,7 @@ use super::known::RecordKey;
 use super::organization::{Connection, Member, Organization, Source};
 use super::pipeline::Pipeline;
 use super::project::Project;
+use super::scan::Scan;
 use super::{ConnectionKey, Host, OrganizationSlug, Timestamp, id_of};
 
 /// One record to write. A store has one arm for each.
@@ -30,6 +31,8 @@ pub enum Change {
     DropProject(OrganizationSlug, Host, u64),
     /// Write a check-in.
     PutCheckIn(Box<CheckIn>),
+    /// Write a scan.
+    PutScan(Box<Scan>),
     /// Write a token's record.
     PutToken(Box<TokenRecord>),
     /// Add a line to the audit log.

@@ -24,6 +24,8 @@ pub enum RecordKey {
     Pipeline(OrganizationSlug, Host, u64, RunKind, u64),
     /// A check-in.
     CheckIn(String),
+    /// A scan, by the client's id.
+    Scan(String),
     /// Not a record but who holds an account, by its number. Its version is [`super::ci::holders_version`].
     Account(Host, u64),
     /// The same by the account's name, in lower case.

@@ -13,6 +13,7 @@ pub mod known;
 pub mod organization;
 pub mod pipeline;
 pub mod project;
+pub mod scan;
 pub mod time;
 
 pub use id::{ConnectionKey, DeliveryId, Host, InvalidId, OrganizationSlug, SourceKey};

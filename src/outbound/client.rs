@@ -66,6 +66,12 @@ impl Client {
         (self.rules.clock)()
     }
 
+    /// Tells the time.
+    #[must_use]
+    pub fn clock(&self) -> &crate::domain::time::Clock {
+        &self.rules.clock
+    }
+
     fn host(&self) -> String {
         self.endpoint.base().host_str().unwrap_or_default().to_owned()
     }

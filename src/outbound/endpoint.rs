@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use url::{Host, Url};
 
@@ -191,6 +191,13 @@ impl Credential {
     #[must_use]
     pub const fn restore(secret: SecretString, carried: Carried, binding: Binding) -> Self {
         Self { secret, carried, binding }
+    }
+
+    /// A short name of the secret, from which it cannot be found.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let digest = Sha256::digest(self.secret.expose_secret().as_bytes());
+        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Whether it was given for this endpoint.

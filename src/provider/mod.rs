@@ -1,8 +1,18 @@
 //! The forges: what each one's deliveries look like and mean. A forge's field names never leave its folder.
 
+mod clock;
 pub mod decoy;
+mod error;
 pub mod github;
 pub mod gitlab;
+mod pace;
+mod page;
+mod reads;
+
+pub use error::ProviderError;
+pub use pace::Purpose;
+pub use page::{Next, Page, Whole};
+pub use reads::Reads;
 
 use crate::domain::SourceKey;
 use crate::domain::Timestamp;

@@ -17,6 +17,8 @@ pub enum Purpose {
     Session,
     /// A backup.
     Backup,
+    /// A scanner's report, put aside.
+    Report,
 }
 
 impl Purpose {
@@ -34,6 +36,7 @@ impl Purpose {
             Self::Credential => "credential",
             Self::Session => "session",
             Self::Backup => "backup",
+            Self::Report => "report",
         }
     }
 }

@@ -192,6 +192,24 @@ pub(in crate::store) fn knows_key(keyring: &Keyring, frame: &[u8]) -> bool {
     parts(frame).is_some_and(|(_, _, sealed)| keyring.knows(sealed))
 }
 
+/// The size is not bounded here: only what this store has sealed itself gets so far, and it begins with its size.
+fn unpack(packed: &[u8]) -> std::io::Result<Vec<u8>> {
+    thread_local! {
+        static UNPRESS: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+    }
+    let size = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten();
+    let Some(size) = size.and_then(|size| usize::try_from(size).ok()) else {
+        return zstd::stream::decode_all(packed);
+    };
+    UNPRESS.with_borrow_mut(|unpress| {
+        let unpress = match unpress {
+            Some(unpress) => unpress,
+            None => unpress.insert(zstd::bulk::Decompressor::new()?),
+        };
+        unpress.decompress(packed, size)
+    })
+}
+
 /// Opens a frame.
 pub(in crate::store) fn open(keyring: &Keyring, frame: &[u8]) -> Result<Opened, StoreError> {
     let damaged = |why: &str| StoreError::Corrupt(format!("a kept delivery cannot be opened: {why}"));
@@ -201,8 +219,7 @@ pub(in crate::store) fn open(keyring: &Keyring, frame: &[u8]) -> Result<Opened, 
     let scope = scope_of(&source);
     let packed =
         keyring.open_sealed(&place(&scope, &id), sealed).map_err(|error| damaged(&error.to_string()))?;
-    // The size is not bounded here: only what this store has sealed itself gets so far.
-    let plain = zstd::stream::decode_all(packed.as_slice()).map_err(|error| damaged(&error.to_string()))?;
+    let plain = unpack(&packed).map_err(|error| damaged(&error.to_string()))?;
     let (length, rest) = plain.split_first_chunk::<4>().ok_or_else(|| damaged("it is too short"))?;
     let length = u32::from_le_bytes(*length) as usize;
     let (head, body) = rest.split_at_checked(length).ok_or_else(|| damaged("its head is cut"))?;

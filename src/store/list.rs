@@ -71,3 +71,18 @@ pub struct MemberFilter {
     /// With this login.
     pub login: Option<String>,
 }
+
+/// Which findings. By project, branch and mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FindingFilter {
+    /// Of this organization.
+    pub organization: OrganizationSlug,
+    /// Of the project with this id.
+    pub project: Option<String>,
+    /// Of the project with this path.
+    pub full_path: Option<String>,
+    /// On this branch.
+    pub git_ref: Option<String>,
+    /// Only those that are open, or only those that are not.
+    pub is_open: Option<bool>,
+}

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 
 pub use job::Jobs;
 pub use keep::{Frozen, Keep};
-pub use list::{DeliveryFilter, MemberFilter, Page, Paged, ProjectFilter};
+pub use list::{DeliveryFilter, FindingFilter, MemberFilter, Page, Paged, ProjectFilter};
 
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change, Changes};
@@ -361,8 +361,8 @@ pub trait Access: Send + Sync {
 /// What the intake is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Load {
-    /// Deliveries wait to be put on stable storage this moment.
-    pub waiting: bool,
+    /// How many deliveries wait to be put on stable storage this moment.
+    pub waiting: u64,
     /// How many were put there since the store was opened.
     pub taken: u64,
     /// So many have no index yet that nothing may hold the indexer up.

@@ -156,7 +156,7 @@ faults! {
 }
 
 impl Fault {
-    /// Counts it once more; [`report!`] does, with the line in the log.
+    /// Counts it once more; `report!` does, with the line in the log.
     pub fn count(self) {
         metric::count(Metric::Faults, &[Value::Word(self.code())], 1);
     }

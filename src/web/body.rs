@@ -107,6 +107,23 @@ impl Intake<'_> {
         }
     }
 
+    /// Hands each piece on as it comes and keeps none, so that only what is put aside counts.
+    pub(crate) async fn pour(
+        self,
+        payload: &mut Payload,
+        mut sink: impl FnMut(&[u8]) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        let mut arrived: usize = 0;
+        while let Some(chunk) = self.next(payload, arrived).await? {
+            arrived = arrived.saturating_add(chunk.len());
+            if arrived > self.most {
+                return Err(Problem::too_large(self.most));
+            }
+            sink(&chunk)?;
+        }
+        Ok(())
+    }
+
     async fn fill(&mut self, payload: &mut Payload, buffer: &mut Vec<u8>) -> Result<(), Problem> {
         while let Some(chunk) = self.next(payload, buffer.len()).await? {
             self.make_room(buffer, chunk.len())?;

@@ -47,6 +47,7 @@ pub use throttle::Throttle;
 pub use tls::{Certificate, server_config};
 
 use crate::ci::CheckIns;
+use crate::ci::scan::Scans;
 use crate::domain::access::TokenKind;
 use crate::domain::{Clock, Timestamp};
 use crate::store::Store;
@@ -68,6 +69,8 @@ pub type Render = Arc<dyn Fn() -> String + Send + Sync>;
 pub struct Limits {
     /// The largest body of a delivery.
     pub body_bytes_max: usize,
+    /// The largest report of a scanner.
+    pub report_bytes_max: usize,
     /// The largest body of any other request.
     pub form_bytes_max: usize,
     /// All unfinished bodies together.
@@ -94,6 +97,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes_max: 26 * 1024 * 1024,
+            report_bytes_max: 64 * 1024 * 1024,
             form_bytes_max: 64 * 1024,
             inflight_bytes_max: 64 * 1024 * 1024,
             request_deadline: Duration::from_secs(10),
@@ -140,6 +144,8 @@ pub struct Front {
     pub token_mint: TokenMint,
     /// Takes what CI jobs say.
     pub check_ins: Arc<CheckIns>,
+    /// Takes what scanners say.
+    pub scans: Arc<Scans>,
     /// Bytes of unfinished bodies.
     pub budget: Budget,
     /// Open requests per peer.

@@ -51,6 +51,19 @@ pub(crate) fn table() -> Vec<Line> {
         open(GET, "/docs", Who::Anyone, web::to(docs::show), &docs::PAGE_SHOWN),
         open(GET, "/docs/{file}", Who::Anyone, web::to(docs::file), &docs::FILE),
 
+        open(POST, "/api/cli/v2/scans", Who::Job, web::to(ci::semgrep::open), &ci::semgrep::OPEN),
+        open(GET, "/api/cli/v2/scans/{id}/config", Who::Job, web::to(ci::semgrep::config), &ci::semgrep::CONFIG),
+        open(GET, "/api/agent/deployments/current", Who::Job, web::to(ci::semgrep::current), &ci::semgrep::CURRENT),
+        open(POST, "/api/agent/scans/{id}/results", Who::Job, web::to(ci::semgrep::results), &ci::semgrep::RESULTS),
+        open(POST, "/api/agent/scans/{id}/complete", Who::Job, web::to(ci::semgrep::complete), &ci::semgrep::COMPLETE),
+        open(POST, "/api/agent/scans/{id}/error", Who::Job, web::to(ci::semgrep::error), &ci::semgrep::ERROR),
+        open(POST, "/api/agent/tokens/requests", Who::Anyone, web::to(ci::login::fetch), &ci::login::FETCH),
+        open(GET, "/login", Who::Anyone, web::to(ci::login::show), &ci::login::SHOW),
+        open(POST, "/login", Who::Anyone, web::to(ci::login::approve), &ci::login::APPROVE),
+        api::<Reader, _, _>(GET, "/orgs/{id}/findings", ci::finding::shown, &ci::finding::SHOWN),
+        api::<Reader, _, _>(GET, "/api/v1/findings", ci::finding::list, &ci::finding::LIST),
+        api::<Reader, _, _>(GET, "/api/v1/ci/templates/{id}", ci::template::show, &ci::template::SHOW),
+
         open(POST, "/api/v1/ci/check-ins", Who::Job, web::to(ci::check_in::receive), &ci::check_in::ABOUT),
 
         api::<Reader, _, _>(GET, "/api/v1/organizations", api::organization::list, &api::organization::LIST),

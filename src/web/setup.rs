@@ -120,7 +120,7 @@ pub(crate) async fn redeem(
     Ok(welcome(&front, &slug, &text))
 }
 
-async fn take_form(
+pub(crate) async fn take_form(
     request: &HttpRequest,
     front: &Front,
     payload: web::Payload,
@@ -138,7 +138,7 @@ async fn take_form(
 }
 
 /// Another site's page must not press our button. The code is the proof; this only stops what a browser can tell.
-fn check_origin(headers: &HeaderMap, public_url: &url::Url) -> Result<(), Problem> {
+pub(crate) fn check_origin(headers: &HeaderMap, public_url: &url::Url) -> Result<(), Problem> {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let fine = match (text("sec-fetch-site"), text(ORIGIN.as_str())) {
         (Some(site), _) => site == "same-origin",
@@ -177,7 +177,7 @@ impl Form {
     }
 }
 
-fn read_pairs(text: &[u8]) -> HashMap<String, String> {
+pub(crate) fn read_pairs(text: &[u8]) -> HashMap<String, String> {
     url::form_urlencoded::parse(text).into_owned().collect()
 }
 

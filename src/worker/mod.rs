@@ -182,8 +182,8 @@ impl Context {
         let began = Instant::now();
         while !self.stopping.is_cancelled() {
             let (load, now) = (self.store.load(), Instant::now());
-            let waits = load.waiting && now.saturating_duration_since(began) < courtesy::ROUND_MAX;
-            if !waits && (load.crowded || !self.courtesy.is_burst(load.taken, now)) {
+            let waits = load.waiting > 0 && now.saturating_duration_since(began) < courtesy::ROUND_MAX;
+            if !waits && (load.crowded || !self.courtesy.is_burst(load, now)) {
                 break;
             }
             tokio::time::sleep(courtesy::STEP).await;

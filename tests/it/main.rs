@@ -13,6 +13,7 @@ mod ci;
 mod crash;
 mod damage;
 mod edge;
+mod forge;
 mod fuzz;
 mod harness;
 mod keep;

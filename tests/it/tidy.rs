@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("handler", &["domain"]),
     ("store", &["domain", "seal", "fault", "telemetry"]),
     ("worker", &["provider", "store", "handler", "domain", "fault", "telemetry"]),
-    ("ci", &["store", "handler", "domain", "telemetry"]),
+    ("ci", &["store", "handler", "domain", "seal", "telemetry"]),
     ("web", &["ci", "provider", "store", "domain", "seal", "telemetry", "fault"]),
     ("config", &["provider", "store", "domain", "outbound", "seal", "telemetry"]),
     ("demo", &["provider", "domain", "cli"]),

@@ -100,6 +100,17 @@ Ends with 0 when every delivery was taken (2xx).")]
     /// Print the description of the HTTP API, as /api/v1/openapi.json serves it
     #[command(after_help = "Example:\n  scm-connect openapi > openapi.json")]
     Openapi,
+    /// Print a CI file that checks in with this server, for GitLab CI/CD or GitHub Actions
+    #[command(after_help = "Example:
+  scm-connect ci-template gitlab --scan --config scm.toml > .gitlab-ci.yml")]
+    CiTemplate {
+        /// Which forge.
+        #[arg(value_parser = forge)]
+        forge: Forge,
+        /// It also runs `semgrep ci`.
+        #[arg(long)]
+        scan: bool,
+    },
     /// Print the version
     Version(Json),
     /// Ask the daemon on this machine whether it is ready; for container images

@@ -221,7 +221,9 @@ impl World {
             RecordKey::Pipeline(_, _, project, kind, id) => {
                 self.runs.get(&(*project, *kind, *id)).map(|found| found.version)
             }
-            RecordKey::CheckIn(_) | RecordKey::Account(..) | RecordKey::Login(..) => None,
+            RecordKey::CheckIn(_) | RecordKey::Scan(_) | RecordKey::Account(..) | RecordKey::Login(..) => {
+                None
+            }
         };
         found.unwrap_or(0)
     }
@@ -242,7 +244,9 @@ impl World {
             Change::PutOrganization(new) => self.organization = new,
             Change::PutSource(new) => self.source = new,
             Change::DropProject(_, _, id) => drop(self.projects.remove(&id)),
-            Change::PutCheckIn(_) | Change::PutToken(_) => unreachable!("no event makes one"),
+            Change::PutCheckIn(_) | Change::PutScan(_) | Change::PutToken(_) => {
+                unreachable!("no event makes one")
+            }
         }
     }
 
@@ -293,6 +297,6 @@ fn record_of(change: &Change) -> Option<RecordKey> {
             run.external_id,
         )),
         Change::DropProject(of, host, id) => Some(RecordKey::Project(of.clone(), host.clone(), *id)),
-        Change::PutCheckIn(_) | Change::PutToken(_) | Change::Audit(_) => None,
+        Change::PutCheckIn(_) | Change::PutScan(_) | Change::PutToken(_) | Change::Audit(_) => None,
     }
 }

@@ -1,5 +1,6 @@
 //! GitHub: github.com and GitHub Enterprise Server.
 
+pub mod client;
 pub mod hook;
 pub mod read;
 mod wire;

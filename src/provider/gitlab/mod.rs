@@ -1,5 +1,6 @@
 //! GitLab: GitLab.com and GitLab Self-Managed.
 
+pub mod client;
 pub mod hook;
 pub mod read;
 mod wire;

@@ -10,7 +10,7 @@ use tokio::sync::RwLock;
 use crate::domain::change::{Changes, Verdict};
 use crate::domain::delivery::{Authenticate, Delivery, Encoding, Envelope, Lane, RawDelivery, Rejected};
 use crate::domain::{DeliveryId, SourceKey, Timestamp};
-use crate::store::{Claim, Indexed, Outcome, Settled, Store};
+use crate::store::{Claim, Indexed, Outcome, Settled, Store, Unindexed};
 
 type Reopen = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Arc<dyn Store>> + Send>> + Send + Sync>;
 
@@ -60,7 +60,7 @@ pub(super) fn source() -> SourceKey {
     SourceKey::parse("our-app").expect("a valid name")
 }
 
-pub(super) fn done() -> Outcome {
+pub(in crate::store) fn done() -> Outcome {
     Outcome::Apply(Changes::none(Verdict::Done))
 }
 
@@ -74,7 +74,7 @@ impl Bench {
         self.name
     }
 
-    pub(super) async fn store(&self) -> Arc<dyn Store> {
+    pub(in crate::store) async fn store(&self) -> Arc<dyn Store> {
         Arc::clone(self.store.read().await.as_ref().expect("it is open"))
     }
 
@@ -89,22 +89,28 @@ impl Bench {
     }
 
     /// Accepts a delivery with this id and body.
-    pub(super) async fn accepts(&self, external_id: &str, body: &[u8]) -> DeliveryId {
+    pub(in crate::store) async fn accepts(&self, external_id: &str, body: &[u8]) -> DeliveryId {
         self.store().await.accept(delivery(external_id, body), NOON).await.expect("it is accepted").id()
     }
 
     /// Indexes everything that is not indexed, each into the lane that its body names.
     pub(super) async fn indexes(&self, blocks: bool) {
-        let store = self.store().await;
-        let rows = store.unindexed(1000).await.expect("it lists").into_iter().map(|one| Indexed {
+        let rows = self.rows(blocks).await;
+        self.store().await.index(rows, NOON).await.expect("it indexes");
+    }
+
+    /// What an indexer would write of everything that is not indexed.
+    pub(in crate::store) async fn rows(&self, blocks: bool) -> Vec<Indexed> {
+        let found = self.store().await.unindexed(1000).await.expect("it lists");
+        let row = |one: Unindexed| Indexed {
             id: one.id,
             event: "test".into(),
             action: None,
             provider: "github".into(),
             lane: Lane { key: String::from_utf8_lossy(one.delivery.body()).into_owned(), blocks },
             ended: None,
-        });
-        store.index(rows.collect(), NOON).await.expect("it indexes");
+        };
+        found.into_iter().map(row).collect()
     }
 
     /// Accepts and indexes: a delivery in the lane named by its body.

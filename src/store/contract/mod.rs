@@ -2,13 +2,15 @@
 
 pub(in crate::store) mod access;
 mod bench;
+pub(in crate::store) mod history;
 pub(in crate::store) mod inbox;
 pub(in crate::store) mod job;
 pub(in crate::store) mod keep;
+mod model;
 pub(in crate::store) mod order;
 pub(in crate::store) mod records;
 
-pub(in crate::store) use bench::{Bench, delivery};
+pub(in crate::store) use bench::{Bench, delivery, done};
 
 /// Declares the cases once and makes one test of each for a backend.
 macro_rules! contract {

@@ -30,7 +30,7 @@ pub(super) fn host() -> Host {
     Host::of(&url()).unwrap()
 }
 
-pub(super) fn organization(slug: &str) -> Organization {
+pub(in crate::store) fn organization(slug: &str) -> Organization {
     Organization {
         slug: OrganizationSlug::parse(slug).unwrap(),
         name: "Acme".into(),

@@ -22,6 +22,7 @@ use crate::domain::known::Versioned;
 use crate::domain::organization::{Connection, Member, Organization, Source};
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
+use crate::domain::scan::{Finding, Scan};
 use crate::domain::{DeliveryId, Timestamp};
 pub use crate::seal::Keyring;
 
@@ -64,6 +65,10 @@ pub enum Fact {
     Pipeline(Box<Versioned<Pipeline>>),
     /// What a CI job's check-in came to.
     CheckIn(Box<Versioned<CheckIn>>),
+    /// A scanner's run.
+    Scan(Box<Versioned<Scan>>),
+    /// What scanners found.
+    Finding(Box<Versioned<Finding>>),
     /// A token, by its hash.
     Token(TokenRecord),
     /// The one-time code of the first start, by its hash.
@@ -80,7 +85,7 @@ pub enum Fact {
 
 impl Fact {
     /// The kinds, in the order in which they move.
-    pub const KINDS: [&str; 13] = [
+    pub const KINDS: [&str; 15] = [
         "organization",
         "source",
         "connection",
@@ -88,6 +93,8 @@ impl Fact {
         "member",
         "pipeline",
         "check_in",
+        "scan",
+        "finding",
         "token",
         "setup_code",
         "audit",
@@ -107,6 +114,8 @@ impl Fact {
             Self::Member(_) => "member",
             Self::Pipeline(_) => "pipeline",
             Self::CheckIn(_) => "check_in",
+            Self::Scan(_) => "scan",
+            Self::Finding(_) => "finding",
             Self::Token(_) => "token",
             Self::SetupCode(_) => "setup_code",
             Self::Audit(_) => "audit",

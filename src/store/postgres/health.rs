@@ -10,7 +10,7 @@ use super::act::{Answer, act};
 use super::{PostgresStore, delivery, reading, verify};
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryState;
-use crate::store::{Health, Load, StoreError, StoreFigures};
+use crate::store::{Health, Load, Scrubbed, StoreError, StoreFigures};
 
 /// How long connections may take to end before the process goes without them.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
@@ -78,6 +78,10 @@ impl Health for PostgresStore {
 
     async fn verify(&self, progress: &(dyn Fn(u64, u64) + Send + Sync)) -> Result<Vec<String>, StoreError> {
         verify::verify(&self.pool, &self.keyring, progress).await
+    }
+
+    async fn scrub(&self) -> Result<Scrubbed, StoreError> {
+        verify::scrub(&self.pool, &self.keyring, &mut *self.pass.lock().await).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -94,7 +94,7 @@ impl Intake {
     /// What it is doing.
     pub(super) fn load(&self) -> Load {
         Load {
-            waiting: self.waiting.load(Ordering::Acquire) > 0,
+            waiting: self.waiting.load(Ordering::Acquire) as u64,
             taken: self.taken.load(Ordering::Relaxed),
             // What has no index takes room on the database's disk, not here.
             crowded: false,

@@ -1,21 +1,26 @@
 //! [`Jobs`] on PostgreSQL.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use sqlx::PgConnection;
 use sqlx::postgres::PgPool;
 
-use super::PostgresStore;
+use super::act::{Answer, act};
 use super::delivery::text;
 use super::find::{self, BY_ACCOUNT, all, by_number, named, parsed, versioned};
 use super::record::{Version, json, number};
+use super::{PostgresStore, scan};
+use crate::domain::access::{Approval, TokenRecord};
 use crate::domain::change::Change;
 use crate::domain::ci::{CheckIn, JobKnown, JobLookup, holders_version};
 use crate::domain::event::About;
 use crate::domain::known::{RecordKey, Versioned};
 use crate::domain::organization::Connection;
 use crate::domain::project::Project;
-use crate::domain::{ConnectionKey, Host, OrganizationSlug};
-use crate::store::{Jobs, StoreError};
+use crate::domain::scan::{Branch, Finding, Scan};
+use crate::domain::{ConnectionKey, Host, OrganizationSlug, Timestamp};
+use crate::store::{FindingFilter, Jobs, Page, Paged, StoreError};
 
 /// More connections to one account, or projects of one number, are no deployment's.
 const SAME_MAX: i64 = 256;
@@ -132,6 +137,8 @@ const AT_PATH: &str = "
     select version, record::text from project
     where organization = $1 and path = $2 and host = $3 and counts order by id limit 1
 ";
+const SCAN: &str = "select version, record::text from scan where unique_id = $1";
+const SCAN_NUMBERED: &str = "select version, record::text from scan where number = $1";
 const CHECK_IN: &str = "select version, record::text from check_in where id = $1";
 
 #[async_trait]
@@ -151,6 +158,74 @@ impl Jobs for PostgresStore {
             own(pool, lookup, &slug, &mut known).await?;
         }
         Ok(known)
+    }
+
+    async fn reserve_scan_numbers(&self, count: u64) -> Result<u64, StoreError> {
+        act(&self.pool, move |c| Box::pin(async move { scan::reserve(c, count).await.map(Answer::Keep) }))
+            .await
+    }
+
+    async fn scan(&self, unique_id: &str) -> Result<Option<Versioned<Scan>>, StoreError> {
+        named(&self.pool, SCAN, unique_id).await
+    }
+
+    async fn scan_numbered(&self, number: u64) -> Result<Option<Versioned<Scan>>, StoreError> {
+        let row = sqlx::query(SCAN_NUMBERED).bind(number.cast_signed()).fetch_optional(&self.pool).await?;
+        row.as_ref().map(versioned).transpose()
+    }
+
+    async fn record_findings(&self, findings: Vec<Finding>) -> Result<(), StoreError> {
+        act(&self.pool, move |c| Box::pin(async move { scan::record(c, findings).await.map(Answer::Keep) }))
+            .await
+    }
+
+    async fn close_findings(
+        &self,
+        branch: &Branch,
+        scan: u64,
+        rules: &BTreeSet<String>,
+        after: Option<String>,
+        now: Timestamp,
+    ) -> Result<Option<String>, StoreError> {
+        let (branch, rules) = (branch.clone(), rules.clone());
+        act(&self.pool, move |c| {
+            Box::pin(async move { scan::close(c, &branch, scan, &rules, after, now).await.map(Answer::Keep) })
+        })
+        .await
+    }
+
+    async fn findings(&self, filter: &FindingFilter, page: &Page) -> Result<Paged<Finding>, StoreError> {
+        scan::findings(&self.pool, filter, page).await
+    }
+
+    async fn put_approval(
+        &self,
+        hash: &[u8; 32],
+        approval: Approval,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let hash = *hash;
+        act(&self.pool, move |c| {
+            Box::pin(async move { scan::approve(c, &hash, &approval, now).await.map(Answer::Keep) })
+        })
+        .await
+    }
+
+    async fn approval(&self, hash: &[u8; 32], now: Timestamp) -> Result<Option<Approval>, StoreError> {
+        scan::approval(&self.pool, hash, now).await
+    }
+
+    async fn redeem_approval(
+        &self,
+        hash: &[u8; 32],
+        token: TokenRecord,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let hash = *hash;
+        act(&self.pool, move |c| {
+            Box::pin(async move { scan::redeem(c, &hash, &token, now).await.map(Answer::Keep) })
+        })
+        .await
     }
 
     async fn versioned_connection(

@@ -35,6 +35,7 @@ mod reading;
 mod record;
 mod records;
 mod replay;
+mod scan;
 mod settings;
 mod settle;
 #[cfg(test)]
@@ -46,6 +47,7 @@ use std::path::Path;
 
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgPool};
+use tokio::sync::Mutex;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -69,6 +71,8 @@ pub struct PostgresStore {
     /// Tells this process from the others.
     me: Uuid,
     out: out::Out,
+    /// How far the scrub has come.
+    pass: Mutex<verify::Pass>,
     tasks: TaskTracker,
     stop: CancellationToken,
     /// Ends the tasks of a store that was dropped without being closed.
@@ -106,6 +110,7 @@ pub async fn open(url: &Url, key_file: &Path, now: Timestamp) -> Result<Postgres
         ids,
         me,
         out: out::Out::default(),
+        pass: Mutex::default(),
         tasks,
         _ends: stop.clone().drop_guard(),
         stop,

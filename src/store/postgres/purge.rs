@@ -38,6 +38,9 @@ const PAYLOADS: &str = "
 const CHECK_INS: &str = "
     delete from check_in where id in (select id from check_in where at < $1 order by at limit $2)
 ";
+const SCANS: &str = "
+    delete from scan where number in (select number from scan where opened_at < $1 order by number limit $2)
+";
 const TOKENS: &str = "
     delete from token where id in
         (select id from token where scope is not null and expires_at < $1 order by expires_at limit $2)
@@ -53,8 +56,9 @@ pub(super) async fn purge_jobs(
 ) -> Result<u64, StoreError> {
     let ended = now.plus_ms(-TOKEN_ENDED_MS);
     let check_ins = sqlx::query(CHECK_INS).bind(before.ms()).bind(ROWS_MAX).execute(&mut *connection).await?;
-    let tokens = sqlx::query(TOKENS).bind(ended.ms()).bind(ROWS_MAX).execute(connection).await?;
-    Ok(check_ins.rows_affected().saturating_add(tokens.rows_affected()))
+    let tokens = sqlx::query(TOKENS).bind(ended.ms()).bind(ROWS_MAX).execute(&mut *connection).await?;
+    let scans = sqlx::query(SCANS).bind(before.ms()).bind(ROWS_MAX).execute(&mut *connection).await?;
+    Ok(check_ins.rows_affected().saturating_add(tokens.rows_affected()).saturating_add(scans.rows_affected()))
 }
 
 /// Deletes what arrived before `metadata_before`, and the bytes of what arrived before `payload_before`.

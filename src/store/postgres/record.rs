@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 
 use super::act::{STRIPES, Stripe};
 use super::delivery::text;
-use super::{access, job};
+use super::{access, job, scan};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::known::RecordKey;
 use crate::domain::organization::{Connection, Member, MemberState, Organization, Source};
@@ -34,6 +34,7 @@ fn key_of(change: &Change) -> Option<RecordKey> {
             RecordKey::Project(organization.clone(), host.clone(), *id)
         }
         Change::PutCheckIn(it) => RecordKey::CheckIn(it.id.clone()),
+        Change::PutScan(it) => RecordKey::Scan(it.unique_id.clone()),
         Change::PutToken(_) | Change::Audit(_) => return None,
     })
 }
@@ -59,6 +60,7 @@ fn stripe(key: &RecordKey) -> i32 {
             of(kind_word(*kind), organization, host, [*project, *id])
         }
         RecordKey::CheckIn(id) => short_hash(&[b"check-in", id.as_bytes()]),
+        RecordKey::Scan(id) => short_hash(&[b"scan", id.as_bytes()]),
         RecordKey::Account(host, id) => {
             short_hash(&[b"account", host.as_str().as_bytes(), &id.to_be_bytes()])
         }
@@ -112,6 +114,9 @@ async fn version(connection: &mut PgConnection, key: &RecordKey) -> Result<u64, 
         RecordKey::CheckIn(id) => {
             sqlx::query_scalar("select version from check_in where id = $1").bind(id.as_str())
         }
+        RecordKey::Scan(id) => {
+            sqlx::query_scalar("select version from scan where unique_id = $1").bind(id.as_str())
+        }
         RecordKey::Account(host, id) => return job::account_version(connection, host, *id).await,
         RecordKey::Login(host, login) => return job::login_version(connection, host, login).await,
     };
@@ -146,6 +151,7 @@ pub(super) async fn apply(connection: &mut PgConnection, changes: Vec<Change>) -
                 job::drop_project(connection, &organization, &host, id).await?;
             }
             Change::PutCheckIn(it) => job::put_check_in(connection, &it, None).await?,
+            Change::PutScan(it) => scan::put_scan(connection, &it, None).await?,
             Change::PutToken(it) => access::put_token(connection, &it).await?,
             Change::Audit(entry) => put_audit(connection, &entry).await?,
         }

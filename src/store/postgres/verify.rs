@@ -7,12 +7,29 @@ use uuid::Uuid;
 use super::{delivery, find, keys, list};
 use crate::domain::pipeline::Pipeline;
 use crate::seal::Keyring;
-use crate::store::{MemberFilter, Page, ProjectFilter, StoreError, frame};
+use crate::store::{MemberFilter, Page, ProjectFilter, Scrubbed, StoreError, frame};
 
+/// Rows read at once.
 const STEP: i64 = 64;
 
 /// Called with what is done and what there is in all.
 pub(super) type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
+
+/// How far a pass has come.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pass {
+    last: Uuid,
+    done: u64,
+    /// Frames when the pass began.
+    all: u64,
+}
+
+impl Pass {
+    async fn begin(pool: &PgPool) -> Result<Self, StoreError> {
+        let all: i64 = sqlx::query_scalar("select count(*) from payload").fetch_one(pool).await?;
+        Ok(Self { all: all.unsigned_abs(), ..Self::default() })
+    }
+}
 
 /// Names what is wrong.
 pub(super) async fn verify(
@@ -20,57 +37,83 @@ pub(super) async fn verify(
     keyring: &Keyring,
     progress: Progress<'_>,
 ) -> Result<Vec<String>, StoreError> {
-    keys::refresh(pool, keyring).await?;
+    let mut pass = Pass::default();
     let mut wrong = Vec::new();
-    payloads(pool, keyring, progress, &mut wrong).await?;
+    loop {
+        let piece = scrub(pool, keyring, &mut pass).await?;
+        wrong.extend(piece.found);
+        progress(piece.done, piece.all);
+        if piece.is_last {
+            return Ok(wrong);
+        }
+    }
+}
+
+/// Looks at the next piece: some frames, or, after the last of them, everything that is small.
+pub(super) async fn scrub(pool: &PgPool, keyring: &Keyring, pass: &mut Pass) -> Result<Scrubbed, StoreError> {
+    if pass.last.is_nil() {
+        *pass = Pass::begin(pool).await?;
+        keys::refresh(pool, keyring).await?;
+    }
+    let mut found = Vec::new();
+    if frames(pool, keyring, pass, &mut found).await? {
+        return Ok(Scrubbed { done: pass.done, all: pass.all.max(pass.done), found, is_last: false });
+    }
     for (sql, what) in INVARIANTS {
         let count: i64 = sqlx::query_scalar(*sql).fetch_one(pool).await?;
         if count > 0 {
-            wrong.push(format!("{count} {what}"));
+            found.push(format!("{count} {what}"));
         }
     }
-    wrong.extend(records(pool).await?);
-    Ok(wrong)
+    found.extend(records(pool).await?);
+    let done = pass.done;
+    *pass = Pass::default();
+    Ok(Scrubbed { done, all: done, found, is_last: true })
 }
 
-const PAYLOADS: &str = "
-    select p.delivery, p.frame, d.body_hash, d.source from payload p left join delivery d on d.id = p.delivery
-    where p.delivery > $1 order by p.delivery limit $2
+/// About a megabyte, but always one.
+const FRAMES: &str = "
+    select p.delivery, p.frame, d.body_hash, d.source
+    from (
+        select a.delivery, sum(octet_length(a.frame)) over (order by a.delivery) - octet_length(a.frame) as before
+        from (select delivery, frame from payload where delivery > $1 order by delivery limit $2) a
+    ) s join payload p on p.delivery = s.delivery left join delivery d on d.id = p.delivery
+    where s.before < 1048576 order by p.delivery
 ";
 
-/// Opens every frame where it lies: it must be its delivery's own.
-async fn payloads(
+/// Opens the next frames where they lie: each must be its delivery's own. `false`: there are none.
+async fn frames(
     pool: &PgPool,
     keyring: &Keyring,
-    progress: Progress<'_>,
+    pass: &mut Pass,
     wrong: &mut Vec<String>,
-) -> Result<(), StoreError> {
-    let all: i64 = sqlx::query_scalar("select count(*) from payload").fetch_one(pool).await?;
-    let (mut done, mut last) = (0_u64, Uuid::nil());
-    loop {
-        progress(done, all.unsigned_abs());
-        let rows = sqlx::query(PAYLOADS).bind(last).bind(STEP).fetch_all(pool).await?;
-        let Some(end) = rows.last() else { return Ok(()) };
-        last = end.try_get("delivery")?;
-        done = done.saturating_add(rows.len() as u64);
-        for row in rows {
-            let (id, bytes): (Uuid, Vec<u8>) = (row.try_get("delivery")?, row.try_get("frame")?);
-            let (hash, source): (Option<Uuid>, Option<String>) =
-                (row.try_get("body_hash")?, row.try_get("source")?);
-            match frame::open(keyring, &bytes) {
-                Err(error) => wrong.push(format!("delivery {id}: {error}")),
-                Ok(opened) => {
-                    let body = Uuid::from_bytes(frame::body_hash(&opened.delivery));
-                    let same = opened.id == delivery::id(id)
-                        && hash == Some(body)
-                        && source.as_deref() == Some(opened.delivery.source().as_str());
-                    if !same {
-                        wrong.push(format!("delivery {id}: its bytes belong to another delivery"));
-                    }
+) -> Result<bool, StoreError> {
+    let rows = sqlx::query(FRAMES).bind(pass.last).bind(STEP).fetch_all(pool).await?;
+    let Some(end) = rows.last() else { return Ok(false) };
+    pass.last = end.try_get("delivery")?;
+    pass.done = pass.done.saturating_add(rows.len() as u64);
+    for row in rows {
+        let (id, bytes): (Uuid, Vec<u8>) = (row.try_get("delivery")?, row.try_get("frame")?);
+        if !frame::knows_key(keyring, &bytes) {
+            // Another process has made it since the pass began.
+            keys::refresh(pool, keyring).await?;
+        }
+        let (hash, source): (Option<Uuid>, Option<String>) =
+            (row.try_get("body_hash")?, row.try_get("source")?);
+        match frame::open(keyring, &bytes) {
+            Err(error) => wrong.push(format!("delivery {id}: {error}")),
+            Ok(opened) => {
+                let body = Uuid::from_bytes(frame::body_hash(&opened.delivery));
+                let same = opened.id == delivery::id(id)
+                    && hash == Some(body)
+                    && source.as_deref() == Some(opened.delivery.source().as_str());
+                if !same {
+                    wrong.push(format!("delivery {id}: its bytes belong to another delivery"));
                 }
             }
         }
     }
+    Ok(true)
 }
 
 /// What counts rows that must not be, and what they are.

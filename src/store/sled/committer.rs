@@ -29,6 +29,7 @@ const GROUP_MAX: usize = 256;
 
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 type Act = Box<dyn FnOnce(&mut Stage<'_>) -> Answer + Send>;
+type SweepAnswer = Result<Swept, StoreError>;
 
 enum Message {
     Act(Act),
@@ -40,7 +41,7 @@ enum Message {
     Sweep {
         whose: Sweeper,
         anew: bool,
-        reply: oneshot::Sender<Result<Swept, StoreError>>,
+        reply: oneshot::Sender<SweepAnswer>,
     },
     Stop(oneshot::Sender<()>),
 }
@@ -52,6 +53,8 @@ pub(super) enum Sweeper {
     Scrub,
     /// `store verify`.
     Verify,
+    /// The count after a large store was opened.
+    Opened,
 }
 
 /// How far a sweep is.
@@ -120,9 +123,18 @@ impl Committer {
 
     /// Counts rows, a bounded number at a time, between the groups. `anew` begins a sweep.
     pub(super) async fn sweep(&self, whose: Sweeper, anew: bool) -> Result<Swept, StoreError> {
+        self.begin_sweep(whose, anew)?.await.unwrap_or_else(|_| Err(self.status.failure()))
+    }
+
+    /// The same, for a thread that may wait.
+    pub(super) fn sweep_blocking(&self, whose: Sweeper, anew: bool) -> Result<Swept, StoreError> {
+        self.begin_sweep(whose, anew)?.blocking_recv().unwrap_or_else(|_| Err(self.status.failure()))
+    }
+
+    fn begin_sweep(&self, whose: Sweeper, anew: bool) -> Result<oneshot::Receiver<SweepAnswer>, StoreError> {
         let (reply, answer) = oneshot::channel();
         match self.queue.try_send(Message::Sweep { whose, anew, reply }) {
-            Ok(()) => answer.await.unwrap_or_else(|_| Err(self.status.failure())),
+            Ok(()) => Ok(answer),
             Err(TrySendError::Full(_)) => {
                 Err(StoreError::Unavailable("too much is waiting to be written".into()))
             }

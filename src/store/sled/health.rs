@@ -61,7 +61,7 @@ impl Health for SledStore {
     fn load(&self) -> Load {
         let status = &self.inner.status;
         let crowded = locked(&self.inner.backlog).len() >= CROWDED;
-        Load { waiting: status.waiting() > 0, taken: status.taken(), crowded }
+        Load { waiting: status.waiting(), taken: status.taken(), crowded }
     }
 
     async fn probe(&self, now: Timestamp) -> Result<(), StoreError> {

@@ -1,18 +1,22 @@
 //! [`Jobs`] on the embedded store.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
-use super::act::record::find;
+use super::act::{self, record::find};
 use super::key::{self, Key, Table};
 use super::records::{connection_named, named};
 use super::stage::Rows;
-use super::{Inner, SledStore};
+use super::{Inner, SledStore, list};
+use crate::domain::access::{Approval, TokenRecord};
 use crate::domain::ci::{JobKnown, JobLookup};
 use crate::domain::known::Versioned;
 use crate::domain::organization::Connection;
 use crate::domain::project::Project;
-use crate::domain::{ConnectionKey, Host, OrganizationSlug};
-use crate::store::{Jobs, StoreError};
+use crate::domain::scan::{Branch, Finding, Scan};
+use crate::domain::{ConnectionKey, Host, OrganizationSlug, Timestamp};
+use crate::store::{FindingFilter, Jobs, Page, Paged, StoreError};
 
 /// Connections of one organization that are looked at.
 const OWN_MAX: usize = 10_000;
@@ -24,6 +28,72 @@ impl Jobs for SledStore {
     async fn known_to_job(&self, lookup: &JobLookup) -> Result<JobKnown, StoreError> {
         let lookup = lookup.clone();
         self.read(move |inner| known(inner, &lookup)).await
+    }
+
+    async fn reserve_scan_numbers(&self, count: u64) -> Result<u64, StoreError> {
+        self.inner.committer.act(move |stage| act::scan::reserve(stage, count)).await
+    }
+
+    async fn scan(&self, unique_id: &str) -> Result<Option<Versioned<Scan>>, StoreError> {
+        let key = key::scan(unique_id);
+        self.read(move |inner| find(&inner.tree, &key)).await
+    }
+
+    async fn scan_numbered(&self, number: u64) -> Result<Option<Versioned<Scan>>, StoreError> {
+        self.read(move |inner| {
+            let Some(name) = inner.tree.raw(key::scan_numbered(number).as_bytes())? else { return Ok(None) };
+            find(&inner.tree, &key::scan(&String::from_utf8_lossy(&name)))
+        })
+        .await
+    }
+
+    async fn record_findings(&self, findings: Vec<Finding>) -> Result<(), StoreError> {
+        self.inner.committer.act(move |stage| act::scan::record(stage, findings)).await
+    }
+
+    async fn close_findings(
+        &self,
+        branch: &Branch,
+        scan: u64,
+        rules: &BTreeSet<String>,
+        after: Option<String>,
+        now: Timestamp,
+    ) -> Result<Option<String>, StoreError> {
+        let (branch, rules) = (branch.clone(), rules.clone());
+        self.inner
+            .committer
+            .act(move |stage| act::scan::close(stage, &branch, scan, &rules, after, now))
+            .await
+    }
+
+    async fn findings(&self, filter: &FindingFilter, page: &Page) -> Result<Paged<Finding>, StoreError> {
+        let (filter, page) = (filter.clone(), page.clone());
+        self.read(move |inner| list::findings(&inner.tree, &filter, &page)).await
+    }
+
+    async fn put_approval(
+        &self,
+        hash: &[u8; 32],
+        approval: Approval,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let hash = *hash;
+        self.inner.committer.act(move |stage| act::scan::approve(stage, &hash, &approval, now)).await
+    }
+
+    async fn approval(&self, hash: &[u8; 32], now: Timestamp) -> Result<Option<Approval>, StoreError> {
+        let hash = *hash;
+        self.read(move |inner| act::scan::approval(&inner.tree, &hash, now)).await
+    }
+
+    async fn redeem_approval(
+        &self,
+        hash: &[u8; 32],
+        token: TokenRecord,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let hash = *hash;
+        self.inner.committer.act(move |stage| act::scan::redeem(stage, &hash, &token, now)).await
     }
 
     async fn versioned_connection(

@@ -49,6 +49,10 @@ pub(super) enum Table {
     CheckInByTime = b'j',
     ConnectionOfLogin = b'L',
     ProjectOfNumber = b'N',
+    Scan = b'X',
+    ScanByNumber = b'W',
+    Finding = b'F',
+    Approval = b'V',
     Token = b'T',
     TokenByHash = b'h',
     TokenByEnd = b'E',
@@ -56,7 +60,7 @@ pub(super) enum Table {
 
 impl Table {
     /// All tables.
-    pub(super) const ALL: [Self; 40] = [
+    pub(super) const ALL: [Self; 44] = [
         Self::Meta,
         Self::Part,
         Self::Delivery,
@@ -94,6 +98,10 @@ impl Table {
         Self::CheckInByTime,
         Self::ConnectionOfLogin,
         Self::ProjectOfNumber,
+        Self::Scan,
+        Self::ScanByNumber,
+        Self::Finding,
+        Self::Approval,
         Self::Token,
         Self::TokenByHash,
         Self::TokenByEnd,
@@ -243,6 +251,23 @@ pub(super) fn login(host: &Host, login: &str) -> Key {
 /// Proven projects with this number of their own (`p`), or in a namespace with this number (`n`).
 pub(super) fn of_number(host: &Host, of: u8, number: u64) -> Key {
     Key::of(Table::ProjectOfNumber).text(host.as_str()).bytes(&[of]).number(number)
+}
+
+pub(super) fn scan(unique_id: &str) -> Key {
+    Key::of(Table::Scan).text(unique_id)
+}
+
+pub(super) fn scan_numbered(number: u64) -> Key {
+    Key::of(Table::ScanByNumber).number(number)
+}
+
+/// Findings of one branch; behind it their marks.
+pub(super) fn findings(organization: &OrganizationSlug, project: &str, git_ref: &str) -> Key {
+    Key::of(Table::Finding).text(organization.as_str()).text(project).text(git_ref)
+}
+
+pub(super) fn approval(hash: &[u8; 32]) -> Key {
+    Key::of(Table::Approval).bytes(hash)
 }
 
 pub(super) fn check_in(id: &str) -> Key {

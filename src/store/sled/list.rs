@@ -13,8 +13,9 @@ use crate::domain::delivery::DeliveryRecord;
 use crate::domain::organization::{Connection, Member};
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
+use crate::domain::scan::Finding;
 use crate::domain::{OrganizationSlug, Timestamp};
-use crate::store::{DeliveryFilter, MemberFilter, Page, Paged, ProjectFilter, StoreError};
+use crate::store::{DeliveryFilter, FindingFilter, MemberFilter, Page, Paged, ProjectFilter, StoreError};
 
 /// Rows looked at for one page, at most: a page may be shorter than asked for and still not be the last.
 const SEEN_MAX: usize = 5_000;
@@ -232,6 +233,28 @@ pub(super) fn audit<R: Rows>(
             walk(rows, &index, page, Order::Down, |_, value| rows.read(&Key::raw(value)))
         }
     }
+}
+
+/// Findings, through the narrowest part of the table that the filter allows.
+pub(super) fn findings<R: Rows>(
+    rows: &R,
+    filter: &FindingFilter,
+    page: &Page,
+) -> Result<Paged<Finding>, StoreError> {
+    let all = Key::of(Table::Finding).text(filter.organization.as_str());
+    let index = match (&filter.project, &filter.git_ref) {
+        (None, _) => all,
+        (Some(project), None) => all.text(project),
+        (Some(project), Some(git_ref)) => all.text(project).text(git_ref),
+    };
+    let wanted = |finding: &Finding| {
+        filter.full_path.as_ref().is_none_or(|path| path.eq_ignore_ascii_case(&finding.full_path))
+            && filter.git_ref.as_ref().is_none_or(|git_ref| *git_ref == finding.git_ref)
+            && filter.is_open.is_none_or(|is_open| is_open == finding.fixed_at.is_none())
+    };
+    walk(rows, &index, page, Order::Up, |row, value| {
+        Ok(Some(rows.decode::<Row<Finding>>(row, value)?.r).filter(wanted))
+    })
 }
 
 pub(super) fn tokens<R: Rows>(

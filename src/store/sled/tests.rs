@@ -106,3 +106,53 @@ async fn r09_a_scrub_names_a_flipped_bit_in_each_log_and_goes_on_behind_it() {
         store.close().await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r09_rows_that_vanish_from_a_large_store_stop_it_and_come_back_with_the_next_start() {
+    use crate::store::{Health as _, Page, Records as _};
+    let dir = tempfile::tempdir().unwrap();
+    let store = opened(dir.path());
+    with_records(&store, 50).await;
+    let page = Page { limit: 200, cursor: None };
+    let before = store.audit(None, &page).await.unwrap().items;
+    let row = store.inner.tree.scan_prefix(b"A").next().unwrap().unwrap().0;
+    store.inner.tree.remove(row).unwrap();
+    let (committer, database) = (store.inner.committer.clone(), dir.path().join("store/db"));
+    super::recount::start(committer, database.clone(), Arc::clone(&store.inner.status)).unwrap();
+    while !store.inner.status.failed() {
+        tokio::task::yield_now().await;
+    }
+    assert!(store.audit(None, &page).await.is_err(), "it answers nothing any more");
+    assert!(super::recount::is_distrusted(&database));
+    store.close().await.unwrap();
+    drop(store);
+    let store = opened(dir.path());
+    assert_eq!(store.audit(None, &page).await.unwrap().items, before);
+    assert!(!super::recount::is_distrusted(&database));
+    store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_store_is_counted_while_it_is_written() {
+    use crate::store::Health as _;
+    let dir = tempfile::tempdir().unwrap();
+    let store = opened(dir.path());
+    with_records(&store, 50).await;
+    let (committer, database) = (store.inner.committer.clone(), dir.path().join("store/db"));
+    super::recount::start(committer, database.clone(), Arc::clone(&store.inner.status)).unwrap();
+    with_records(&store, 50).await;
+    assert!(!store.inner.status.failed() && !super::recount::is_distrusted(&database));
+    store.close().await.unwrap();
+}
+
+#[test]
+fn r17_random_histories_give_the_answers_of_the_model() {
+    let dirs = std::sync::Mutex::new(Vec::new());
+    crate::store::contract::history::compare("sled", 3, || async {
+        let dir = tempfile::tempdir().unwrap();
+        let store = super::open(&dir.path().join("store"), &dir.path().join("master.key"), NOON).unwrap();
+        // The one before is over by now.
+        *dirs.lock().unwrap() = vec![dir];
+        Arc::new(store) as Arc<dyn Store>
+    });
+}

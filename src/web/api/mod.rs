@@ -41,7 +41,7 @@ struct Listed<T> {
 }
 
 /// One page, each record through its view.
-fn listed<R, V: Serialize>(paged: Paged<R>, view: impl Fn(&R) -> V) -> HttpResponse {
+pub(crate) fn listed<R, V: Serialize>(paged: Paged<R>, view: impl Fn(&R) -> V) -> HttpResponse {
     let items: Vec<V> = paged.items.iter().map(view).collect();
     HttpResponse::Ok().json(Listed { items, next_cursor: paged.next })
 }
@@ -104,7 +104,10 @@ async fn note<G>(
 }
 
 /// Whom a request is about: a token's own organization, or the one that the operator names.
-async fn scope<G>(call: &Call<G>, query: &query::Query) -> Result<Option<OrganizationSlug>, Problem> {
+pub(crate) async fn scope<G>(
+    call: &Call<G>,
+    query: &query::Query,
+) -> Result<Option<OrganizationSlug>, Problem> {
     let Some(text) = query.get("organization") else { return Ok(call.caller.organization().cloned()) };
     let named = OrganizationSlug::parse(text).map_err(|_| Problem::not_found())?;
     match &call.caller {
@@ -117,6 +120,6 @@ async fn scope<G>(call: &Call<G>, query: &query::Query) -> Result<Option<Organiz
     }
 }
 
-fn time(at: Option<Timestamp>) -> Option<String> {
+pub(crate) fn time(at: Option<Timestamp>) -> Option<String> {
     at.map(Timestamp::rfc3339)
 }

@@ -9,6 +9,7 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
         409,
         "The account cannot be connected to this organization. More is told to nobody.",
     ),
+    ("approval-missing", 404, "Nobody has approved this request yet."),
     ("auto-connect-off", 403, "Connections do not make themselves on this server."),
     ("body-expired", 409, "The delivery's bytes are past their time, so it cannot be handled again."),
     ("body-invalid", 400, "The body is not the JSON object that is described; the message says where."),
@@ -52,6 +53,13 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
     ("proof-failed", 401, "The delivery is not proven, or there is no such source: both look the same."),
     ("proof-required", 403, "This server takes check-ins with an ID token only."),
     ("repeated-parameter", 400, "A parameter was given twice."),
+    ("report-invalid", 400, "The scanner's report cannot be read; the message says where."),
+    (
+        "report-unkept",
+        503,
+        "The scanner's report cannot be put aside now. Nothing was changed; send it again.",
+    ),
+    ("scan-taken", 409, "Another scan has this id."),
     (
         "scm-token-refused",
         400,

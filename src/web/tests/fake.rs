@@ -1,5 +1,6 @@
 //! A store in memory that keeps nothing and tells the truth about it.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use async_trait::async_trait;
 
 use super::sample::{audit, connection, host, member, organization, project, record, slug};
 use super::{NOW, token};
-use crate::domain::access::{TokenKind, TokenRecord};
+use crate::domain::access::{Approval, TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::ci::{JobKnown, JobLookup};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord, DeliveryState, Encoding, Envelope};
@@ -17,6 +18,7 @@ use crate::domain::known::{Candidates, Known, Lookup, RecordKey, Versioned};
 use crate::domain::organization::*;
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
+use crate::domain::scan::{Branch, Finding, Scan};
 use crate::domain::*;
 use crate::store::*;
 
@@ -272,6 +274,40 @@ impl Records for Fake {
 
 #[async_trait]
 impl Jobs for Fake {
+    async fn reserve_scan_numbers(&self, _: u64) -> Result<u64, StoreError> {
+        unimplemented!()
+    }
+    async fn scan(&self, _: &str) -> Result<Option<Versioned<Scan>>, StoreError> {
+        unimplemented!()
+    }
+    async fn scan_numbered(&self, _: u64) -> Result<Option<Versioned<Scan>>, StoreError> {
+        unimplemented!()
+    }
+    async fn record_findings(&self, _: Vec<Finding>) -> Result<(), StoreError> {
+        unimplemented!()
+    }
+    async fn close_findings(
+        &self,
+        _: &Branch,
+        _: u64,
+        _: &BTreeSet<String>,
+        _: Option<String>,
+        _: Timestamp,
+    ) -> Result<Option<String>, StoreError> {
+        unimplemented!()
+    }
+    async fn findings(&self, filter: &FindingFilter, page: &Page) -> Result<Paged<Finding>, StoreError> {
+        Ok(paged(vec![super::sample::finding(filter.organization.as_str())], page))
+    }
+    async fn put_approval(&self, _: &[u8; 32], _: Approval, _: Timestamp) -> Result<(), StoreError> {
+        unimplemented!()
+    }
+    async fn approval(&self, _: &[u8; 32], _: Timestamp) -> Result<Option<Approval>, StoreError> {
+        unimplemented!()
+    }
+    async fn redeem_approval(&self, _: &[u8; 32], _: TokenRecord, _: Timestamp) -> Result<bool, StoreError> {
+        unimplemented!()
+    }
     async fn known_to_job(&self, _: &JobLookup) -> Result<JobKnown, StoreError> {
         unimplemented!()
     }

@@ -20,6 +20,7 @@ use self::fake::Fake;
 use super::{Budget, Doors, Doorway, Front, Health, Limits, Peers, RefusedLog, Throttle};
 use crate::ci::CheckIns;
 use crate::ci::id_token::{FetchKeys, Issuer, Verifier};
+use crate::ci::scan::{Scans, Spool};
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::ci::Policy;
 use crate::domain::delivery::{Authenticate, Encoding, Envelope, RawDelivery, Rejected};
@@ -85,6 +86,15 @@ fn check_ins(store: Arc<dyn crate::store::Store>, clock: &crate::domain::Clock) 
     Arc::new(CheckIns::new(store, verifier, policy, mint, Arc::clone(clock)))
 }
 
+fn scans(
+    store: Arc<dyn crate::store::Store>,
+    check_ins: &Arc<CheckIns>,
+    clock: &crate::domain::Clock,
+) -> Arc<Scans> {
+    let spool = Spool::new(std::env::temp_dir()).unwrap();
+    Arc::new(Scans::new(store, Arc::clone(check_ins), HashMap::new(), spool, Arc::clone(clock)))
+}
+
 /// A front for tests; the token `admin-acme` is an admin token of acme, and so on.
 fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
     let clock: crate::domain::Clock = Arc::new(|| NOW);
@@ -94,6 +104,7 @@ fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
     let doors: HashMap<_, _> =
         doors.into_iter().map(|(key, forge)| (SourceKey::parse(key).unwrap(), door(forge))).collect();
     let check_ins = check_ins(Arc::clone(&store) as Arc<dyn crate::store::Store>, &clock);
+    let scans = scans(Arc::clone(&store) as Arc<dyn crate::store::Store>, &check_ins, &clock);
     Front {
         store,
         doors: Doors::new(doors),
@@ -116,6 +127,7 @@ fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
             let hashed = hash(&text);
             Some((text, hashed))
         }),
+        scans,
         check_ins,
         budget: Budget::new(limits.inflight_bytes_max),
         peers: Peers::default(),

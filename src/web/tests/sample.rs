@@ -131,3 +131,25 @@ pub(super) fn audit(name: &str) -> AuditEntry {
         detail: String::new(),
     }
 }
+
+pub(super) fn finding(name: &str) -> crate::domain::scan::Finding {
+    crate::domain::scan::Finding {
+        organization: slug(name),
+        project: "p".to_owned(),
+        full_path: format!("{name}/site"),
+        git_ref: "main".to_owned(),
+        fingerprint: "f".to_owned(),
+        rule: "r".to_owned(),
+        path: "a.py".to_owned(),
+        line: 1,
+        end_line: 1,
+        message: String::new(),
+        severity: 2,
+        is_blocking: true,
+        sha: None,
+        last_scan: 1,
+        first_seen_at: NOW,
+        last_seen_at: NOW,
+        fixed_at: None,
+    }
+}

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use crate::domain::access::{TokenKind, TokenRecord};
+use crate::domain::access::{Approval, TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::ci::{JobKnown, JobLookup};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord, DeliveryState, Encoding, Envelope};
@@ -17,6 +17,7 @@ use crate::domain::known::{Candidates, Known, Lookup, RecordKey, Versioned};
 use crate::domain::organization::{Connection, Forge, Member, Organization, Source};
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
+use crate::domain::scan::{Branch, Finding, Scan};
 use crate::domain::{ConnectionKey, DeliveryId, Host, OrganizationSlug, SourceKey, Timestamp};
 use crate::store::*;
 use crate::worker::inbox::lock;
@@ -252,6 +253,40 @@ impl Records for Fake {
 
 #[async_trait]
 impl Jobs for Fake {
+    async fn reserve_scan_numbers(&self, _: u64) -> Answer<u64> {
+        unimplemented!()
+    }
+    async fn scan(&self, _: &str) -> Answer<Option<Versioned<Scan>>> {
+        unimplemented!()
+    }
+    async fn scan_numbered(&self, _: u64) -> Answer<Option<Versioned<Scan>>> {
+        unimplemented!()
+    }
+    async fn record_findings(&self, _: Vec<Finding>) -> Answer<()> {
+        unimplemented!()
+    }
+    async fn close_findings(
+        &self,
+        _: &Branch,
+        _: u64,
+        _: &BTreeSet<String>,
+        _: Option<String>,
+        _: Timestamp,
+    ) -> Answer<Option<String>> {
+        unimplemented!()
+    }
+    async fn findings(&self, _: &FindingFilter, _: &Page) -> Answer<Paged<Finding>> {
+        unimplemented!()
+    }
+    async fn put_approval(&self, _: &[u8; 32], _: Approval, _: Timestamp) -> Answer<()> {
+        unimplemented!()
+    }
+    async fn approval(&self, _: &[u8; 32], _: Timestamp) -> Answer<Option<Approval>> {
+        unimplemented!()
+    }
+    async fn redeem_approval(&self, _: &[u8; 32], _: TokenRecord, _: Timestamp) -> Answer<bool> {
+        unimplemented!()
+    }
     async fn known_to_job(&self, _: &JobLookup) -> Answer<JobKnown> {
         unimplemented!()
     }

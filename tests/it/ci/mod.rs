@@ -3,3 +3,5 @@
 mod check_in;
 mod issuer;
 mod office;
+mod semgrep;
+mod template;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{empty_with_key_of, filled, text};
 use crate::harness::bench::Bench;
 use crate::harness::check::{altered_bytes, assert_nothing_lost};
+use crate::harness::cluster::Cluster;
 use crate::harness::command::run;
 use crate::harness::ledger::Ledger;
 use crate::harness::sized;
@@ -93,5 +94,33 @@ async fn r13_a_compacted_store_holds_the_same_in_less_space() {
     let left = fs::read_dir(bench.store()).unwrap().map(|entry| entry.unwrap().file_name());
     let odd: Vec<_> = left.filter(|name| name.to_string_lossy().contains("db.")).collect();
     assert!(odd.is_empty(), "{odd:?}");
+    holds(&bench, &ledger).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r14_a_round_trip_to_postgres_and_back_keeps_everything() {
+    let (bench, ledger) = filled(14_500, sized(40, 1_000)).await;
+    let database = Cluster::shared().database("").await;
+    let words = |from: &str, to: &str| ["store", "migrate", "--from", from, "--to", to].map(str::to_owned);
+    let there = words(&url(&bench), database.as_str());
+    let there: Vec<&str> = there.iter().map(String::as_str).collect();
+    run(&bench, "", &there).await.expect(0, &["delivery", "is as it was"]);
+    run(&bench, "", &there).await.expect(3, &["is not empty"]);
+
+    let back = empty_with_key_of(&bench);
+    let home = words(database.as_str(), &url(&back));
+    let home: Vec<&str> = home.iter().map(String::as_str).collect();
+    run(&bench, "", &home).await.expect(0, &["is as it was"]);
+    holds(&back, &ledger).await;
+
+    // A backup of the database fills an embedded store.
+    let on_database = empty_with_key_of(&bench);
+    let config = on_database.text("").replace(&url(&on_database), database.as_str());
+    fs::write(on_database.config(), config).unwrap();
+    let file = on_database.file("all.jsonl.zst");
+    run(&on_database, "", &["backup", "--to", text(&file)]).await.expect(0, &["items are in"]);
+    let restored = empty_with_key_of(&bench);
+    run(&restored, "", &["restore", text(&file)]).await.expect(0, &["holds"]);
+    holds(&restored, &ledger).await;
     holds(&bench, &ledger).await;
 }

@@ -13,8 +13,8 @@ use crate::harness::bench::Bench;
 use crate::harness::client::Client;
 use crate::harness::ledger::Ledger;
 
-/// Shown once what they count exists: calls to forges come with the connections that make them.
-const LATER: [Metric; 7] = [
+/// Shown once what they count has happened: a call to a forge, a whole pass of the scrub.
+const LATER: [Metric; 8] = [
     Metric::CatchupRuns,
     Metric::CatchupMissed,
     Metric::CatchupLastSuccess,
@@ -22,6 +22,7 @@ const LATER: [Metric; 7] = [
     Metric::ReconcileDrift,
     Metric::ProviderApiRequests,
     Metric::ProviderRateLimitRemaining,
+    Metric::ScrubLastPass,
 ];
 
 /// What a daemon shows after it has taken and handled something.

@@ -88,7 +88,8 @@ async fn refusal(what: &str, token: &str) -> Rejected {
 }
 
 fn signing_key() -> EncodingKey {
-    EncodingKey::from_rsa_der(&STANDARD.decode(vector::PRIVATE_KEY.concat()).unwrap())
+    let text: String = vector::PRIVATE_KEY.split_whitespace().collect();
+    EncodingKey::from_rsa_der(&STANDARD.decode(text).unwrap())
 }
 
 fn header() -> Value {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::super::delivery::{columns, id, record};
 use super::super::{connect, delivery, keys};
 use super::section::{
-    self, Found, LIMIT, Place, audit, bodies, named, numbered, pipelines, place, setup_code, tokens,
+    self, Found, LIMIT, Place, audit, bodies, findings, named, numbered, pipelines, place, setup_code, tokens,
 };
 use crate::domain::Timestamp;
 use crate::domain::delivery::{Attempt, Delivery};
@@ -32,7 +32,7 @@ const BEGIN: &str = "
 const ITEMS_ABOUT: &str = "
     select coalesce(sum(greatest(reltuples, 0)), 0)::int8 from pg_class
     where relnamespace = current_schema()::regnamespace and relkind = 'r' and relname in ('organization', 'source',
-        'connection', 'project', 'member', 'pipeline', 'check_in', 'token', 'setup_code', 'audit', 'body_seen', 'delivery')
+        'connection', 'project', 'member', 'pipeline', 'check_in', 'scan', 'finding', 'token', 'setup_code', 'audit', 'body_seen', 'delivery')
 ";
 
 /// A frozen view.
@@ -68,11 +68,13 @@ impl View {
             4 => numbered(connection, after, section::MEMBERS, |it| Fact::Member(Box::new(it))).await,
             5 => pipelines(connection, after).await,
             6 => named(connection, after, section::CHECK_INS, |it| Fact::CheckIn(Box::new(it))).await,
-            7 => tokens(connection, after).await,
-            8 => setup_code(connection, after).await,
-            9 => audit(connection, after).await,
-            10 => bodies(connection, after).await,
-            11 => self.deliveries(connection, after).await,
+            7 => named(connection, after, section::SCANS, |it| Fact::Scan(Box::new(it))).await,
+            8 => findings(connection, after).await,
+            9 => tokens(connection, after).await,
+            10 => setup_code(connection, after).await,
+            11 => audit(connection, after).await,
+            12 => bodies(connection, after).await,
+            13 => self.deliveries(connection, after).await,
             _ => self.unindexed(connection, after).await,
         }
     }

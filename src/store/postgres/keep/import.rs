@@ -4,7 +4,7 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::super::delivery::{number, text, uuid};
-use super::super::{access, job, queue, record};
+use super::super::{access, job, queue, record, scan};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
 use crate::domain::{ConnectionKey, DeliveryId, OrganizationSlug, Timestamp};
 use crate::seal::Keyring;
@@ -19,7 +19,7 @@ const PUT_MARK: &str = "
 const IS_EMPTY: &str = "
     select not (exists (select from organization) or exists (select from source) or exists (select from connection)
         or exists (select from project) or exists (select from member) or exists (select from pipeline)
-        or exists (select from check_in) or exists (select from token) or exists (select from audit) or exists (select from body_seen)
+        or exists (select from check_in) or exists (select from scan) or exists (select from finding) or exists (select from token) or exists (select from audit) or exists (select from body_seen)
         or exists (select from delivery) or exists (select from import_mark))
 ";
 
@@ -122,6 +122,8 @@ async fn put(connection: &mut PgConnection, one: Incoming, arrival: i64) -> Resu
         Fact::Member(it) => record::put_member(connection, &it.value, Some(it.version)).await,
         Fact::Pipeline(it) => record::put_run(connection, &it.value, Some(it.version)).await,
         Fact::CheckIn(it) => job::put_check_in(connection, &it.value, Some(it.version)).await,
+        Fact::Scan(it) => scan::put_scan(connection, &it.value, Some(it.version)).await,
+        Fact::Finding(it) => scan::put_finding(connection, &it.value, Some(it.version)).await,
         Fact::Token(token) => access::put_token(connection, &token).await,
         Fact::SetupCode(code) => access::put_setup_code(connection, &code.hash, code.expires_at).await,
         Fact::Audit(entry) => record::put_audit(connection, &entry).await,

@@ -63,6 +63,7 @@ pub(super) const ORGANIZATIONS: &str = named!("slug", "organization");
 pub(super) const SOURCES: &str = named!("key", "source");
 pub(super) const CONNECTIONS: &str = named!("key", "connection");
 pub(super) const CHECK_INS: &str = named!("id", "check_in");
+pub(super) const SCANS: &str = named!("unique_id", "scan");
 
 pub(super) fn place(after: &Place, texts: Vec<String>, numbers: Vec<i64>) -> Place {
     Place { section: after.section, texts, numbers }
@@ -141,6 +142,22 @@ pub(super) async fn pipelines(
             let numbers = vec![row.try_get("project")?, row.try_get("external_id")?];
             let fact = Fact::Pipeline(Box::new(find::versioned(row)?));
             Ok((place(after, texts, numbers), fact.into()))
+        })
+        .collect()
+}
+
+pub(super) async fn findings(connection: &mut PgConnection, after: &Place) -> Result<Vec<Found>, StoreError> {
+    let sql = "select organization, project, git_ref, fingerprint, version, record::text from finding
+        where (organization, project, git_ref, fingerprint) > ($1, $2, $3, $4)
+        order by organization, project, git_ref, fingerprint limit $5";
+    let query = (0..4).fold(sqlx::query(sql), |query, part| query.bind(after.text(part)));
+    let rows = query.bind(LIMIT).fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            let texts = ["organization", "project", "git_ref", "fingerprint"].map(|name| row.try_get(name));
+            let texts = texts.into_iter().collect::<Result<Vec<String>, _>>()?;
+            let finding = Fact::Finding(Box::new(find::versioned(row)?));
+            Ok((place(after, texts, Vec::new()), finding.into()))
         })
         .collect()
 }

@@ -3,6 +3,7 @@
 #[path = "../../../../tests/it/harness/cluster.rs"]
 mod cluster;
 
+mod races;
 mod refused;
 
 use std::sync::Arc;
@@ -41,7 +42,10 @@ async fn database() -> Url {
 }
 
 async fn on_postgres() -> Bench {
-    let url = Arc::new(database().await);
+    on_database(Arc::new(database().await)).await
+}
+
+async fn on_database(url: Arc<Url>) -> Bench {
     let dir = Arc::new(tempfile::tempdir().unwrap());
     let reopen = move || -> std::pin::Pin<Box<dyn Future<Output = Arc<dyn Store>> + Send>> {
         let (url, dir) = (Arc::clone(&url), Arc::clone(&dir));
@@ -54,6 +58,22 @@ async fn on_postgres() -> Bench {
 }
 
 contract!(on_postgres);
+
+const EMPTY: &str = "truncate delivery, payload, body_seen, queue, attempt, tally, organization, source, connection, \
+    project, member, pipeline, audit, token, setup_code";
+
+#[test]
+fn r17_random_histories_give_the_answers_of_the_model() {
+    let place = tokio::sync::OnceCell::new();
+    crate::store::contract::history::compare("postgres", 1, || async {
+        let made = place.get_or_init(|| async { (database().await, tempfile::tempdir().unwrap()) });
+        let (url, dir) = made.await;
+        // Opened anew, as ids never go back with the clock.
+        let store = super::open(url, &dir.path().join("master.key"), NOON).await.unwrap();
+        sqlx::query(EMPTY).execute(&store.pool).await.unwrap();
+        Arc::new(store) as Arc<dyn Store>
+    });
+}
 
 mod from_sled {
     //! A move from the embedded store to this one.

@@ -59,7 +59,7 @@ fn take(
     stored.record.state = DeliveryState::Working;
     stored.record.attempts = stored.record.attempts.saturating_add(1);
     stored.record.due_at = Some(lease_end);
-    stage.mark(key::queue(lease_end, &stored.lane), stored.record.id.as_bytes());
+    stage.mark(key::queue(lease_end, &stored.lane()), stored.record.id.as_bytes());
     let number = stored.record.attempts;
     let attempt = Attempt { number, started_at: now, took_ms: None, led_to: None, error: None };
     if let Some(earlier) = stored.attempt.replace(attempt) {
@@ -81,9 +81,9 @@ pub(in super::super) fn extend(
         return Ok(false);
     }
     let before = stored.record.clone();
-    stage.delete(key::queue(before.due_at.unwrap_or(until), &stored.lane))?;
+    stage.delete(key::queue(before.due_at.unwrap_or(until), &stored.lane()))?;
     stored.record.due_at = Some(until);
-    stage.mark(key::queue(until, &stored.lane), id.as_bytes());
+    stage.mark(key::queue(until, &stored.lane()), id.as_bytes());
     save(stage, Some(&before), &stored)?;
     Ok(true)
 }
@@ -99,9 +99,9 @@ pub(in super::super) fn free_all(
         let Some(id) = key::id_at_end(&key) else { continue };
         let Some(mut stored) = load(stage, id)? else { continue };
         let before = stored.record.clone();
-        stage.delete(key::queue(before.due_at.unwrap_or(now), &stored.lane))?;
+        stage.delete(key::queue(before.due_at.unwrap_or(now), &stored.lane()))?;
         let due = now.min(stored.record.received_at).plus_ms(-1);
-        stage.mark(key::queue(due, &stored.lane), id.as_bytes());
+        stage.mark(key::queue(due, &stored.lane()), id.as_bytes());
         stored.record.due_at = Some(due);
         save(stage, Some(&before), &stored)?;
         freed.push(id);

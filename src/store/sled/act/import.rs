@@ -7,7 +7,7 @@ use super::super::journal::Position;
 use super::super::key::{self, Key, Table};
 use super::super::stage::{Rows, Stage};
 use super::record::{self, Row};
-use super::{Stored, access, blocked, index, own_lane, save, unbound};
+use super::{Stored, access, blocked, index, lane_key, own_lane, save, scan, unbound};
 use crate::domain::Timestamp;
 use crate::domain::change::Change;
 use crate::domain::delivery::DeliveryState;
@@ -81,6 +81,12 @@ fn place(stage: &mut Stage<'_>, fact: Fact, position: Option<Position>) -> Resul
             let (key, indexes) = (key::check_in(&one.value.id), record::check_in_indexes(&one.value));
             put(stage, key, &one, indexes, one.value.id.as_bytes())
         }
+        Fact::Scan(one) => {
+            let index = key::scan_numbered(one.value.number);
+            scan::keep_number(stage, one.value.number)?;
+            put(stage, key::scan(&one.value.unique_id), &one, vec![index], one.value.unique_id.as_bytes())
+        }
+        Fact::Finding(one) => put(stage, scan::finding_key(&one.value), &one, Vec::new(), &[]),
         Fact::Token(token) => access::put_token(stage, &token),
         Fact::SetupCode(code) => access::put_setup_code(stage, code.hash, code.expires_at),
         Fact::Audit(entry) => record::apply(stage, vec![Change::Audit(entry)]),
@@ -119,7 +125,7 @@ fn delivery(stage: &mut Stage<'_>, kept: KeptDelivery, position: Option<Position
         ..
     } = kept;
     let id = record.id;
-    let lane = if aside { own_lane(id) } else { index::lane_key(record.source.as_str(), &record.lane) };
+    let lane = if aside { own_lane(id) } else { lane_key(record.source.as_str(), &record.lane) };
     let dedupe = Dedupe::new(&record.source, &record.hook_id, &record.external_id);
     stage.mark(dedupe.row(id), &dedupe::received(record.received_at));
     stage.mark(key::by_source(&record.source).id(id), &[]);
@@ -143,7 +149,17 @@ fn delivery(stage: &mut Stage<'_>, kept: KeptDelivery, position: Option<Position
         note_place(stage, position, record.received_at)?;
     }
     let position = position.unwrap_or(super::NOWHERE);
-    let stored = Stored { record, position, fence, lane, blocks, failing_since, attempt, attempts_forgiven };
+    let stored = Stored {
+        record,
+        position,
+        fence,
+        aside,
+        lane_before: None,
+        blocks,
+        failing_since,
+        attempt,
+        attempts_forgiven,
+    };
     save(stage, None, &stored)
 }
 

@@ -86,11 +86,6 @@ pub(in super::super) fn index(
     Ok(())
 }
 
-/// The key of a lane in the queue.
-pub(super) fn lane_key(source: &str, lane: &str) -> [u8; 16] {
-    key::short_hash(&[source.as_bytes(), lane.as_bytes()])
-}
-
 fn index_one(stage: &mut Stage<'_>, one: ToIndex, now: Timestamp) -> Result<(), StoreError> {
     let ToIndex { row, pending, facts, copies } = one;
     let id = pending.id;
@@ -99,7 +94,6 @@ fn index_one(stage: &mut Stage<'_>, one: ToIndex, now: Timestamp) -> Result<(), 
         Some((state, reason)) => (state, Some(reason)),
         None => (DeliveryState::Queued, None),
     };
-    let lane = lane_key(facts.source.as_str(), &row.lane.key);
     stage.mark(key::by_source(&facts.source).id(id), &[]);
     let dedupe = Dedupe::new(&facts.source, &facts.hook_id, &facts.external_id);
     stage.mark(dedupe.row(id), &dedupe::received(pending.received_at));
@@ -132,14 +126,15 @@ fn index_one(stage: &mut Stage<'_>, one: ToIndex, now: Timestamp) -> Result<(), 
         record,
         position: pending.position,
         fence: 0,
-        lane,
+        aside: false,
+        lane_before: None,
         blocks: row.lane.blocks,
         failing_since: None,
         attempt: None,
         attempts_forgiven: 0,
     };
     save(stage, None, &stored)?;
-    if queued { enqueue(stage, &lane, id, now) } else { Ok(()) }
+    if queued { enqueue(stage, &stored.lane(), id, now) } else { Ok(()) }
 }
 
 /// The value of a body's row: the first delivery that brought it, and when.

@@ -9,6 +9,7 @@ pub(super) mod loss;
 pub(super) mod purge;
 pub(super) mod record;
 pub(super) mod replay;
+pub(super) mod scan;
 pub(super) mod settle;
 
 use serde::{Deserialize, Serialize};
@@ -28,8 +29,12 @@ pub(super) struct Stored {
     pub(super) position: Position,
     /// Rises with each claim.
     pub(super) fence: u64,
-    /// Its lane's key in the queue.
-    pub(super) lane: [u8; 16],
+    /// It stands in a lane of its own: it stepped aside, or was asked for by hand.
+    #[serde(default)]
+    pub(super) aside: bool,
+    /// Its lane's key, in rows that were written before keys were made from the lane's name.
+    #[serde(rename = "lane", default, skip_serializing_if = "Option::is_none")]
+    pub(super) lane_before: Option<[u8; 16]>,
     /// A failing head holds the lane.
     pub(super) blocks: bool,
     /// When it first failed as the head of its lane.
@@ -42,6 +47,22 @@ pub(super) struct Stored {
 
 /// The place of bytes that are not kept.
 pub(super) const NOWHERE: Position = Position { seq: 0, file: 0, offset: 0, len: 0 };
+
+impl Stored {
+    /// Its lane's key in the queue.
+    pub(super) fn lane(&self) -> [u8; 16] {
+        match self.lane_before {
+            _ if self.aside => own_lane(self.record.id),
+            Some(lane) => lane,
+            None => lane_key(self.record.source.as_str(), &self.record.lane),
+        }
+    }
+
+    /// Whether it stands in a lane of its own.
+    pub(super) fn is_aside(&self) -> bool {
+        self.aside || self.lane_before == Some(own_lane(self.record.id))
+    }
+}
 
 pub(super) fn load<R: Rows>(rows: &R, id: DeliveryId) -> Result<Option<Stored>, StoreError> {
     rows.read(&key::delivery(id))
@@ -120,8 +141,13 @@ fn first_of(stage: &Stage<'_>, lane: &[u8; 16]) -> Result<Option<DeliveryId>, St
     Ok(stage.with_prefix(&key::lane(lane), 1)?.first().and_then(|(key, _)| key::id_at_end(key)))
 }
 
+/// The key of a lane in the queue.
+pub(super) fn lane_key(source: &str, lane: &str) -> [u8; 16] {
+    key::short_hash(&[source.as_bytes(), lane.as_bytes()])
+}
+
 /// The lane of a delivery that stepped aside: its own.
-pub(super) fn own_lane(id: DeliveryId) -> [u8; 16] {
+fn own_lane(id: DeliveryId) -> [u8; 16] {
     key::short_hash(&[b"own", id.as_bytes()])
 }
 

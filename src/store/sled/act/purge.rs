@@ -4,7 +4,7 @@ use super::super::dedupe::Dedupe;
 use super::super::journal::Position;
 use super::super::key::{self, Key, Table};
 use super::super::stage::{Rows, Stage};
-use super::{Stored, access, counts, load};
+use super::{Stored, access, counts, load, scan};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::{DeliveryId, Timestamp};
 use crate::store::StoreError;
@@ -97,7 +97,7 @@ pub(in super::super) fn jobs(
         stage.delete(Key::raw(row))?;
         deleted = deleted.saturating_add(1);
     }
-    Ok(deleted)
+    Ok(deleted.saturating_add(scan::forget(stage, before)?))
 }
 
 /// Log files whose newest delivery is older than `before`, oldest first.

@@ -43,6 +43,7 @@ fn key_of(record: &RecordKey) -> Key {
             key::run(organization, host, *project, *kind, *id)
         }
         RecordKey::CheckIn(id) => key::check_in(id),
+        RecordKey::Scan(unique_id) => key::scan(unique_id),
         RecordKey::Account(host, id) => key::account(host, *id),
         RecordKey::Login(host, login) => key::login(host, login).bytes(b"p"),
     }
@@ -96,13 +97,14 @@ pub(in super::super) fn apply(stage: &mut Stage<'_>, changes: Vec<Change>) -> Re
             drop_project(stage, &key::project(&organization, &host, id))
         }
         Change::PutCheckIn(check_in) => put_check_in(stage, &check_in),
+        Change::PutScan(scan) => super::scan::put_scan(stage, &scan),
         Change::PutToken(token) => super::access::put_token(stage, &token),
         Change::Audit(entry) => put_audit(stage, &entry),
     })
 }
 
 /// Writes a record under the next version and gives back the one before.
-fn put<T: Serialize + serde::de::DeserializeOwned + Clone>(
+pub(super) fn put<T: Serialize + serde::de::DeserializeOwned + Clone>(
     stage: &mut Stage<'_>,
     key: Key,
     record: &T,

@@ -2,7 +2,7 @@
 
 use super::super::key::{Key, Table, id_at_end};
 use super::super::stage::{Rows, Stage};
-use super::{Stored, dequeue, enqueue, in_lane, load, own_lane, record, save, unbound};
+use super::{Stored, dequeue, enqueue, in_lane, load, record, save, unbound};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::{DeliveryId, Timestamp};
@@ -49,17 +49,17 @@ fn wake(stage: &mut Stage<'_>, mut stored: Stored, now: Timestamp) -> Result<(),
     if in_lane(before.state)
         && let Some(due) = before.due_at
     {
-        dequeue(stage, &stored.lane, id, due, now)?;
+        dequeue(stage, &stored.lane(), id, due, now)?;
     }
     stage.delete(unbound(id))?;
-    stored.lane = own_lane(id);
+    stored.aside = true;
     stored.failing_since = None;
     stored.attempts_forgiven = before.attempts;
     stored.record.state = DeliveryState::Queued;
     stored.record.reason = None;
     stored.record.finished_at = None;
     stored.record.due_at = Some(now);
-    enqueue(stage, &stored.lane, id, now)?;
+    enqueue(stage, &stored.lane(), id, now)?;
     save(stage, Some(&before), &stored)
 }
 

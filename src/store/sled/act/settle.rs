@@ -2,7 +2,7 @@
 
 use super::super::key;
 use super::super::stage::Stage;
-use super::{Stored, blocked, dequeue, load, own_lane, record, save, unbound};
+use super::{Stored, blocked, dequeue, load, record, save, unbound};
 use crate::domain::change::{Changes, Verdict};
 use crate::domain::delivery::{DeliveryRecord, DeliveryState};
 use crate::domain::{DeliveryId, Timestamp};
@@ -88,7 +88,7 @@ fn wait_unbound(
 }
 
 fn leave_lane(stage: &mut Stage<'_>, stored: &Stored, now: Timestamp) -> Result<(), StoreError> {
-    dequeue(stage, &stored.lane, stored.record.id, stored.record.due_at.unwrap_or(now), now)
+    dequeue(stage, &stored.lane(), stored.record.id, stored.record.due_at.unwrap_or(now), now)
 }
 
 /// How a delivery comes to rest.
@@ -130,14 +130,14 @@ fn retry(
     let since = *stored.failing_since.get_or_insert(now);
     let held = before.due_at.unwrap_or(now);
     if stored.blocks && now.since(since) < BLOCKED_MS_MAX {
-        stage.delete(key::queue(held, &stored.lane))?;
-        stage.mark(blocked(&stored.lane), &[]);
+        stage.delete(key::queue(held, &stored.lane()))?;
+        stage.mark(blocked(&stored.lane()), &[]);
     } else {
-        dequeue(stage, &stored.lane, id, held, now)?;
-        stored.lane = own_lane(id);
-        stage.mark(key::lane(&stored.lane).id(id), &[]);
+        dequeue(stage, &stored.lane(), id, held, now)?;
+        stored.aside = true;
+        stage.mark(key::lane(&stored.lane()).id(id), &[]);
     }
-    stage.mark(key::queue(at, &stored.lane), id.as_bytes());
+    stage.mark(key::queue(at, &stored.lane()), id.as_bytes());
     stored.record.state = DeliveryState::Waiting;
     stored.record.reason = Some("retry".into());
     stored.record.last_error = Some(bounded(error));

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::OwnedRwLockReadGuard;
 
 use super::super::act::record::Row;
-use super::super::act::{self, Stored, access, index};
+use super::super::act::{Stored, access, index};
 use super::super::dedupe::Dedupe;
 use super::super::intake::DELIVERED;
 use super::super::key::{self, Key, Table, behind};
@@ -27,7 +27,7 @@ use crate::store::{StoreError, frame};
 const ATTEMPTS_MAX: usize = 1024;
 
 /// The tables whose rows are items, in the order in which they move; after them the deliveries without an index.
-pub(super) const SECTIONS: [Table; 12] = [
+pub(super) const SECTIONS: [Table; 14] = [
     Table::Organization,
     Table::Source,
     Table::Connection,
@@ -35,6 +35,8 @@ pub(super) const SECTIONS: [Table; 12] = [
     Table::Member,
     Table::Pipeline,
     Table::CheckIn,
+    Table::Scan,
+    Table::Finding,
     Table::Token,
     Table::Meta,
     Table::Audit,
@@ -182,6 +184,8 @@ impl Reading {
             Table::Member => Fact::Member(Box::new(self.record(key, value)?)),
             Table::Pipeline => Fact::Pipeline(Box::new(self.record(key, value)?)),
             Table::CheckIn => Fact::CheckIn(Box::new(self.record(key, value)?)),
+            Table::Scan => Fact::Scan(Box::new(self.record(key, value)?)),
+            Table::Finding => Fact::Finding(Box::new(self.record(key, value)?)),
             Table::Token => Fact::Token(self.tree.decode(key, value)?),
             Table::Meta if key == access::setup_code().as_bytes() => {
                 Fact::SetupCode(self.tree.decode::<SetupCode>(key, value)?)
@@ -209,7 +213,7 @@ impl Reading {
         let attempts = attempts.into_iter().map(|(key, value)| self.tree.decode::<Attempt>(&key, value));
         let holder = |key: Key| self.tree.raw(key.as_bytes());
         let turn = match stored.record.due_at {
-            Some(due) => holder(key::queue(due, &stored.lane))?.is_some_and(|it| it == id.as_bytes()),
+            Some(due) => holder(key::queue(due, &stored.lane()))?.is_some_and(|it| it == id.as_bytes()),
             None => false,
         };
         let record = &stored.record;
@@ -217,7 +221,7 @@ impl Reading {
         let kept = stored.position.seq >= self.inner.reader.floor();
         let content = kept.then(|| inbox::opened(&self.inner, stored.position).map(|opened| opened.delivery));
         let fact = KeptDelivery {
-            aside: stored.lane == act::own_lane(id),
+            aside: stored.is_aside(),
             turn,
             holds_key: holder.is_some_and(|(holder, _)| holder == id),
             attempts: attempts.chain(stored.attempt.map(Ok)).collect::<Result<_, _>>()?,

@@ -36,6 +36,8 @@ const fn is_copied(table: Table) -> bool {
         | Table::Pipeline
         | Table::Audit
         | Table::CheckIn
+        | Table::Scan
+        | Table::Finding
         | Table::Token => true,
         Table::LaneOf
         | Table::Unbound
@@ -60,7 +62,9 @@ const fn is_copied(table: Table) -> bool {
         | Table::ConnectionOfLogin
         | Table::ProjectOfNumber
         | Table::TokenByHash
-        | Table::TokenByEnd => false,
+        | Table::TokenByEnd
+        | Table::ScanByNumber
+        | Table::Approval => false,
     }
 }
 

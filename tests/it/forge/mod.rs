@@ -1,0 +1,15 @@
+//! Fake forges: they hold state, keep the documented rules, refuse what breaks them, and write it down.
+//!
+//! A test is a story: `forge.org("acme").member(…)`, then what our client makes of it, then `forge.violations()`.
+
+mod book;
+mod fault;
+mod github;
+mod gitlab;
+mod http;
+mod judge;
+mod story;
+
+pub(crate) use book::{BEGIN_S, Book, Budget};
+pub(crate) use fault::{Fault, Planted};
+pub(crate) use http::{Answers, Asked, Reply, serve};
