@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod contract;
+mod figures;
 mod frame;
 mod ids;
 mod job;
@@ -15,6 +16,7 @@ pub mod sled;
 
 use async_trait::async_trait;
 
+pub use figures::StoreFigures;
 pub use job::Jobs;
 pub use keep::{Frozen, Keep};
 pub use list::{DeliveryFilter, FindingFilter, MemberFilter, Page, Paged, ProjectFilter};
@@ -188,25 +190,6 @@ pub struct Purged {
     pub records: u64,
     /// Bytes given back to the file system.
     pub bytes: u64,
-}
-
-/// Numbers for gauges, kept as counters so that reading them costs nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct StoreFigures {
-    /// Deliveries per state.
-    pub by_state: Vec<(DeliveryState, u64)>,
-    /// Dead letters per reason.
-    pub dead_by_reason: Vec<(String, u64)>,
-    /// Accepted, not indexed yet.
-    pub unindexed: u64,
-    /// When the longest waiting piece of due work became due.
-    pub oldest_due_at: Option<Timestamp>,
-    /// Lanes whose head failed and holds others back.
-    pub lanes_blocked: u64,
-    /// Bytes on disk.
-    pub size_bytes: u64,
-    /// Bytes free beside them; `None` where a store cannot know.
-    pub free_bytes: Option<u64>,
 }
 
 /// What one piece of a scrub has found.

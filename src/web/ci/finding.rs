@@ -96,7 +96,18 @@ fn view(record: &Finding) -> FindingView {
 
 const REPO: Parameter = Parameter::text("repo", "The project's path.", "acme/site");
 const REF: Parameter = Parameter::text("ref", "The branch or tag.", "main");
-const STATE: Parameter = Parameter::text("state", "`open` or `fixed`; both without it.", "open");
+/// Where a finding stands.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it only describes")]
+enum Stand {
+    /// The newest full scan of its rules reports it.
+    Open,
+    /// The newest full scan of its rules does not.
+    Fixed,
+}
+
+const STATE: Parameter = Parameter::word::<Stand>("state", "Where it stands; both without it.");
 
 pub(crate) const LIST: Operation = Operation::list(
     "listFindings",

@@ -34,7 +34,10 @@ const ASK_BYTES_MAX: usize = 4 * 1024;
 #[expect(dead_code, reason = "it only describes")]
 struct Form {
     /// The request of the command line.
-    #[schema(examples("9e1b5f0c-6a53-4b43-9a83-0d9a3d1b2f11"))]
+    #[schema(
+        examples("9e1b5f0c-6a53-4b43-9a83-0d9a3d1b2f11"),
+        pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+    )]
     request: String,
     /// An admin token of the organization that the command line is to scan for.
     #[schema(examples("scmc_ad_…"))]
@@ -47,7 +50,10 @@ struct Form {
 #[expect(dead_code, reason = "it only describes")]
 struct Wish {
     /// The number that it made up.
-    #[schema(examples("9e1b5f0c-6a53-4b43-9a83-0d9a3d1b2f11"))]
+    #[schema(
+        examples("9e1b5f0c-6a53-4b43-9a83-0d9a3d1b2f11"),
+        pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+    )]
     token_request_key: String,
 }
 
@@ -92,7 +98,7 @@ fn hash_of(request: &Uuid) -> [u8; 32] {
 
 pub(crate) async fn show(request: HttpRequest, front: web::Data<Front>) -> HttpResponse {
     let fields = read_pairs(request.query_string().as_bytes());
-    let Some(wish) = request_in(&fields, "cli-token") else { return nothing(&front) };
+    let Some(wish) = request_in(&fields, "cli-token") else { return nothing(&front, StatusCode::OK) };
     form(&front, StatusCode::OK, &wish, None)
 }
 
@@ -100,10 +106,10 @@ fn request_in(fields: &HashMap<String, String>, name: &str) -> Option<Uuid> {
     Uuid::try_parse(fields.get(name)?).ok()
 }
 
-fn nothing(front: &Front) -> HttpResponse {
+fn nothing(front: &Front, status: StatusCode) -> HttpResponse {
     let main = "<p>Signing in to this server is not there yet. This page lets the scanner's command line in: run \
                 <code>semgrep login</code> and open the link that it prints.</p>";
-    render(front, StatusCode::OK, "Log in", main)
+    render(front, status, "Log in", main)
 }
 
 fn form(front: &Front, status: StatusCode, wish: &Uuid, wrong: Option<&str>) -> HttpResponse {
@@ -131,7 +137,7 @@ pub(crate) async fn approve(
     let body = take_form(&request, &front, payload).await?;
     let fields = read_pairs(&body.bytes);
     let Some(wish) = request_in(&fields, "request") else {
-        return Ok(nothing(&front));
+        return Ok(nothing(&front, StatusCode::BAD_REQUEST));
     };
     let token = fields.get("token").map(|text| text.trim()).unwrap_or_default();
     let Some(admin) = admin(&front, token).await? else {

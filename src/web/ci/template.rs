@@ -30,7 +30,7 @@ pub(crate) const SHOW: Operation = Operation::new(
     "Show a CI file for `gitlab` or `github`",
     &[describe::json::<TemplateView>(200, "The file.")],
 )
-.parameters(&[Parameter::text("scan", "`true`: it runs the scanner too.", "true")]);
+.parameters(&[Parameter::word::<bool>("scan", "`true`: it runs the scanner too.")]);
 
 pub(crate) async fn show(call: Call<Reader>) -> Answer {
     let query = Query::of(&call.query, &SHOW)?;

@@ -383,25 +383,3 @@ impl crate::store::Health for Fake {
         Ok(())
     }
 }
-
-#[async_trait]
-impl Keep for Fake {
-    fn keyring(&self) -> &crate::seal::Keyring {
-        unimplemented!()
-    }
-    async fn freeze(&self) -> Result<Box<dyn Frozen>, StoreError> {
-        unimplemented!()
-    }
-    async fn is_empty(&self) -> Result<bool, StoreError> {
-        unimplemented!()
-    }
-    async fn import_mark(&self) -> Result<Option<keep::ImportMark>, StoreError> {
-        unimplemented!()
-    }
-    async fn import(&self, _: Vec<keep::Item>, _: keep::ImportMark) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-    async fn end_import(&self) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-}

@@ -3,6 +3,7 @@
 mod api;
 mod describe;
 mod fake;
+mod fake_keep;
 mod gates;
 mod hook;
 mod sample;

@@ -65,7 +65,7 @@ fn semgrep(office: &Office, checkout: &Checkout, token: &str, variables: &[(&str
         .args(["ci", "--oss-only", "--metrics=off"])
         .current_dir(checkout.path())
         .env_clear()
-        .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", python_path()))
+        .env("PATH", format!("{}:{}:/usr/local/bin:/usr/bin:/bin", home.join("bin").display(), python_path()))
         .env("PYTHONPATH", &home)
         .env("HOME", &own)
         .env("SEMGREP_URL", format!("http://{}", office.daemon.public))

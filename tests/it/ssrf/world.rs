@@ -84,7 +84,7 @@ impl World {
             if !self.sung.lock().unwrap().is_empty() {
                 break;
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
         self.sung()
     }
