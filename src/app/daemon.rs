@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use super::connect::Connecting;
 use super::folder::Folder;
 use super::jobs::Jobs;
 use super::notice::Reporter;
@@ -45,6 +46,7 @@ pub struct Manner {
 pub struct Daemon {
     front: Arc<Front>,
     jobs: Jobs,
+    connecting: Connecting,
     store: Arc<dyn Store>,
     running: Running,
     workers: Option<Workers>,
@@ -131,7 +133,9 @@ impl Daemon {
         let (control, folder) = control(config, manner)?;
         let aside = config.key_file.with_file_name("aside");
         let jobs = Jobs::new(config, Arc::clone(&store), &clock, &public_url, &aside, manner.stand_in_keys)?;
-        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url, &jobs)?;
+        let connecting = Connecting::new(config, Arc::clone(&store), &clock, &public_url);
+        let connect = &connecting.connect;
+        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url, &jobs, connect)?;
         let reporter = Arc::new(Reporter::new(Arc::clone(&front.health)));
         let listeners = Listeners {
             public: if manner.works { vec![public_socket] } else { Vec::new() },
@@ -164,6 +168,7 @@ impl Daemon {
         Ok(Self {
             front,
             jobs,
+            connecting,
             store,
             running,
             workers,
@@ -211,6 +216,7 @@ impl Daemon {
         }
         self.front.doors.swap(doors);
         put_jobs();
+        self.connecting.reload(config, clock);
         self.front.set_config_hash(hash);
         Ok(())
     }

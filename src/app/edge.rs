@@ -10,6 +10,7 @@ use super::jobs::Jobs;
 use super::random;
 use crate::cli::Failure;
 use crate::config::Config;
+use crate::connect::Connect;
 use crate::domain::access::TokenKind;
 use crate::domain::{Clock, SourceKey};
 use crate::provider::Door;
@@ -68,7 +69,7 @@ pub(super) fn mint(kind: TokenKind) -> Option<(String, [u8; 32])> {
 fn check(text: &str) -> Option<(TokenKind, [u8; 32])> {
     match token::parse(text)? {
         Presented { bearer: Bearer::Api(kind), hash } => Some((kind, hash)),
-        Presented { bearer: Bearer::Setup, .. } => None,
+        Presented { .. } => None,
     }
 }
 
@@ -80,6 +81,7 @@ pub(super) fn front(
     clock: &Clock,
     public_url: Url,
     jobs: &Jobs,
+    connect: &Arc<Connect>,
 ) -> Result<Arc<Front>, Failure> {
     let limits = Limits {
         body_bytes_max: usize::try_from(config.limits.body_bytes_max).unwrap_or(usize::MAX),
@@ -103,6 +105,7 @@ pub(super) fn front(
         token_check: Arc::new(check),
         token_mint: Arc::new(mint),
         check_ins: Arc::clone(&jobs.check_ins),
+        connect: Arc::clone(connect),
         scans: Arc::clone(&jobs.scans),
         budget: Budget::new(limits.inflight_bytes_max),
         peers: Peers::default(),

@@ -4,6 +4,7 @@
 
 mod ask;
 mod check;
+mod connect;
 mod daemon;
 mod declare;
 mod demo;

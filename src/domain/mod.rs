@@ -14,6 +14,7 @@ pub mod organization;
 pub mod pipeline;
 pub mod project;
 pub mod scan;
+pub mod ticket;
 pub mod time;
 
 pub use id::{ConnectionKey, DeliveryId, Host, InvalidId, OrganizationSlug, SourceKey};

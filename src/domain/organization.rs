@@ -114,6 +114,33 @@ pub struct Source {
     pub created_by: String,
     /// No longer declared: its queued deliveries mean nothing any more.
     pub removed: bool,
+    /// The GitHub App behind it, where it was made or named here; a declared one is in the file.
+    #[serde(default)]
+    pub app: Option<AppNames>,
+}
+
+/// How GitHub knows an App. Nothing of it is secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppNames {
+    /// Its number.
+    pub id: u64,
+    /// Its name for sign-in.
+    pub client_id: String,
+    /// Its name in addresses.
+    pub slug: String,
+    /// Whose it is: the only account that can install it, unless it is public.
+    pub owner: Option<AppOwner>,
+}
+
+/// The account that owns an App.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppOwner {
+    /// Its number.
+    pub id: u64,
+    /// Its name.
+    pub login: String,
+    /// Whether it is an organization; else it is a person.
+    pub is_organization: bool,
 }
 
 /// An account at a forge: an organization, a user, or a group.

@@ -153,6 +153,7 @@ impl Plan<'_> {
                     organizations: vec![connection.organization.clone()],
                     created_by: CONFIG.to_owned(),
                     removed: false,
+                    app: None,
                 });
             }
         }
@@ -267,6 +268,7 @@ fn source(declared: &DeclaredSource) -> Source {
         organizations: declared.organizations.clone(),
         created_by: CONFIG.to_owned(),
         removed: false,
+        app: None,
     }
 }
 

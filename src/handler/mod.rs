@@ -21,7 +21,7 @@ mod work;
 pub use check_in::{Decided, Settlement, check_in, check_in_id, wanted_keys};
 pub use declare::{Have, declare};
 pub use lane::lane;
-pub use route::{Routing, route};
+pub use route::{Routing, plain_key, route};
 
 use crate::domain::change::Changes;
 use crate::domain::event::{Event, Fact, Repository};

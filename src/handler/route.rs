@@ -9,7 +9,7 @@ use crate::domain::event::{About, AccountRef, Event, Fact};
 use crate::domain::known::Candidates;
 use crate::domain::organization::{Account, Connection, ConnectionState, Forge, Kind, Source};
 use crate::domain::project::Proof;
-use crate::domain::{ConnectionKey, OrganizationSlug, Timestamp, id_of};
+use crate::domain::{ConnectionKey, Host, OrganizationSlug, Timestamp, id_of};
 
 /// Where an event belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -277,6 +277,16 @@ pub(super) fn is_inside(path: &str, login: &str) -> bool {
 fn full_path(fact: &Fact) -> Option<&str> {
     let repository = fact.repository()?;
     Some(repository.full_path.as_str()).filter(|path| !path.is_empty())
+}
+
+/// The key that a connection to an account would like best: the cloud's name or the server's, and the account's.
+#[must_use]
+pub fn plain_key(kind: Kind, host: &Host, login: &str) -> String {
+    let forge = match kind {
+        Kind::GithubCloud | Kind::GitlabCloud => kind.forge().as_str().to_owned(),
+        Kind::GithubEnterpriseServer | Kind::GitlabSelfManaged => slug_of(host.as_str()),
+    };
+    format!("{forge}-{}", slug_of(login))
 }
 
 /// What of a name may stand in a key.

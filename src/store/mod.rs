@@ -13,6 +13,7 @@ pub mod keep;
 mod list;
 pub mod postgres;
 pub mod sled;
+mod ticket;
 
 use async_trait::async_trait;
 
@@ -20,6 +21,7 @@ pub use figures::StoreFigures;
 pub use job::Jobs;
 pub use keep::{Frozen, Keep};
 pub use list::{DeliveryFilter, FindingFilter, MemberFilter, Page, Paged, ProjectFilter};
+pub use ticket::Tickets;
 
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change, Changes};
@@ -381,5 +383,5 @@ impl std::fmt::Debug for dyn Store {
 }
 
 /// Everything that is kept.
-pub trait Store: Inbox + Records + Jobs + Access + Health + Keep {}
-impl<T: Inbox + Records + Jobs + Access + Health + Keep> Store for T {}
+pub trait Store: Inbox + Records + Jobs + Access + Tickets + Health + Keep {}
+impl<T: Inbox + Records + Jobs + Access + Tickets + Health + Keep> Store for T {}

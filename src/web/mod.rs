@@ -7,6 +7,7 @@ mod api;
 mod auth;
 mod body;
 mod ci;
+mod connect;
 mod control;
 mod describe;
 mod docs;
@@ -48,6 +49,7 @@ pub use tls::{Certificate, server_config};
 
 use crate::ci::CheckIns;
 use crate::ci::scan::Scans;
+use crate::connect::Connect;
 use crate::domain::access::TokenKind;
 use crate::domain::{Clock, Timestamp};
 use crate::store::Store;
@@ -144,6 +146,8 @@ pub struct Front {
     pub token_mint: TokenMint,
     /// Takes what CI jobs say.
     pub check_ins: Arc<CheckIns>,
+    /// Leads browsers through a connection.
+    pub connect: Arc<Connect>,
     /// Takes what scanners say.
     pub scans: Arc<Scans>,
     /// Bytes of unfinished bodies.

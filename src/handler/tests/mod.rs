@@ -55,6 +55,7 @@ fn source(forge: Forge, organizations: &[&str]) -> Source {
         organizations: organizations.iter().map(|slug| org(slug)).collect(),
         created_by: "config".to_owned(),
         removed: false,
+        app: None,
     }
 }
 

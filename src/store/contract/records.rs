@@ -51,6 +51,7 @@ fn a_source() -> Source {
         organizations,
         created_by: "config".into(),
         removed: false,
+        app: None,
     }
 }
 

@@ -40,6 +40,7 @@ mod settings;
 mod settle;
 #[cfg(test)]
 pub(in crate::store) mod tests;
+mod ticket;
 mod verify;
 mod wake;
 

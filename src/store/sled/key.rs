@@ -53,6 +53,7 @@ pub(super) enum Table {
     ScanByNumber = b'W',
     Finding = b'F',
     Approval = b'V',
+    Ticket = b'Y',
     Token = b'T',
     TokenByHash = b'h',
     TokenByEnd = b'E',
@@ -60,7 +61,7 @@ pub(super) enum Table {
 
 impl Table {
     /// All tables.
-    pub(super) const ALL: [Self; 44] = [
+    pub(super) const ALL: [Self; 45] = [
         Self::Meta,
         Self::Part,
         Self::Delivery,
@@ -102,6 +103,7 @@ impl Table {
         Self::ScanByNumber,
         Self::Finding,
         Self::Approval,
+        Self::Ticket,
         Self::Token,
         Self::TokenByHash,
         Self::TokenByEnd,
@@ -268,6 +270,10 @@ pub(super) fn findings(organization: &OrganizationSlug, project: &str, git_ref: 
 
 pub(super) fn approval(hash: &[u8; 32]) -> Key {
     Key::of(Table::Approval).bytes(hash)
+}
+
+pub(super) fn ticket(hash: &[u8; 32]) -> Key {
+    Key::of(Table::Ticket).bytes(hash)
 }
 
 pub(super) fn check_in(id: &str) -> Key {

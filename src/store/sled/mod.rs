@@ -42,6 +42,7 @@ mod status;
 mod suspect;
 #[cfg(test)]
 pub(in crate::store) mod tests;
+mod ticket;
 
 use std::fs::File;
 use std::path::PathBuf;

@@ -9,6 +9,11 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
         409,
         "The account cannot be connected to this organization. More is told to nobody.",
     ),
+    (
+        "app-unknown",
+        409,
+        "No App with a key and a client secret is known for this. Name them in the config, or create a new App.",
+    ),
     ("approval-missing", 404, "Nobody has approved this request yet."),
     ("auto-connect-off", 403, "Connections do not make themselves on this server."),
     ("body-expired", 409, "The delivery's bytes are past their time, so it cannot be handled again."),
@@ -19,6 +24,7 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
     ("expiry-invalid", 400, "`expires_at` is no time within the next year."),
     ("filter-empty", 400, "A replay of everything there ever was has to be said: name at least one filter."),
     ("forbidden", 403, "The token is known, but may not do that."),
+    ("forge-invalid", 400, "The forge cannot be connected so; the message says why."),
     ("foreign-origin", 403, "The form was sent by a page of another site."),
     ("fork-pipeline", 403, "A job of a fork, or one that strangers can start, makes nothing."),
     ("id-token-invalid", 401, "The ID token proves nothing here; why is in the operator's log."),
@@ -52,6 +58,7 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
     ),
     ("proof-failed", 401, "The delivery is not proven, or there is no such source: both look the same."),
     ("proof-required", 403, "This server takes check-ins with an ID token only."),
+    ("public-url-local", 409, "`public_url` is this machine's own address, which GitHub cannot reach."),
     ("repeated-parameter", 400, "A parameter was given twice."),
     ("report-invalid", 400, "The scanner's report cannot be read; the message says where."),
     (

@@ -19,6 +19,7 @@ use crate::domain::organization::*;
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
 use crate::domain::scan::{Branch, Finding, Scan};
+use crate::domain::ticket::Ticket;
 use crate::domain::*;
 use crate::store::*;
 
@@ -46,6 +47,7 @@ pub(super) struct State {
     pub(super) deliveries: Vec<DeliveryRecord>,
     pub(super) tokens: Vec<TokenRecord>,
     pub(super) setup: Option<([u8; 32], Timestamp)>,
+    pub(super) tickets: Vec<([u8; 32], Ticket)>,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +81,7 @@ impl Fake {
                     organizations: vec![slug(name)],
                     created_by: "config".to_owned(),
                     removed: false,
+                    app: None,
                 });
             }
         }

@@ -22,6 +22,7 @@ use super::{Budget, Doors, Doorway, Front, Health, Limits, Peers, RefusedLog, Th
 use crate::ci::CheckIns;
 use crate::ci::id_token::{FetchKeys, Issuer, Verifier};
 use crate::ci::scan::{Scans, Spool};
+use crate::connect::{AppAccess, Connect, NewApp, Vault};
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::ci::Policy;
 use crate::domain::delivery::{Authenticate, Encoding, Envelope, RawDelivery, Rejected};
@@ -96,6 +97,37 @@ fn scans(
     Arc::new(Scans::new(store, Arc::clone(check_ins), HashMap::new(), spool, Arc::clone(clock)))
 }
 
+/// No App is known.
+struct NoApps;
+
+#[async_trait::async_trait]
+impl Vault for NoApps {
+    async fn seal(
+        &self,
+        _: &NewApp<'_>,
+        _: Timestamp,
+    ) -> Result<Vec<crate::domain::change::Change>, crate::store::StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn app(&self, _: &SourceKey) -> Result<Option<AppAccess>, crate::store::StoreError> {
+        Ok(None)
+    }
+
+    fn opened(&self, _: &SourceKey, _: &secrecy::SecretString) {}
+}
+
+fn connect(store: Arc<dyn crate::store::Store>, clock: &crate::domain::Clock) -> Arc<Connect> {
+    Arc::new(Connect {
+        store,
+        forges: Arc::new(|_, _| Err(crate::provider::ProviderError::Gone)),
+        vault: Arc::new(NoApps),
+        mint: Arc::new(|bearer| crate::seal::token::Token::generate(bearer).ok()),
+        clock: Arc::clone(clock),
+        public_url: url::Url::parse("https://scm.example.com/").unwrap(),
+    })
+}
+
 /// A front for tests; the token `admin-acme` is an admin token of acme, and so on.
 fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
     let clock: crate::domain::Clock = Arc::new(|| NOW);
@@ -107,6 +139,7 @@ fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
     let check_ins = check_ins(Arc::clone(&store) as Arc<dyn crate::store::Store>, &clock);
     let scans = scans(Arc::clone(&store) as Arc<dyn crate::store::Store>, &check_ins, &clock);
     Front {
+        connect: connect(Arc::clone(&store) as Arc<dyn crate::store::Store>, &clock),
         store,
         doors: Doors::new(doors),
         health: Arc::new(Health::new(Arc::clone(&clock))),

@@ -12,4 +12,5 @@ mod story;
 
 pub(crate) use book::{BEGIN_S, Book, Budget};
 pub(crate) use fault::{Fault, Planted};
+pub(crate) use github::Github;
 pub(crate) use http::{Answers, Asked, Reply, serve};

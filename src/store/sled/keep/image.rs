@@ -64,7 +64,8 @@ const fn is_copied(table: Table) -> bool {
         | Table::TokenByHash
         | Table::TokenByEnd
         | Table::ScanByNumber
-        | Table::Approval => false,
+        | Table::Approval
+        | Table::Ticket => false,
     }
 }
 

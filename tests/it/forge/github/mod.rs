@@ -5,6 +5,7 @@ mod hook;
 mod list;
 mod route;
 mod state;
+mod web;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -60,6 +61,11 @@ impl Github {
         self.state.lock().unwrap()
     }
 
+    /// Where people see it.
+    pub(crate) fn web(&self) -> Url {
+        self.url.get().unwrap().clone()
+    }
+
     /// Where its API is.
     pub(crate) fn api(&self) -> Url {
         self.url.get().unwrap().join(self.base().trim_start_matches('/')).unwrap()
@@ -76,7 +82,7 @@ impl Github {
         let modulus = APP_MODULUS.trim().to_owned();
         let hook = json!({"url": "https://example.com/hooks/x", "content_type": "form", "insecure_ssl": "0"});
         let client_id = format!("Iv23li{slug}");
-        let row = AppRow { id, client_id, slug: slug.into(), modulus, hook, attempts: Vec::new() };
+        let row = AppRow { id, client_id, slug: slug.into(), modulus, hook, ..AppRow::default() };
         state.apps.insert(id, row);
         id
     }
