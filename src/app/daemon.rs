@@ -12,7 +12,7 @@ use super::connect::Connecting;
 use super::folder::Folder;
 use super::jobs::Jobs;
 use super::notice::Reporter;
-use super::{declare, edge, random, store_dir, watch};
+use super::{connect, declare, edge, random, store_dir, watch};
 use crate::cli::{Exit, Failure};
 use crate::config::{Config, StoreUrl};
 use crate::domain::Clock;
@@ -133,9 +133,9 @@ impl Daemon {
         let (control, folder) = control(config, manner)?;
         let aside = config.key_file.with_file_name("aside");
         let jobs = Jobs::new(config, Arc::clone(&store), &clock, &public_url, &aside, manner.stand_in_keys)?;
-        let connecting = Connecting::new(config, Arc::clone(&store), &clock, &public_url);
-        let connect = &connecting.connect;
-        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url, &jobs, connect)?;
+        let connecting = Connecting::new(config, &store, &clock, &public_url).await?;
+        let shared = Arc::clone(&store);
+        let front = edge::front(config, shared, exporter, &clock, public_url, &jobs, &connecting)?;
         let reporter = Arc::new(Reporter::new(Arc::clone(&front.health)));
         let listeners = Listeners {
             public: if manner.works { vec![public_socket] } else { Vec::new() },
@@ -205,7 +205,7 @@ impl Daemon {
             let keys = cold.join(", ");
             return Err(Failure::usage(format!("only a restart can change {keys}; nothing was changed")));
         }
-        let doors = edge::doors(config)?;
+        let doors = connect::doors(config, self.store.as_ref()).await?;
         let put_jobs = self.jobs.reload(config, clock)?;
         let fresh = edge::certificate(config)?;
         let hash = edge::config_hash(config, self.store.as_ref(), clock)?;

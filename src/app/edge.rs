@@ -6,30 +6,40 @@ use std::sync::{Arc, Mutex};
 
 use url::Url;
 
+use super::connect::Connecting;
 use super::jobs::Jobs;
 use super::random;
 use crate::cli::Failure;
 use crate::config::Config;
-use crate::connect::Connect;
 use crate::domain::access::TokenKind;
+use crate::domain::organization::Forge;
 use crate::domain::{Clock, SourceKey};
-use crate::provider::Door;
+use crate::provider::{Door, Secrets};
 use crate::seal::token::{self, Bearer, Presented, Token};
 use crate::store::Store;
 use crate::telemetry::metric::{self, Exporter};
-use crate::web::{Budget, Certificate, Doors, Doorway, Front, Health, Limits, Peers, RefusedLog, Throttle};
+use crate::web::{Budget, Certificate, Doorway, Front, Health, Limits, Peers, RefusedLog, Throttle};
 
 /// The doors of all declared sources.
 pub(super) fn doors(config: &Config) -> Result<HashMap<SourceKey, Doorway>, Failure> {
     let mut table = HashMap::new();
     for (source, (forge, _, secrets)) in config.doors() {
-        let slots =
-            u8::try_from(secrets.webhook.len().saturating_add(secrets.signing.len())).unwrap_or(u8::MAX);
-        metric::begin_source(forge.as_str(), &source, slots);
+        begin(forge, &source, &secrets);
         let door = Door::new(forge, source.clone(), secrets).map_err(Failure::usage)?;
         table.insert(source, Doorway::new(door));
     }
     Ok(table)
+}
+
+fn begin(forge: Forge, source: &SourceKey, secrets: &Secrets) {
+    let slots = u8::try_from(secrets.webhook.len().saturating_add(secrets.signing.len())).unwrap_or(u8::MAX);
+    metric::begin_source(forge.as_str(), source, slots);
+}
+
+/// The door of a source that was made here. `None`: what was kept of it proves nothing.
+pub(super) fn doorway(forge: Forge, source: &SourceKey, secrets: Secrets) -> Option<Doorway> {
+    begin(forge, source, &secrets);
+    Door::new(forge, source.clone(), secrets).ok().map(Doorway::new)
 }
 
 /// The address people use: as configured, with the real port when any was asked for.
@@ -81,7 +91,7 @@ pub(super) fn front(
     clock: &Clock,
     public_url: Url,
     jobs: &Jobs,
-    connect: &Arc<Connect>,
+    connecting: &Connecting,
 ) -> Result<Arc<Front>, Failure> {
     let limits = Limits {
         body_bytes_max: usize::try_from(config.limits.body_bytes_max).unwrap_or(usize::MAX),
@@ -90,7 +100,7 @@ pub(super) fn front(
     };
     let config_hash = Mutex::new(config_hash(config, store.as_ref(), clock)?);
     Ok(Arc::new(Front {
-        doors: Doors::new(doors(config)?),
+        doors: Arc::clone(&connecting.doors),
         store,
         clock: Arc::clone(clock),
         random: Arc::new(random),
@@ -105,7 +115,7 @@ pub(super) fn front(
         token_check: Arc::new(check),
         token_mint: Arc::new(mint),
         check_ins: Arc::clone(&jobs.check_ins),
-        connect: Arc::clone(connect),
+        connect: Arc::clone(&connecting.connect),
         scans: Arc::clone(&jobs.scans),
         budget: Budget::new(limits.inflight_bytes_max),
         peers: Peers::default(),

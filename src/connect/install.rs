@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 
 use url::Url;
 
+use super::create::issuer;
 use super::manifest::Callbacks;
 use super::session::{Step, Visit, challenge};
 use super::vault::AppAccess;
@@ -13,7 +14,7 @@ use crate::domain::change::{AuditEntry, Change};
 use crate::domain::known::RecordKey;
 use crate::domain::organization::ConnectionState;
 use crate::domain::ticket::TicketPurpose;
-use crate::provider::github::client::{authorize_url, install_url};
+use crate::provider::github::client::{AppKey, authorize_url, install_url};
 
 /// What the forge sends a browser back with, after an installation.
 #[derive(Debug, Clone, Default)]
@@ -38,7 +39,15 @@ pub enum Next {
 impl Connect {
     /// The App of a session.
     pub(super) async fn app(&self, visit: &Visit) -> Result<AppAccess, Refusal> {
-        self.vault.app(visit.source()?).await?.ok_or(Refusal::NoApp)
+        let mut app = self.vault.app(visit.source()?).await?.ok_or(Refusal::NoApp)?;
+        if app.names.slug.is_empty() {
+            // The config does not say what it is called in addresses; the forge does.
+            let key = AppKey::parse(issuer(&visit.leg.kind, &app.names), &app.private_key)
+                .map_err(|_| Refusal::NoApp)?;
+            let session = self.forge(&visit.leg)?.api.app(key);
+            app.names.slug = session.about().await.map_err(Refusal::Forge)?.slug;
+        }
+        Ok(app)
     }
 
     /// Where the browser goes to install the App.

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod contract;
+mod credential;
 mod figures;
 mod frame;
 mod ids;
@@ -13,14 +14,17 @@ pub mod keep;
 mod list;
 pub mod postgres;
 pub mod sled;
+mod task;
 mod ticket;
 
 use async_trait::async_trait;
 
+pub use credential::{Credential, Credentials};
 pub use figures::StoreFigures;
 pub use job::Jobs;
 pub use keep::{Frozen, Keep};
-pub use list::{DeliveryFilter, FindingFilter, MemberFilter, Page, Paged, ProjectFilter};
+pub use list::{DeliveryFilter, FindingFilter, MemberFilter, Page, Paged, ProjectFilter, TaskFilter};
+pub use task::{TaskClaim, TaskOutcome, TaskSettled, Tasks};
 pub use ticket::Tickets;
 
 use crate::domain::access::{TokenKind, TokenRecord};
@@ -383,5 +387,5 @@ impl std::fmt::Debug for dyn Store {
 }
 
 /// Everything that is kept.
-pub trait Store: Inbox + Records + Jobs + Access + Tickets + Health + Keep {}
-impl<T: Inbox + Records + Jobs + Access + Tickets + Health + Keep> Store for T {}
+pub trait Store: Inbox + Records + Jobs + Access + Credentials + Tasks + Tickets + Health + Keep {}
+impl<T: Inbox + Records + Jobs + Access + Credentials + Tasks + Tickets + Health + Keep> Store for T {}

@@ -119,7 +119,7 @@ pub struct Front {
     /// What is kept.
     pub store: Arc<dyn Store>,
     /// Who proves deliveries, by source; swapped whole on reload.
-    pub doors: Doors,
+    pub doors: Arc<Doors>,
     /// Tells the time.
     pub clock: Clock,
     /// For ids and nonces.

@@ -141,7 +141,7 @@ fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
     Front {
         connect: connect(Arc::clone(&store) as Arc<dyn crate::store::Store>, &clock),
         store,
-        doors: Doors::new(doors),
+        doors: Arc::new(Doors::new(doors)),
         health: Arc::new(Health::new(Arc::clone(&clock))),
         clock,
         random: Arc::new(move |bytes| {

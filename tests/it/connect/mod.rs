@@ -36,7 +36,21 @@ impl World {
 
     /// With more in its config.
     pub(super) async fn with(more: &str) -> Self {
+        Self::of(Github::server("3.17.0"), more).await
+    }
+
+    /// With an App that somebody made by hand and declared as the source `our-app`.
+    pub(super) async fn with_app(more: &str) -> Self {
         let forge = Github::server("3.17.0");
+        let app = forge.app_by_hand("Iv23liours", "canary-client-secret");
+        let key = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixture/keys/rfc7515-a2.pem");
+        let more = more.replace("APP", &app.to_string()).replace("KEY", key);
+        let world = Self::of(forge, &more).await;
+        world.forge.points(app, &world.base(), "our-app");
+        world
+    }
+
+    async fn of(forge: Arc<Github>, more: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let config = format!(
             r#"

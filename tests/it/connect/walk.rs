@@ -29,7 +29,11 @@ pub(super) struct Browser {
 }
 
 fn unescape(text: &str) -> String {
-    text.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&#39;", "'").replace("&amp;", "&")
+    text.replace("&quot;", "\"")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&#39;", "'")
+        .replace("&amp;", "&")
 }
 
 /// The value of an attribute.
@@ -47,17 +51,20 @@ impl Page {
             let action = self.url.join(&attribute(&text, "action").unwrap()).unwrap();
             let mut fields = Vec::new();
             for tag in text.split('<').filter(|tag| tag.starts_with("input ")) {
-                let chosen = tag.contains(" checked") || !tag.contains("type=\"radio\"") && !tag.contains("type=\"checkbox\"");
+                let chosen = tag.contains(" checked")
+                    || !tag.contains("type=\"radio\"") && !tag.contains("type=\"checkbox\"");
                 if let (Some(name), true) = (attribute(tag, "name"), chosen) {
                     fields.push((name, attribute(tag, "value").unwrap_or_default()));
                 }
             }
             if let Some((_, rest)) = text.split_once("<select ") {
                 let name = attribute(&format!(" {rest}"), "name").unwrap();
-                let chosen = rest.split("<option ").skip(1).find(|option| option.contains(" selected")).unwrap();
+                let chosen =
+                    rest.split("<option ").skip(1).find(|option| option.contains(" selected")).unwrap();
                 fields.push((name, attribute(&format!(" {chosen}"), "value").unwrap()));
             }
-            let button = text.split("<button").nth(1).and_then(|rest| rest.split_once('>')).map(|(_, rest)| rest);
+            let button =
+                text.split("<button").nth(1).and_then(|rest| rest.split_once('>')).map(|(_, rest)| rest);
             let button = unescape(button.unwrap_or_default().split('<').next().unwrap_or_default());
             forms.push(Form { action, fields, button });
         }
@@ -80,9 +87,19 @@ impl Form {
         self
     }
 
+    /// Sent to another path of the same place.
+    pub(super) fn to_path(mut self, path: &str) -> Self {
+        self.action.set_path(path);
+        self
+    }
+
     /// What a field holds.
     pub(super) fn field(&self, name: &str) -> &str {
-        self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()).unwrap_or_default()
+        self.fields
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+            .unwrap_or_default()
     }
 }
 
@@ -127,9 +144,14 @@ impl Browser {
 
     /// Presses a button, and goes no further.
     pub(super) async fn press(&mut self, form: Form) -> Page {
+        let origin = form.action.origin().ascii_serialization();
+        self.press_from(form, &origin).await
+    }
+
+    /// The same, on a page of another origin.
+    pub(super) async fn press_from(&mut self, form: Form, origin: &str) -> Page {
         let mut body = url::form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(form.fields.iter());
-        let origin = form.action.origin().ascii_serialization();
         let request = Self::client()
             .post(form.action.clone())
             .header("content-type", "application/x-www-form-urlencoded")

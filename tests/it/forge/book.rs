@@ -87,6 +87,10 @@ impl Book {
         self.faults.lock().unwrap().push(fault);
     }
 
+    pub(crate) fn heal(&self) {
+        self.faults.lock().unwrap().clear();
+    }
+
     /// The fault for this request, if one is planted; each strikes as often as it was told to.
     pub(crate) fn fault(&self, asked: &Asked) -> Option<Fault> {
         let mut faults = self.faults.lock().unwrap();

@@ -1,5 +1,6 @@
 //! A fake GitHub, github.com or a server: strict where the real one is.
 
+mod app;
 mod door;
 mod hook;
 mod list;
@@ -224,6 +225,11 @@ impl Github {
     /// Grants everybody so many requests an hour.
     pub(crate) fn allows_hourly(&self, requests: u64) {
         *self.hourly.lock().unwrap() = requests;
+    }
+
+    /// What was planted and has not struck is gone.
+    pub(crate) fn heals(&self) {
+        self.book.heal();
     }
 
     pub(crate) fn plants(&self, fault: Planted) {
