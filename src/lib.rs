@@ -15,7 +15,7 @@
 //! | [`handler`] | what an event changes; pure |
 //! | [`store`] | what is kept, behind small verbs; [`store::sled`] is the embedded one, [`store::postgres`] the shared one |
 //! | [`ci`] | what CI jobs say to us, and how far it is proven |
-//! | [`connect`] | connecting a GitHub account by an App, in an admin's browser |
+//! | [`linking`] | connecting a GitHub account by an App, in an admin's browser |
 //! | [`seal`] | encryption at rest, API tokens |
 //! | [`worker`] | the loops: index, handle, retry, purge |
 //! | [`web`] | the HTTP edge: hooks, API, setup, health |
@@ -30,7 +30,7 @@ pub mod app;
 pub mod ci;
 pub mod cli;
 pub mod config;
-pub mod connect;
+pub mod linking;
 pub mod demo;
 pub mod domain;
 pub mod fault;

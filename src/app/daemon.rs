@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::connect::Connecting;
+use super::linking::Linked;
 use super::folder::Folder;
 use super::jobs::Jobs;
 use super::notice::Reporter;
-use super::{connect, declare, edge, random, store_dir, watch};
+use super::{declare, linking, edge, random, store_dir, watch};
 use crate::cli::{Exit, Failure};
 use crate::config::{Config, StoreUrl};
 use crate::domain::Clock;
@@ -46,7 +46,7 @@ pub struct Manner {
 pub struct Daemon {
     front: Arc<Front>,
     jobs: Jobs,
-    connecting: Connecting,
+    linked: Linked,
     store: Arc<dyn Store>,
     running: Running,
     workers: Option<Workers>,
@@ -133,9 +133,9 @@ impl Daemon {
         let (control, folder) = control(config, manner)?;
         let aside = config.key_file.with_file_name("aside");
         let jobs = Jobs::new(config, Arc::clone(&store), &clock, &public_url, &aside, manner.stand_in_keys)?;
-        let connecting = Connecting::new(config, &store, &clock, &public_url).await?;
+        let linked = Linked::new(config, &store, &clock, &public_url).await?;
         let shared = Arc::clone(&store);
-        let front = edge::front(config, shared, exporter, &clock, public_url, &jobs, &connecting)?;
+        let front = edge::front(config, shared, exporter, &clock, public_url, &jobs, &linked)?;
         let reporter = Arc::new(Reporter::new(Arc::clone(&front.health)));
         let listeners = Listeners {
             public: if manner.works { vec![public_socket] } else { Vec::new() },
@@ -168,7 +168,7 @@ impl Daemon {
         Ok(Self {
             front,
             jobs,
-            connecting,
+            linked,
             store,
             running,
             workers,
@@ -205,7 +205,7 @@ impl Daemon {
             let keys = cold.join(", ");
             return Err(Failure::usage(format!("only a restart can change {keys}; nothing was changed")));
         }
-        let doors = connect::doors(config, self.store.as_ref()).await?;
+        let doors = linking::doors(config, self.store.as_ref()).await?;
         let put_jobs = self.jobs.reload(config, clock)?;
         let fresh = edge::certificate(config)?;
         let hash = edge::config_hash(config, self.store.as_ref(), clock)?;
@@ -216,7 +216,7 @@ impl Daemon {
         }
         self.front.doors.swap(doors);
         put_jobs();
-        self.connecting.reload(config, clock);
+        self.linked.reload(config, clock);
         self.front.set_config_hash(hash);
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use url::Url;
 
-use super::connect::Connecting;
+use super::linking::Linked;
 use super::jobs::Jobs;
 use super::random;
 use crate::cli::Failure;
@@ -91,7 +91,7 @@ pub(super) fn front(
     clock: &Clock,
     public_url: Url,
     jobs: &Jobs,
-    connecting: &Connecting,
+    linked: &Linked,
 ) -> Result<Arc<Front>, Failure> {
     let limits = Limits {
         body_bytes_max: usize::try_from(config.limits.body_bytes_max).unwrap_or(usize::MAX),
@@ -100,7 +100,7 @@ pub(super) fn front(
     };
     let config_hash = Mutex::new(config_hash(config, store.as_ref(), clock)?);
     Ok(Arc::new(Front {
-        doors: Arc::clone(&connecting.doors),
+        doors: Arc::clone(&linked.doors),
         store,
         clock: Arc::clone(clock),
         random: Arc::new(random),
@@ -115,7 +115,7 @@ pub(super) fn front(
         token_check: Arc::new(check),
         token_mint: Arc::new(mint),
         check_ins: Arc::clone(&jobs.check_ins),
-        connect: Arc::clone(&connecting.connect),
+        linking: Arc::clone(&linked.linking),
         scans: Arc::clone(&jobs.scans),
         budget: Budget::new(limits.inflight_bytes_max),
         peers: Peers::default(),

@@ -4,7 +4,7 @@
 
 mod ask;
 mod check;
-mod connect;
+mod linking;
 mod daemon;
 mod declare;
 mod demo;

@@ -7,7 +7,7 @@ mod api;
 mod auth;
 mod body;
 mod ci;
-mod connect;
+mod linking;
 mod control;
 mod describe;
 mod docs;
@@ -49,7 +49,7 @@ pub use tls::{Certificate, server_config};
 
 use crate::ci::CheckIns;
 use crate::ci::scan::Scans;
-use crate::connect::Connect;
+use crate::linking::Linking;
 use crate::domain::access::TokenKind;
 use crate::domain::{Clock, Timestamp};
 use crate::store::Store;
@@ -147,7 +147,7 @@ pub struct Front {
     /// Takes what CI jobs say.
     pub check_ins: Arc<CheckIns>,
     /// Leads browsers through a connection.
-    pub connect: Arc<Connect>,
+    pub linking: Arc<Linking>,
     /// Takes what scanners say.
     pub scans: Arc<Scans>,
     /// Bytes of unfinished bodies.

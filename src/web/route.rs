@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, Route, web};
 use super::auth::{Admin, Call, Gate, OperatorOnly, Reader, Who};
 use super::describe::Operation;
 use super::error::Problem;
-use super::{api, ci, connect, docs, hook, page, setup};
+use super::{api, ci, docs, hook, linking, page, setup};
 
 /// One line of the table.
 pub(crate) struct Line {
@@ -47,16 +47,16 @@ pub(crate) fn table() -> Vec<Line> {
         open(GET, "/", Who::Anyone, web::to(page::home), &page::HOME),
         open(GET, "/setup", Who::Anyone, web::to(setup::show), &setup::SHOW),
         open(POST, "/setup", Who::Anyone, web::to(setup::redeem), &setup::REDEEM),
-        open(GET, "/connect-scm", Who::Anyone, web::to(connect::guide), &connect::GUIDE),
-        open(GET, "/connect-scm/github", Who::Anyone, web::to(connect::landing), &connect::LANDING),
-        open(POST, "/connect-scm/github", Who::Anyone, web::to(connect::begin), &connect::BEGIN),
-        open(GET, "/connect-scm/github/step", Who::Anyone, web::to(connect::step), &connect::STEP),
-        open(POST, "/connect-scm/github/review", Who::Anyone, web::to(connect::review), &connect::REVIEW),
-        open(POST, "/connect-scm/github/install", Who::Anyone, web::to(connect::install), &connect::INSTALL),
-        open(GET, "/connect-scm/github/{source}/created", Who::Anyone, web::to(connect::created), &connect::CREATED),
-        open(GET, "/connect-scm/github/{source}/installed", Who::Anyone, web::to(connect::installed), &connect::INSTALLED),
-        open(GET, "/connect-scm/github/{source}/authorized", Who::Anyone, web::to(connect::authorized), &connect::AUTHORIZED),
-        api::<Admin, _, _>(POST, "/api/v1/connect-links", connect::make, &connect::MAKE),
+        open(GET, "/connect-scm", Who::Anyone, web::to(linking::guide), &linking::GUIDE),
+        open(GET, "/connect-scm/github", Who::Anyone, web::to(linking::landing), &linking::LANDING),
+        open(POST, "/connect-scm/github", Who::Anyone, web::to(linking::begin), &linking::BEGIN),
+        open(GET, "/connect-scm/github/step", Who::Anyone, web::to(linking::step), &linking::STEP),
+        open(POST, "/connect-scm/github/review", Who::Anyone, web::to(linking::review), &linking::REVIEW),
+        open(POST, "/connect-scm/github/install", Who::Anyone, web::to(linking::install), &linking::INSTALL),
+        open(GET, "/connect-scm/github/{source}/created", Who::Anyone, web::to(linking::created), &linking::CREATED),
+        open(GET, "/connect-scm/github/{source}/installed", Who::Anyone, web::to(linking::installed), &linking::INSTALLED),
+        open(GET, "/connect-scm/github/{source}/authorized", Who::Anyone, web::to(linking::authorized), &linking::AUTHORIZED),
+        api::<Admin, _, _>(POST, "/api/v1/connect-links", linking::make, &linking::MAKE),
         open(GET, "/api/v1/openapi.json", Who::Anyone, web::to(docs::openapi), &docs::DOCUMENT),
         open(GET, "/docs", Who::Anyone, web::to(docs::show), &docs::PAGE_SHOWN),
         open(GET, "/docs/{file}", Who::Anyone, web::to(docs::file), &docs::FILE),

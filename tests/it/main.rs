@@ -10,7 +10,7 @@
 )]
 
 mod ci;
-mod connect;
+mod linking;
 mod crash;
 mod damage;
 mod edge;

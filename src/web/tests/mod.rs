@@ -22,7 +22,7 @@ use super::{Budget, Doors, Doorway, Front, Health, Limits, Peers, RefusedLog, Th
 use crate::ci::CheckIns;
 use crate::ci::id_token::{FetchKeys, Issuer, Verifier};
 use crate::ci::scan::{Scans, Spool};
-use crate::connect::{AppAccess, Connect, NewApp, Vault};
+use crate::linking::{AppAccess, Linking, NewApp, Vault};
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::ci::Policy;
 use crate::domain::delivery::{Authenticate, Encoding, Envelope, RawDelivery, Rejected};
@@ -117,8 +117,8 @@ impl Vault for NoApps {
     fn opened(&self, _: &SourceKey, _: &secrecy::SecretString) {}
 }
 
-fn connect(store: Arc<dyn crate::store::Store>, clock: &crate::domain::Clock) -> Arc<Connect> {
-    Arc::new(Connect {
+fn linking(store: Arc<dyn crate::store::Store>, clock: &crate::domain::Clock) -> Arc<Linking> {
+    Arc::new(Linking {
         store,
         forges: Arc::new(|_, _| Err(crate::provider::ProviderError::Gone)),
         vault: Arc::new(NoApps),
@@ -139,7 +139,7 @@ fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
     let check_ins = check_ins(Arc::clone(&store) as Arc<dyn crate::store::Store>, &clock);
     let scans = scans(Arc::clone(&store) as Arc<dyn crate::store::Store>, &check_ins, &clock);
     Front {
-        connect: connect(Arc::clone(&store) as Arc<dyn crate::store::Store>, &clock),
+        linking: linking(Arc::clone(&store) as Arc<dyn crate::store::Store>, &clock),
         store,
         doors: Arc::new(Doors::new(doors)),
         health: Arc::new(Health::new(Arc::clone(&clock))),

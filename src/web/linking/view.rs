@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use url::Url;
 
-use crate::connect::{AccountKind, Bound, Permission, Purpose, Refusal, Visit, Wants, Wrong};
+use crate::linking::{AccountKind, Bound, Permission, Purpose, Refusal, Visit, Wants, Wrong};
 use crate::web::page::escape;
 
 /// The steps of connecting GitHub: the guide and the pages tell the same.

@@ -8,7 +8,7 @@ use super::create::issuer;
 use super::manifest::Callbacks;
 use super::session::{Step, Visit, challenge};
 use super::vault::AppAccess;
-use super::{Connect, Refusal};
+use super::{Linking, Refusal};
 use crate::domain::SourceKey;
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::known::RecordKey;
@@ -36,7 +36,7 @@ pub enum Next {
     Awaiting,
 }
 
-impl Connect {
+impl Linking {
     /// The App of a session.
     pub(super) async fn app(&self, visit: &Visit) -> Result<AppAccess, Refusal> {
         let mut app = self.vault.app(visit.source()?).await?.ok_or(Refusal::NoApp)?;

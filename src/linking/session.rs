@@ -9,7 +9,7 @@ use url::Url;
 
 use super::account::Expected;
 use super::permission::Wants;
-use super::{Connect, Refusal};
+use super::{Linking, Refusal};
 use crate::domain::organization::Kind;
 use crate::domain::ticket::{Ticket, TicketPurpose};
 use crate::domain::{ConnectionKey, OrganizationSlug, SourceKey, Timestamp};
@@ -121,7 +121,7 @@ fn about<T: Serialize>(what: &T) -> Result<String, Refusal> {
     serde_json::to_string(what).map_err(|_| Refusal::Changed)
 }
 
-impl Connect {
+impl Linking {
     /// The live session of a cookie.
     ///
     /// # Errors

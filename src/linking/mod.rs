@@ -62,7 +62,7 @@ pub type Forges = Arc<dyn Fn(Kind, &Url) -> Result<Forge, ProviderError> + Send 
 pub type Mint = Arc<dyn Fn(Bearer) -> Option<Token> + Send + Sync>;
 
 /// Leads browsers through a connection.
-pub struct Connect {
+pub struct Linking {
     /// What is kept.
     pub store: Arc<dyn Store>,
     /// The way to the forges.
@@ -77,13 +77,13 @@ pub struct Connect {
     pub public_url: Url,
 }
 
-impl std::fmt::Debug for Connect {
+impl std::fmt::Debug for Linking {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connect").field("public_url", &self.public_url.as_str()).finish_non_exhaustive()
+        f.debug_struct("Linking").field("public_url", &self.public_url.as_str()).finish_non_exhaustive()
     }
 }
 
-impl Connect {
+impl Linking {
     fn now(&self) -> Timestamp {
         (self.clock)()
     }

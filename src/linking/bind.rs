@@ -11,7 +11,7 @@ use super::permission::{Purpose, Wants};
 use super::proof::{Facts, prove};
 use super::session::Visit;
 use super::vault::AppAccess;
-use super::{Connect, Forge, Refusal};
+use super::{Linking, Forge, Refusal};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::ci::holders_version;
 use crate::domain::event::{About, AccountRef};
@@ -51,7 +51,7 @@ struct Read {
     account: Account,
 }
 
-impl Connect {
+impl Linking {
     /// Takes the code of the sign-in, proves, and binds.
     ///
     /// # Errors
@@ -280,7 +280,7 @@ async fn membership(
 /// What was wanted and not granted: the installation decides, not the manifest.
 fn missing(wants: Wants, granted: &Permissions) -> Vec<&'static str> {
     let level = |level| if level == "write" { Level::Write } else { Level::Read };
-    let lacking = |it: &&crate::connect::Permission| !granted.allow(it.name, level(it.level));
+    let lacking = |it: &&crate::linking::Permission| !granted.allow(it.name, level(it.level));
     wants.permissions().into_iter().filter(lacking).map(|it| it.name).collect()
 }
 

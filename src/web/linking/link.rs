@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 
-use crate::connect::{LinkWish, NoLink, Refusal};
+use crate::linking::{LinkWish, NoLink, Refusal};
 use crate::domain::organization::Kind;
 use crate::domain::{ConnectionKey, SourceKey};
 use crate::web::api::query::Query;
@@ -63,7 +63,7 @@ pub(crate) async fn make(call: Call<Admin>) -> Answer {
     let missing = || Problem::bad("organization-missing", "name the organization: ?organization=…");
     let organization = organization.ok_or_else(missing)?;
     let wish = read(parse(&call.body)?)?;
-    let made = call.front.connect.link(&organization, wish, &call.caller.actor()).await;
+    let made = call.front.linking.link(&organization, wish, &call.caller.actor()).await;
     let (link, expires_at) = made.map_err(problem)?;
     let view = LinkView { link: link.to_string(), expires_at: expires_at.rfc3339() };
     Ok(HttpResponse::Created().json(view))

@@ -7,7 +7,7 @@ use actix_web::http::header::{LOCATION, SET_COOKIE};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::{cookie, go_on, refused, view, visit};
-use crate::connect::{AccountKind, Choice, Chosen, Created, Installed, Next, Purpose, Refusal, Step, Visit};
+use crate::linking::{AccountKind, Choice, Chosen, Created, Installed, Next, Purpose, Refusal, Step, Visit};
 use crate::domain::SourceKey;
 use crate::web::Front;
 use crate::web::error::Problem;
@@ -50,10 +50,10 @@ pub(crate) async fn step(request: HttpRequest, front: web::Data<Front>) -> Resul
         Err(page) => return Ok(page),
     };
     let (title, main) = match visit.leg.step {
-        Step::Choose => ("Connect to GitHub", view::form(&visit, &view::Filled::default(), None)),
+        Step::Choose => ("Linking to GitHub", view::form(&visit, &view::Filled::default(), None)),
         Step::Install => ("Install the App", view::install(&visit)),
         Step::Awaiting => {
-            let link = match front.connect.link_for_owner(&visit).await {
+            let link = match front.linking.link_for_owner(&visit).await {
                 Ok(link) => link,
                 Err(refusal) => return refused(&front, Some(&visit), refusal),
             };
@@ -82,10 +82,10 @@ pub(crate) async fn review(
         purpose: filled.purpose,
         follows_ci: filled.follows_ci,
     };
-    match front.connect.choose(&mut visit, choice).await {
+    match front.linking.choose(&mut visit, choice).await {
         Ok(Chosen::Wrong(wrong)) => {
             let main = view::form(&visit, &filled, Some(&wrong));
-            Ok(render(&front, StatusCode::BAD_REQUEST, "Connect to GitHub", &main))
+            Ok(render(&front, StatusCode::BAD_REQUEST, "Linking to GitHub", &main))
         }
         Ok(Chosen::Install) => Ok(go_on()),
         Ok(Chosen::Manifest { target, manifest, permissions }) => {
@@ -108,7 +108,7 @@ pub(crate) async fn install(
         Ok(taken) => taken,
         Err(page) => return Ok(page),
     };
-    match front.connect.install(&visit).await {
+    match front.linking.install(&visit).await {
         Ok(url) => Ok(to(&url)),
         Err(refusal) => refused(&front, Some(&visit), refusal),
     }
@@ -151,7 +151,7 @@ pub(crate) async fn created(request: HttpRequest, front: web::Data<Front>) -> Re
         Ok(came) => came,
         Err(page) => return Ok(page),
     };
-    match front.connect.created(&mut visit, &source, code_of(fields)).await {
+    match front.linking.created(&mut visit, &source, code_of(fields)).await {
         Ok(()) => Ok(go_on()),
         Err(refusal) => refused(&front, Some(&visit), refusal),
     }
@@ -172,7 +172,7 @@ pub(crate) async fn installed(
         action: fields.remove("setup_action").unwrap_or_default(),
         state: fields.remove("state").unwrap_or_default(),
     };
-    match front.connect.installed(&mut visit, &source, came).await {
+    match front.linking.installed(&mut visit, &source, came).await {
         Ok(Next::SignIn(url)) => Ok(to(&url)),
         Ok(Next::Awaiting) => Ok(go_on()),
         Err(refusal) => refused(&front, Some(&visit), refusal),
@@ -189,7 +189,7 @@ pub(crate) async fn authorized(
         Ok(came) => came,
         Err(page) => return Ok(page),
     };
-    match front.connect.authorized(&visit, &source, code_of(fields)).await {
+    match front.linking.authorized(&visit, &source, code_of(fields)).await {
         Ok(bound) => {
             let mut page = render(&front, StatusCode::OK, "Connected", &view::bound(&visit, &bound));
             if let Ok(cleared) = cookie::clear().parse() {

@@ -11,7 +11,7 @@ use url::Url;
 use super::edge;
 use crate::cli::{Exit, Failure};
 use crate::config::{App, Config, StoreUrl};
-use crate::connect::{self, AppAccess, Connect, NewApp, Vault};
+use crate::linking::{self, AppAccess, Linking, NewApp, Vault};
 use crate::domain::change::Change;
 use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, last4};
 use crate::domain::organization::{AppNames, Forge, Kind};
@@ -34,7 +34,7 @@ struct Known {
     /// The way to a declared forge's API.
     ways: HashMap<Url, Endpoint>,
     apps: HashMap<SourceKey, AppAccess>,
-    opened: Mutex<HashMap<Url, connect::Forge>>,
+    opened: Mutex<HashMap<Url, linking::Forge>>,
 }
 
 impl Known {
@@ -68,14 +68,14 @@ impl Known {
         (hex::encode(way.binding().as_bytes()), hex::encode(web.binding().as_bytes()))
     }
 
-    fn forge(&self, kind: Kind, url: &Url) -> Result<connect::Forge, ProviderError> {
+    fn forge(&self, kind: Kind, url: &Url) -> Result<linking::Forge, ProviderError> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(forge) = opened.get(url) {
             return Ok(forge.clone());
         }
         let way = self.way(kind, url);
         let site = Site::open(&self.outbound, way.at(url.clone()))?;
-        let forge = connect::Forge { api: Github::open(&self.outbound, way, Reads::default())?, site };
+        let forge = linking::Forge { api: Github::open(&self.outbound, way, Reads::default())?, site };
         if opened.len() >= FORGES_MAX {
             opened.clear();
         }
@@ -93,20 +93,20 @@ fn access(app: &App) -> Option<AppAccess> {
 }
 
 /// What leads browsers, the doors of all sources, and what they need to be given another config.
-pub(super) struct Connecting {
-    pub(super) connect: Arc<Connect>,
+pub(super) struct Linked {
+    pub(super) linking: Arc<Linking>,
     pub(super) doors: Arc<Doors>,
     known: Arc<RwLock<Arc<Known>>>,
     look: Option<tokio::task::JoinHandle<()>>,
 }
 
-impl std::fmt::Debug for Connecting {
+impl std::fmt::Debug for Linked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connecting").field("connect", &self.connect).finish_non_exhaustive()
+        f.debug_struct("Linked").field("connect", &self.linking).finish_non_exhaustive()
     }
 }
 
-impl Connecting {
+impl Linked {
     pub(super) async fn new(
         config: &Config,
         store: &Arc<dyn Store>,
@@ -117,7 +117,7 @@ impl Connecting {
         let known = Arc::new(RwLock::new(Arc::new(Known::of(config, clock))));
         let (ways, apps) = (Arc::clone(&known), Arc::clone(&known));
         let safe = Safe { store: Arc::clone(store), known: apps, doors: Arc::clone(&doors) };
-        let connect = Connect {
+        let linking = Linking {
             store: Arc::clone(store),
             vault: Arc::new(safe),
             forges: Arc::new(move |kind, url| current(&ways).forge(kind, url)),
@@ -127,7 +127,7 @@ impl Connecting {
         };
         let shared = matches!(config.store, StoreUrl::Postgres(_));
         let look = shared.then(|| tokio::spawn(look(Arc::clone(store), Arc::clone(&doors))));
-        Ok(Self { connect: Arc::new(connect), doors, known, look })
+        Ok(Self { linking: Arc::new(linking), doors, known, look })
     }
 
     /// Puts another config in force.
@@ -137,7 +137,7 @@ impl Connecting {
     }
 }
 
-impl Drop for Connecting {
+impl Drop for Linked {
     fn drop(&mut self) {
         if let Some(look) = &self.look {
             look.abort();

@@ -4,7 +4,7 @@ use url::Url;
 
 use super::account::{AccountKind, Expected};
 use super::session::{Leg, Step};
-use super::{Connect, Refusal};
+use super::{Linking, Refusal};
 use crate::domain::organization::{Connection, Forge, Kind, Source};
 use crate::domain::ticket::{Ticket, TicketPurpose};
 use crate::domain::{ConnectionKey, OrganizationSlug, SourceKey, Timestamp};
@@ -53,7 +53,7 @@ pub enum NoLink {
     Refused(#[from] Refusal),
 }
 
-impl Connect {
+impl Linking {
     /// Makes a link for an organization.
     ///
     /// # Errors

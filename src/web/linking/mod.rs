@@ -22,21 +22,21 @@ use super::page::render;
 use super::setup::{check_origin, read_pairs, take_form};
 use super::throttle::Failure;
 use super::{Front, peer};
-use crate::connect::{Refusal, Visit};
+use crate::linking::{Refusal, Visit};
 
 /// The page that shows what is due.
 const STEP_PATH: &str = "/connect-scm/github/step";
 
 /// The guide.
 pub(crate) async fn guide(front: web::Data<Front>) -> HttpResponse {
-    render(&front, StatusCode::OK, "Connect a source code manager", &view::guide())
+    render(&front, StatusCode::OK, "Linking a source code manager", &view::guide())
 }
 
 /// Shows what the link is for; looking uses nothing up, so that a program that looks at links first does no harm.
 pub(crate) async fn landing(request: HttpRequest, front: web::Data<Front>) -> HttpResponse {
     let fields = read_pairs(request.query_string().as_bytes());
     match fields.get("code").filter(|code| !code.is_empty()) {
-        Some(code) => render(&front, StatusCode::OK, "Connect to GitHub", &view::landing(code)),
+        Some(code) => render(&front, StatusCode::OK, "Linking to GitHub", &view::landing(code)),
         None => wrong_link(&front),
     }
 }
@@ -53,7 +53,7 @@ pub(crate) async fn begin(
     let body = take_form(&request, &front, payload).await?;
     let fields = read_pairs(&body.bytes);
     let code = fields.get("code").map(String::as_str).unwrap_or_default();
-    let begun = front.connect.begin(code).await;
+    let begun = front.linking.begin(code).await;
     match begun {
         Ok(Some(session)) => Ok(HttpResponse::SeeOther()
             .insert_header((LOCATION, STEP_PATH))
@@ -75,7 +75,7 @@ fn wrong_link(front: &Front) -> HttpResponse {
 /// The session of this browser; without one, the page that says so.
 async fn visit(request: &HttpRequest, front: &Front) -> Result<Result<Visit, HttpResponse>, Problem> {
     let found = match cookie::get(request) {
-        Some(session) => front.connect.visit(&session).await?,
+        Some(session) => front.linking.visit(&session).await?,
         None => None,
     };
     let missing = || {

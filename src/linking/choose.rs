@@ -6,7 +6,7 @@ use super::account::{AccountKind, Expected, Spelled, look_up};
 use super::manifest::manifest;
 use super::permission::{Permission, Purpose, Wants};
 use super::session::{Step, Visit};
-use super::{Connect, Refusal};
+use super::{Linking, Refusal};
 use crate::domain::ci::{JobKnown, JobLookup};
 use crate::domain::organization::{Connection, ConnectionState};
 use crate::domain::ticket::TicketPurpose;
@@ -66,7 +66,7 @@ pub enum Chosen {
     Install,
 }
 
-impl Connect {
+impl Linking {
     /// Takes what was filled in.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use super::account::{AccountKind, Expected};
 use super::manifest::Callbacks;
 use super::session::{Step, Visit};
 use super::vault::NewApp;
-use super::{Connect, Forge, Refusal};
+use super::{Linking, Forge, Refusal};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::known::RecordKey;
 use crate::domain::organization::{self, AppNames, AppOwner, Connection, ConnectionState, Source};
@@ -26,7 +26,7 @@ pub struct Created {
     pub state: String,
 }
 
-impl Connect {
+impl Linking {
     /// Takes the code of a manifest.
     ///
     /// # Errors
