@@ -11,9 +11,10 @@ use url::Url;
 use super::folder::Folder;
 use super::jobs::Jobs;
 use super::notice::Reporter;
-use super::{declare, edge, random, store_dir, watch};
+use super::{declare, edge, forges, random, store_dir, watch};
 use crate::cli::{Exit, Failure};
 use crate::config::{Config, StoreUrl};
+use crate::connect::Forges;
 use crate::domain::Clock;
 use crate::seal::token::{Bearer, Token};
 use crate::store::{Page, Retention, Store};
@@ -131,7 +132,16 @@ impl Daemon {
         let (control, folder) = control(config, manner)?;
         let aside = config.key_file.with_file_name("aside");
         let jobs = Jobs::new(config, Arc::clone(&store), &clock, &public_url, &aside, manner.stand_in_keys)?;
-        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url, &jobs)?;
+        let forges = Arc::new(Forges::new(Arc::clone(&store), forges::ways(config, &clock)));
+        let front = edge::front(
+            config,
+            Arc::clone(&forges),
+            Arc::clone(&store),
+            exporter,
+            &clock,
+            public_url,
+            &jobs,
+        )?;
         let reporter = Arc::new(Reporter::new(Arc::clone(&front.health)));
         let listeners = Listeners {
             public: if manner.works { vec![public_socket] } else { Vec::new() },
@@ -211,6 +221,7 @@ impl Daemon {
         }
         self.front.doors.swap(doors);
         put_jobs();
+        self.front.forges.set_ways(forges::ways(config, clock));
         self.front.set_config_hash(hash);
         Ok(())
     }

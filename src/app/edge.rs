@@ -10,6 +10,7 @@ use super::jobs::Jobs;
 use super::random;
 use crate::cli::Failure;
 use crate::config::Config;
+use crate::connect::Forges;
 use crate::domain::access::TokenKind;
 use crate::domain::{Clock, SourceKey};
 use crate::provider::Door;
@@ -75,6 +76,7 @@ fn check(text: &str) -> Option<(TokenKind, [u8; 32])> {
 /// Everything the edge shares between requests.
 pub(super) fn front(
     config: &Config,
+    forges: Arc<Forges>,
     store: Arc<dyn Store>,
     exporter: Arc<Exporter>,
     clock: &Clock,
@@ -104,6 +106,7 @@ pub(super) fn front(
         token_mint: Arc::new(mint),
         check_ins: Arc::clone(&jobs.check_ins),
         scans: Arc::clone(&jobs.scans),
+        forges,
         budget: Budget::new(limits.inflight_bytes_max),
         peers: Peers::default(),
         throttle: Throttle::new(limits.failures_burst, limits.failures_per_minute),

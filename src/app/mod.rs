@@ -9,6 +9,7 @@ mod declare;
 mod demo;
 mod edge;
 mod folder;
+mod forges;
 mod jobs;
 mod keep;
 mod notice;

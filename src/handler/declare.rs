@@ -153,6 +153,7 @@ impl Plan<'_> {
                     organizations: vec![connection.organization.clone()],
                     created_by: CONFIG.to_owned(),
                     removed: false,
+                    app: None,
                 });
             }
         }
@@ -216,6 +217,8 @@ impl Plan<'_> {
             created_at: self.now,
             proof: Proof::Proven,
             rejected_at: None,
+            paused_at: None,
+            health: crate::domain::health::Health::default(),
         }
     }
 
@@ -267,6 +270,7 @@ fn source(declared: &DeclaredSource) -> Source {
         organizations: declared.organizations.clone(),
         created_by: CONFIG.to_owned(),
         removed: false,
+        app: None,
     }
 }
 

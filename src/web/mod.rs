@@ -48,6 +48,7 @@ pub use tls::{Certificate, server_config};
 
 use crate::ci::CheckIns;
 use crate::ci::scan::Scans;
+use crate::connect::Forges;
 use crate::domain::access::TokenKind;
 use crate::domain::{Clock, Timestamp};
 use crate::store::Store;
@@ -146,6 +147,8 @@ pub struct Front {
     pub check_ins: Arc<CheckIns>,
     /// Takes what scanners say.
     pub scans: Arc<Scans>,
+    /// Makes clients of forges.
+    pub forges: Arc<Forges>,
     /// Bytes of unfinished bodies.
     pub budget: Budget,
     /// Open requests per peer.

@@ -55,6 +55,7 @@ fn source(forge: Forge, organizations: &[&str]) -> Source {
         organizations: organizations.iter().map(|slug| org(slug)).collect(),
         created_by: "config".to_owned(),
         removed: false,
+        app: None,
     }
 }
 
@@ -81,6 +82,8 @@ fn connection(name: &str, organization: &str, forge: Forge, login: &str, id: Opt
         created_at: at(0),
         proof: Proof::Proven,
         rejected_at: None,
+        paused_at: None,
+        health: crate::domain::health::Health::default(),
     }
 }
 

@@ -82,6 +82,7 @@ impl Fake {
                     organizations: vec![slug(name)],
                     created_by: "config".to_owned(),
                     removed: false,
+                    app: None,
                 });
             }
         }

@@ -60,6 +60,11 @@ impl Github {
         self.state.lock().unwrap()
     }
 
+    /// Where people see it.
+    pub(crate) fn site(&self) -> Url {
+        self.url.get().unwrap().clone()
+    }
+
     /// Where its API is.
     pub(crate) fn api(&self) -> Url {
         self.url.get().unwrap().join(self.base().trim_start_matches('/')).unwrap()
