@@ -8,13 +8,14 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::linking::Linked;
 use super::folder::Folder;
 use super::jobs::Jobs;
+use super::linking::Linked;
 use super::notice::Reporter;
-use super::{declare, linking, edge, random, store_dir, watch};
+use super::{declare, edge, forges, linking, random, store_dir, watch};
 use crate::cli::{Exit, Failure};
 use crate::config::{Config, StoreUrl};
+use crate::connect::Forges;
 use crate::domain::Clock;
 use crate::seal::token::{Bearer, Token};
 use crate::store::{Page, Retention, Store};
@@ -133,7 +134,8 @@ impl Daemon {
         let (control, folder) = control(config, manner)?;
         let aside = config.key_file.with_file_name("aside");
         let jobs = Jobs::new(config, Arc::clone(&store), &clock, &public_url, &aside, manner.stand_in_keys)?;
-        let linked = Linked::new(config, &store, &clock, &public_url).await?;
+        let forges = Arc::new(Forges::new(Arc::clone(&store), forges::ways(config, &clock)));
+        let linked = Linked::new(config, &forges, &store, &clock, &public_url).await?;
         let shared = Arc::clone(&store);
         let front = edge::front(config, shared, exporter, &clock, public_url, &jobs, &linked)?;
         let reporter = Arc::new(Reporter::new(Arc::clone(&front.health)));
@@ -216,7 +218,8 @@ impl Daemon {
         }
         self.front.doors.swap(doors);
         put_jobs();
-        self.linked.reload(config, clock);
+        self.linked.reload(config);
+        self.front.forges.set_ways(forges::ways(config, clock));
         self.front.set_config_hash(hash);
         Ok(())
     }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use url::Url;
 
-use super::linking::Linked;
 use super::jobs::Jobs;
+use super::linking::Linked;
 use super::random;
 use crate::cli::Failure;
 use crate::config::Config;
@@ -117,6 +117,7 @@ pub(super) fn front(
         check_ins: Arc::clone(&jobs.check_ins),
         linking: Arc::clone(&linked.linking),
         scans: Arc::clone(&jobs.scans),
+        forges: Arc::clone(&linked.linking.forges),
         budget: Budget::new(limits.inflight_bytes_max),
         peers: Peers::default(),
         throttle: Throttle::new(limits.failures_burst, limits.failures_per_minute),

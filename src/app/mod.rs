@@ -4,14 +4,15 @@
 
 mod ask;
 mod check;
-mod linking;
 mod daemon;
 mod declare;
 mod demo;
 mod edge;
 mod folder;
+mod forges;
 mod jobs;
 mod keep;
+mod linking;
 mod notice;
 mod serve;
 mod supervisor;

@@ -9,6 +9,7 @@ pub mod credential;
 pub mod declared;
 pub mod delivery;
 pub mod event;
+pub mod health;
 pub mod id;
 pub mod known;
 pub mod organization;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::health::Health;
 use super::project::Proof;
 use super::{ConnectionKey, Host, OrganizationSlug, SourceKey, Timestamp, id_of};
 
@@ -114,33 +115,20 @@ pub struct Source {
     pub created_by: String,
     /// No longer declared: its queued deliveries mean nothing any more.
     pub removed: bool,
-    /// The GitHub App behind it, where it was made or named here; a declared one is in the file.
+    /// The GitHub App behind it, when it was made or entered here.
     #[serde(default)]
-    pub app: Option<AppNames>,
+    pub app: Option<App>,
 }
 
-/// How GitHub knows an App. Nothing of it is secret.
+/// A GitHub App, without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AppNames {
+pub struct App {
     /// Its number.
     pub id: u64,
     /// Its name for sign-in.
-    pub client_id: String,
+    pub client_id: Option<String>,
     /// Its name in addresses.
     pub slug: String,
-    /// Whose it is: the only account that can install it, unless it is public.
-    pub owner: Option<AppOwner>,
-}
-
-/// The account that owns an App.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AppOwner {
-    /// Its number.
-    pub id: u64,
-    /// Its name.
-    pub login: String,
-    /// Whether it is an organization; else it is a person.
-    pub is_organization: bool,
 }
 
 /// An account at a forge: an organization, a user, or a group.
@@ -229,6 +217,12 @@ pub struct Connection {
     /// When an admin rejected it: it is blocked from making itself again.
     #[serde(default)]
     pub rejected_at: Option<Timestamp>,
+    /// When an admin paused it: nothing is asked of the forge until it is resumed.
+    #[serde(default)]
+    pub paused_at: Option<Timestamp>,
+    /// What the checks have found.
+    #[serde(default)]
+    pub health: Health,
 }
 
 impl Connection {
@@ -241,7 +235,8 @@ impl Connection {
     /// The one state to show: the worst of its reasons.
     #[must_use]
     pub fn state(&self) -> ConnectionState {
-        self.reasons.iter().copied().min().unwrap_or(ConnectionState::Connected)
+        let paused = self.paused_at.map(|_| ConnectionState::Suspended);
+        self.reasons.iter().copied().chain(paused).min().unwrap_or(ConnectionState::Connected)
     }
 
     /// Adds a reason, once.

@@ -217,6 +217,8 @@ impl Plan<'_> {
             created_at: self.now,
             proof: Proof::Proven,
             rejected_at: None,
+            paused_at: None,
+            health: crate::domain::health::Health::default(),
         }
     }
 

@@ -252,6 +252,8 @@ impl<'a> Asked<'a> {
             created_at: now,
             proof: Proof::Proven,
             rejected_at: None,
+            paused_at: None,
+            health: crate::domain::health::Health::default(),
         })
     }
 

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::organization::AppOwner;
 use crate::provider::ProviderError;
 use crate::provider::github::client::{Account, Github};
 
@@ -39,12 +38,6 @@ impl AccountKind {
             Self::Personal => "Personal account",
             Self::Organization => "Organization account",
         }
-    }
-
-    /// What owns an App.
-    #[must_use]
-    pub const fn of_owner(owner: &AppOwner) -> Self {
-        if owner.is_organization { Self::Organization } else { Self::Personal }
     }
 
     /// What the forge calls an account; `None` for anything else, such as a bot.

@@ -5,25 +5,26 @@ use std::num::NonZeroU64;
 use secrecy::SecretString;
 
 use super::account::AccountKind;
-use super::create::{Created, issuer};
+use super::create::Created;
 use super::manifest::Callbacks;
 use super::permission::{Purpose, Wants};
 use super::proof::{Facts, prove};
 use super::session::Visit;
 use super::vault::AppAccess;
-use super::{Linking, Forge, Refusal};
+use super::{Forge, Linking, Refusal};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::ci::holders_version;
 use crate::domain::event::{About, AccountRef};
 use crate::domain::known::RecordKey;
 use crate::domain::organization::{Account, Connection, ConnectionState};
 use crate::domain::project::Proof;
+use crate::domain::task::{TaskKind, Wish};
 use crate::domain::ticket::TicketPurpose;
 use crate::domain::{ConnectionKey, SourceKey};
 use crate::handler::plain_key;
 use crate::provider::ProviderError;
 use crate::provider::github::client::{
-    AppKey, AppSignIn, Exchange, Installation, Level, Membership, Permissions, Person,
+    Exchange, Github, Installation, Level, Membership, Permissions, Person,
 };
 
 /// A connection that somebody writes at the same moment is read again so often.
@@ -83,19 +84,19 @@ impl Linking {
     ) -> Result<Bound, Refusal> {
         let code = came.code.as_deref().ok_or(Refusal::GivenUp)?;
         let app = self.app(visit).await?;
-        let client_secret = app.client_secret.clone().ok_or(Refusal::NoApp)?;
-        let sign_in = AppSignIn { client_id: app.names.client_id.clone(), client_secret };
-        let forge = self.forge(&visit.leg)?;
+        let sign_in = app.sign_in().ok_or(Refusal::NoApp)?;
+        let api = self.api(&visit.leg)?;
+        let site = self.forges.site(&visit.leg.url).map_err(Refusal::Forge)?;
         let back = Callbacks::of(&self.public_url, source).authorized;
         let verifier = visit.verifier(&came.state);
         let exchange = Exchange { code, verifier: &verifier, redirect_uri: back.as_str() };
-        let token = forge.site.exchange(&sign_in, &exchange).await.map_err(|error| match error {
+        let token = site.exchange(&sign_in, &exchange).await.map_err(|error| match error {
             ProviderError::Gone | ProviderError::Refused { .. } => Refusal::SignIn,
             error => Refusal::Forge(error),
         })?;
-        let read = self.read(visit, &forge, &app, number, &token).await;
+        let read = self.read(visit, &api, &app, number, &token).await;
         // It was needed for this check alone. Where it cannot be ended, it ends by itself within hours.
-        if let Err(error) = forge.api.drop_token(&sign_in, &token).await {
+        if let Err(error) = api.drop_token(&sign_in, &token).await {
             tracing::debug!(%error, "a sign-in's token could not be ended");
         }
         self.bind(visit, source, &read?).await
@@ -105,15 +106,14 @@ impl Linking {
     async fn read(
         &self,
         visit: &Visit,
-        forge: &Forge,
+        api: &Github,
         app: &AppAccess,
         number: NonZeroU64,
         token: &SecretString,
     ) -> Result<Read, Refusal> {
         let expected = visit.leg.expected.as_ref().ok_or(Refusal::Step)?;
-        let key = AppKey::parse(issuer(&visit.leg.kind, &app.names), &app.private_key)
-            .map_err(|_| Refusal::NoApp)?;
-        let person = forge.api.token(token.clone()).for_person();
+        let app_itself = self.app_at(&visit.leg, app)?;
+        let person = api.token(token.clone()).for_person();
         let who = person.who().await.map_err(Refusal::Forge)?.person;
         // The App sees only its own installations: another App's number is as if it were not there.
         let installation =
@@ -167,6 +167,11 @@ impl Linking {
                     read.installation.id, read.account.login, read.person.login, read.person.id
                 ),
             )));
+            for kind in [TaskKind::CheckConnection, TaskKind::SyncConnection] {
+                let (organization, by) = (&visit.organization, &visit.leg.by);
+                let wish = Wish::now(kind, organization, &connection.key, by, self.now());
+                changes.push(Change::Wish(Box::new(wish)));
+            }
             changes.push(Change::PutConnection(Box::new(connection)));
             if self.store.apply(changes, expects).await? {
                 return Ok(done);

@@ -79,8 +79,8 @@ impl Linking {
         if login.is_empty() {
             return Ok(Chosen::Wrong(Wrong::Empty));
         }
-        let forge = self.forge(&visit.leg)?;
-        let told = look_up(&forge.api, choice.account, &login).await.map_err(Refusal::Forge)?;
+        let api = self.api(&visit.leg)?;
+        let told = look_up(&api, choice.account, &login).await.map_err(Refusal::Forge)?;
         let id = match told {
             Spelled::Exactly(id) => Some(id),
             Spelled::Untold => None,
@@ -147,7 +147,7 @@ impl Linking {
         }
         visit.leg.connection = Some(found.key.clone());
         let is_made = found.credential == "app" && !visit.leg.existing_app;
-        if is_made && self.vault.app(&found.source).await?.is_some_and(|app| app.client_secret.is_some()) {
+        if is_made && self.vault.app(&found.source).await?.is_some_and(|app| app.sign_in().is_some()) {
             visit.leg.source = Some(found.source.clone());
             visit.leg.existing_app = true;
         }

@@ -6,15 +6,16 @@ use super::account::{AccountKind, Expected};
 use super::manifest::Callbacks;
 use super::session::{Step, Visit};
 use super::vault::NewApp;
-use super::{Linking, Forge, Refusal};
+use super::{Forge, Linking, Refusal};
 use crate::domain::change::{AuditEntry, Change};
+use crate::domain::health::Health;
 use crate::domain::known::RecordKey;
-use crate::domain::organization::{self, AppNames, AppOwner, Connection, ConnectionState, Source};
+use crate::domain::organization::{self, App, Connection, ConnectionState, Forge, Source};
 use crate::domain::project::Proof;
 use crate::domain::ticket::TicketPurpose;
 use crate::domain::{ConnectionKey, Host, SourceKey};
 use crate::provider::ProviderError;
-use crate::provider::github::client::{AppKey, Conversion};
+use crate::provider::github::client::Conversion;
 use crate::seal::token::Bearer;
 
 /// What the forge sends a browser back with, after a manifest or a sign-in.
@@ -38,8 +39,8 @@ impl Linking {
         }
         let code = came.code.ok_or(Refusal::GivenUp)?;
         let expected = visit.leg.expected.clone().ok_or(Refusal::Step)?;
-        let forge = self.forge(&visit.leg)?;
-        let made = forge.api.convert(&code).await.map_err(|error| match error {
+        let api = self.api(&visit.leg)?;
+        let made = api.convert(&code).await.map_err(|error| match error {
             ProviderError::Gone | ProviderError::Refused { .. } => Refusal::CodeUsed,
             error => Refusal::Forge(error),
         })?;
@@ -51,7 +52,7 @@ impl Linking {
         self.keep(visit, source, &made, &secret).await?;
         self.vault.opened(source, &secret);
         // The App works without it: GitHub sends forms then, which are taken too. Only a secret of ours has to be told.
-        let told = self.tell_hook(&forge, visit, source, &made, is_ours.then_some(&secret)).await;
+        let told = self.tell_hook(visit, source, &made, is_ours.then_some(&secret)).await;
         if is_ours {
             told.map_err(Refusal::Forge)?;
         }
@@ -160,41 +161,29 @@ impl Linking {
             created_at: self.now(),
             proof: Proof::Proven,
             rejected_at: None,
+            paused_at: None,
+            health: Health::default(),
         })
     }
 
     /// Has the App's hook send JSON.
     async fn tell_hook(
         &self,
-        forge: &Forge,
         visit: &Visit,
         source: &SourceKey,
         made: &Conversion,
         secret: Option<&SecretString>,
     ) -> Result<(), ProviderError> {
-        let key = AppKey::parse(issuer(&visit.leg.kind, &names(made)), &made.pem)
-            .map_err(|_| ProviderError::CredentialRefused)?;
+        let endpoint = self.forges.endpoint(Forge::Github, &visit.leg.url);
+        let app = self.forges.app(&endpoint, &made.id.to_string(), &made.pem);
+        let app = app.map_err(|_| ProviderError::CredentialRefused)?;
         let hook = Callbacks::of(&self.public_url, source).hook;
-        forge.api.app(key).session().for_person().set_app_hook(&hook, secret).await
+        app.session().for_person().set_app_hook(&hook, secret).await
     }
 }
 
-/// Whom the forge knows an App as: servers of any age know its number.
-pub(super) fn issuer(kind: &organization::Kind, names: &AppNames) -> String {
-    match kind {
-        organization::Kind::GithubCloud => names.client_id.clone(),
-        _ => names.id.to_string(),
-    }
-}
-
-fn names(made: &Conversion) -> AppNames {
-    let owner = AppOwner {
-        id: made.owner.id.get(),
-        login: made.owner.login.clone(),
-        is_organization: AccountKind::of(&made.owner) == Some(AccountKind::Organization),
-    };
-    let (client_id, slug) = (made.client_id.clone(), made.slug.clone());
-    AppNames { id: made.id.get(), client_id, slug, owner: Some(owner) }
+fn names(made: &Conversion) -> App {
+    App { id: made.id.get(), client_id: Some(made.client_id.clone()), slug: made.slug.clone() }
 }
 
 /// Whoever changes the address on the way makes an App that nobody has asked for.

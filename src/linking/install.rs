@@ -4,7 +4,6 @@ use std::num::NonZeroU64;
 
 use url::Url;
 
-use super::create::issuer;
 use super::manifest::Callbacks;
 use super::session::{Step, Visit, challenge};
 use super::vault::AppAccess;
@@ -14,7 +13,7 @@ use crate::domain::change::{AuditEntry, Change};
 use crate::domain::known::RecordKey;
 use crate::domain::organization::ConnectionState;
 use crate::domain::ticket::TicketPurpose;
-use crate::provider::github::client::{AppKey, authorize_url, install_url};
+use crate::provider::github::client::{authorize_url, install_url};
 
 /// What the forge sends a browser back with, after an installation.
 #[derive(Debug, Clone, Default)]
@@ -42,10 +41,8 @@ impl Linking {
         let mut app = self.vault.app(visit.source()?).await?.ok_or(Refusal::NoApp)?;
         if app.names.slug.is_empty() {
             // The config does not say what it is called in addresses; the forge does.
-            let key = AppKey::parse(issuer(&visit.leg.kind, &app.names), &app.private_key)
-                .map_err(|_| Refusal::NoApp)?;
-            let session = self.forge(&visit.leg)?.api.app(key);
-            app.names.slug = session.about().await.map_err(Refusal::Forge)?.slug;
+            let about = self.app_at(&visit.leg, &app)?.about().await;
+            app.names.slug = about.map_err(Refusal::Forge)?.slug;
         }
         Ok(app)
     }
@@ -92,8 +89,8 @@ impl Linking {
         let state = self.state(visit, TicketPurpose::Proof, Some(number.get())).await?;
         let back = Callbacks::of(&self.public_url, source).authorized;
         let challenge = challenge(&visit.verifier(&state));
-        let (web, client_id) = (&visit.leg.url, &app.names.client_id);
-        Ok(Next::SignIn(authorize_url(web, client_id, back.as_str(), &state, &challenge, None)))
+        let (web, client_id) = (&visit.leg.url, app.names.client_id.ok_or(Refusal::NoApp)?);
+        Ok(Next::SignIn(authorize_url(web, &client_id, back.as_str(), &state, &challenge, None)))
     }
 
     /// Somebody who owns nothing there has asked an owner: no data until then.

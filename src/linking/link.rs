@@ -2,7 +2,6 @@
 
 use url::Url;
 
-use super::account::{AccountKind, Expected};
 use super::session::{Leg, Step};
 use super::{Linking, Refusal};
 use crate::domain::organization::{Connection, Forge, Kind, Source};
@@ -111,6 +110,7 @@ impl Linking {
             source: None,
             existing_app: false,
             connection: None,
+            suggested: None,
             expected: None,
             wants: None,
         })
@@ -129,9 +129,7 @@ impl Linking {
             return Err(NoLink::NotGithub);
         }
         let app = self.vault.app(key).await.map_err(Refusal::from)?.ok_or(NoLink::NoApp)?;
-        if app.client_secret.is_none() {
-            return Err(NoLink::NoApp);
-        }
+        app.sign_in().ok_or(NoLink::NoApp)?;
         let kind = Kind::of(Forge::Github, &source.host);
         Ok(Leg {
             kind,
@@ -141,6 +139,7 @@ impl Linking {
             source: Some(source.key),
             existing_app: true,
             connection: None,
+            suggested: None,
             expected: None,
             wants: None,
         })
@@ -159,25 +158,17 @@ impl Linking {
             return Err(NoLink::NotGithub);
         }
         let app = self.vault.app(&connection.source).await.map_err(Refusal::from)?.ok_or(NoLink::NoApp)?;
-        if app.client_secret.is_none() {
-            return Err(NoLink::NoApp);
-        }
-        // A private App's owner is the only account that it can be on; of another's the form asks what it is.
-        let owner = app.names.owner.filter(|owner| owner.login == connection.account.login);
-        let expected = owner.map(|owner| {
-            let id = connection.account.external_id.unwrap_or(owner.id);
-            Expected { kind: AccountKind::of_owner(&owner), login: owner.login, id: Some(id) }
-        });
-        let step = if expected.is_some() { Step::Install } else { Step::Choose };
+        app.sign_in().ok_or(NoLink::NoApp)?;
         Ok(Leg {
             kind: connection.kind,
             url: connection.url,
             by: by.to_owned(),
-            step,
+            step: Step::Choose,
             source: Some(connection.source),
             existing_app: true,
             connection: Some(connection.key),
-            expected,
+            suggested: Some(connection.account.login),
+            expected: None,
             wants: None,
         })
     }

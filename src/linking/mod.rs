@@ -39,24 +39,12 @@ pub use refusal::Refusal;
 pub use session::{Leg, Step, Visit};
 pub use vault::{AppAccess, NewApp, Vault};
 
-use crate::domain::organization::Kind;
+use crate::connect::{Forges, NotReady};
+use crate::domain::organization::Forge;
 use crate::domain::{Clock, Timestamp};
-use crate::provider::ProviderError;
-use crate::provider::github::client::{Github, Site};
+use crate::provider::github::client::{App, Github};
 use crate::seal::token::{Bearer, Token};
 use crate::store::Store;
-
-/// One GitHub: its API, and its own address where people sign in.
-#[derive(Debug, Clone)]
-pub struct Forge {
-    /// Its API.
-    pub api: Github,
-    /// Its sign-in.
-    pub site: Site,
-}
-
-/// The way to a GitHub whose base address this is.
-pub type Forges = Arc<dyn Fn(Kind, &Url) -> Result<Forge, ProviderError> + Send + Sync>;
 
 /// Makes a random token. `None`: the system gives no random bytes.
 pub type Mint = Arc<dyn Fn(Bearer) -> Option<Token> + Send + Sync>;
@@ -66,7 +54,7 @@ pub struct Linking {
     /// What is kept.
     pub store: Arc<dyn Store>,
     /// The way to the forges.
-    pub forges: Forges,
+    pub forges: Arc<Forges>,
     /// What Apps are known by.
     pub vault: Arc<dyn Vault>,
     /// Makes links, sessions and states.
@@ -92,7 +80,19 @@ impl Linking {
         (self.mint)(bearer).ok_or(Refusal::NoRandom)
     }
 
-    fn forge(&self, leg: &Leg) -> Result<Forge, Refusal> {
-        (self.forges)(leg.kind, &leg.url).map_err(Refusal::Forge)
+    /// The forge's API, as nobody yet.
+    fn api(&self, leg: &Leg) -> Result<Github, Refusal> {
+        self.forges.github(&self.forges.endpoint(Forge::Github, &leg.url)).map_err(Refusal::Forge)
+    }
+
+    /// The App of a leg, speaking as itself.
+    fn app_at(&self, leg: &Leg, app: &AppAccess) -> Result<App, Refusal> {
+        let endpoint = self.forges.endpoint(Forge::Github, &leg.url);
+        let app = self.forges.app(&endpoint, &app.names.id.to_string(), &app.private_key);
+        app.map_err(|why| match why {
+            NotReady::Provider(error) => Refusal::Forge(error),
+            NotReady::Store(error) => Refusal::Store(error),
+            _ => Refusal::NoApp,
+        })
     }
 }

@@ -50,6 +50,8 @@ pub struct Leg {
     pub existing_app: bool,
     /// The connection that is to be bound, once there is one.
     pub connection: Option<ConnectionKey>,
+    /// What the account is called, as far as somebody has said so before.
+    pub suggested: Option<String>,
     /// The account.
     pub expected: Option<Expected>,
     /// What the new App is for.

@@ -5,8 +5,9 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 use crate::domain::change::Change;
-use crate::domain::organization::AppNames;
+use crate::domain::organization::App;
 use crate::domain::{OrganizationSlug, SourceKey, Timestamp};
+use crate::provider::github::client::AppSignIn;
 use crate::store::StoreError;
 
 /// A new App's secrets, which the forge shows once.
@@ -30,11 +31,20 @@ pub struct NewApp<'a> {
 #[derive(Debug, Clone)]
 pub struct AppAccess {
     /// Its names.
-    pub names: AppNames,
+    pub names: App,
     /// Its private key, PEM.
     pub private_key: SecretString,
     /// Its secret for sign-in.
     pub client_secret: Option<SecretString>,
+}
+
+impl AppAccess {
+    /// Its name and secret for sign-in, where both are known.
+    #[must_use]
+    pub fn sign_in(&self) -> Option<AppSignIn> {
+        let (client_id, client_secret) = self.names.client_id.clone().zip(self.client_secret.clone())?;
+        Some(AppSignIn { client_id, client_secret })
+    }
 }
 
 /// Seals what Apps are known by, and opens it.

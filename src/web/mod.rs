@@ -7,7 +7,6 @@ mod api;
 mod auth;
 mod body;
 mod ci;
-mod linking;
 mod control;
 mod describe;
 mod docs;
@@ -15,6 +14,7 @@ mod door;
 mod error;
 mod health;
 mod hook;
+mod linking;
 mod metric;
 mod name;
 mod ops;
@@ -49,9 +49,10 @@ pub use tls::{Certificate, server_config};
 
 use crate::ci::CheckIns;
 use crate::ci::scan::Scans;
-use crate::linking::Linking;
+use crate::connect::Forges;
 use crate::domain::access::TokenKind;
 use crate::domain::{Clock, Timestamp};
+use crate::linking::Linking;
 use crate::store::Store;
 
 /// Reads a token's text: its kind and the SHA-256 by which its record is found. `None`: the checksum is wrong.
@@ -150,6 +151,8 @@ pub struct Front {
     pub linking: Arc<Linking>,
     /// Takes what scanners say.
     pub scans: Arc<Scans>,
+    /// Makes clients of forges.
+    pub forges: Arc<Forges>,
     /// Bytes of unfinished bodies.
     pub budget: Budget,
     /// Open requests per peer.

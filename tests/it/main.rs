@@ -10,7 +10,7 @@
 )]
 
 mod ci;
-mod linking;
+mod connect;
 mod crash;
 mod damage;
 mod edge;
@@ -18,6 +18,7 @@ mod forge;
 mod fuzz;
 mod harness;
 mod keep;
+mod linking;
 mod operate;
 mod outbound;
 mod peers;

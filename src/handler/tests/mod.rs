@@ -82,6 +82,8 @@ fn connection(name: &str, organization: &str, forge: Forge, login: &str, id: Opt
         created_at: at(0),
         proof: Proof::Proven,
         rejected_at: None,
+        paused_at: None,
+        health: crate::domain::health::Health::default(),
     }
 }
 

@@ -78,6 +78,8 @@ pub(super) fn connection(key: &str, installation: u64) -> Connection {
         created_at: NOON,
         proof: Proof::Proven,
         rejected_at: None,
+        paused_at: None,
+        health: crate::domain::health::Health::default(),
     }
 }
 

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 
-use crate::linking::{LinkWish, NoLink, Refusal};
 use crate::domain::organization::Kind;
 use crate::domain::{ConnectionKey, SourceKey};
+use crate::linking::{LinkWish, NoLink, Refusal};
 use crate::web::api::query::Query;
 use crate::web::api::{Answer, parse, scope};
 use crate::web::auth::{Admin, Call};

@@ -7,8 +7,8 @@ use actix_web::http::header::{LOCATION, SET_COOKIE};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::{cookie, go_on, refused, view, visit};
-use crate::linking::{AccountKind, Choice, Chosen, Created, Installed, Next, Purpose, Refusal, Step, Visit};
 use crate::domain::SourceKey;
+use crate::linking::{AccountKind, Choice, Chosen, Created, Installed, Next, Purpose, Refusal, Step, Visit};
 use crate::web::Front;
 use crate::web::error::Problem;
 use crate::web::page::{render, render_sending};
@@ -50,7 +50,7 @@ pub(crate) async fn step(request: HttpRequest, front: web::Data<Front>) -> Resul
         Err(page) => return Ok(page),
     };
     let (title, main) = match visit.leg.step {
-        Step::Choose => ("Linking to GitHub", view::form(&visit, &view::Filled::default(), None)),
+        Step::Choose => ("Linking to GitHub", view::form(&visit, &view::Filled::first(&visit), None)),
         Step::Install => ("Install the App", view::install(&visit)),
         Step::Awaiting => {
             let link = match front.linking.link_for_owner(&visit).await {

@@ -51,6 +51,21 @@ impl Default for Filled {
     }
 }
 
+impl Filled {
+    /// What was chosen or suggested before; else the first of each.
+    pub(super) fn first(visit: &Visit) -> Self {
+        let (leg, blank) = (&visit.leg, Self::default());
+        let chosen = leg.expected.as_ref();
+        let login = chosen.map(|it| it.login.clone()).or(leg.suggested.clone());
+        Self {
+            account: chosen.map_or(blank.account, |it| it.kind),
+            login: login.unwrap_or_default(),
+            purpose: leg.wants.map_or(blank.purpose, |it| it.purpose),
+            follows_ci: leg.wants.is_some_and(|it| it.follows_ci),
+        }
+    }
+}
+
 pub(super) fn guide() -> String {
     let mut main = String::from(
         "<p>Connect a GitHub or GitLab organization to manage user authentication, to follow its repositories, and to \

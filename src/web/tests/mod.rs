@@ -22,12 +22,14 @@ use super::{Budget, Doors, Doorway, Front, Health, Limits, Peers, RefusedLog, Th
 use crate::ci::CheckIns;
 use crate::ci::id_token::{FetchKeys, Issuer, Verifier};
 use crate::ci::scan::{Scans, Spool};
-use crate::linking::{AppAccess, Linking, NewApp, Vault};
+use crate::connect::{Forges, Ways};
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::ci::Policy;
 use crate::domain::delivery::{Authenticate, Encoding, Envelope, RawDelivery, Rejected};
 use crate::domain::organization::Forge;
 use crate::domain::{OrganizationSlug, SourceKey, Timestamp};
+use crate::linking::{AppAccess, Linking, NewApp, Vault};
+use crate::outbound::{Outbound, Rules};
 
 const NOW: Timestamp = Timestamp::from_ms(1_790_000_000_000);
 
@@ -117,15 +119,26 @@ impl Vault for NoApps {
     fn opened(&self, _: &SourceKey, _: &secrecy::SecretString) {}
 }
 
-fn linking(store: Arc<dyn crate::store::Store>, clock: &crate::domain::Clock) -> Arc<Linking> {
+fn linking(
+    store: Arc<dyn crate::store::Store>,
+    forges: Arc<Forges>,
+    clock: &crate::domain::Clock,
+) -> Arc<Linking> {
     Arc::new(Linking {
         store,
-        forges: Arc::new(|_, _| Err(crate::provider::ProviderError::Gone)),
+        forges,
         vault: Arc::new(NoApps),
         mint: Arc::new(|bearer| crate::seal::token::Token::generate(bearer).ok()),
         clock: Arc::clone(clock),
         public_url: url::Url::parse("https://scm.example.com/").unwrap(),
     })
+}
+
+fn forges(store: Arc<dyn crate::store::Store>, clock: &crate::domain::Clock) -> Forges {
+    let (limits, clock) = (crate::outbound::Limits::default(), Arc::clone(clock));
+    let rules = Rules { plain_http: false, private: Vec::new(), limits, clock };
+    let (declared, hosts) = (HashMap::new(), HashMap::new());
+    Forges::new(store, Ways { outbound: Outbound::new(rules), declared, hosts })
 }
 
 /// A front for tests; the token `admin-acme` is an admin token of acme, and so on.
@@ -138,9 +151,11 @@ fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
         doors.into_iter().map(|(key, forge)| (SourceKey::parse(key).unwrap(), door(forge))).collect();
     let check_ins = check_ins(Arc::clone(&store) as Arc<dyn crate::store::Store>, &clock);
     let scans = scans(Arc::clone(&store) as Arc<dyn crate::store::Store>, &check_ins, &clock);
+    let forges = Arc::new(forges(Arc::clone(&store) as Arc<dyn crate::store::Store>, &clock));
     Front {
-        linking: linking(Arc::clone(&store) as Arc<dyn crate::store::Store>, &clock),
+        linking: linking(Arc::clone(&store) as Arc<dyn crate::store::Store>, Arc::clone(&forges), &clock),
         store,
+        forges,
         doors: Arc::new(Doors::new(doors)),
         health: Arc::new(Health::new(Arc::clone(&clock))),
         clock,

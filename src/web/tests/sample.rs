@@ -48,6 +48,8 @@ pub(super) fn connection(name: &str) -> Connection {
         created_at: NOW,
         proof: Proof::Proven,
         rejected_at: None,
+        paused_at: None,
+        health: health::Health::default(),
     }
 }
 

@@ -14,7 +14,7 @@ use scm_connect::config::Config;
 use scm_connect::domain::{Clock, Timestamp};
 use scm_connect::telemetry::metric::{self, Exporter};
 
-use crate::forge::Github;
+use crate::forge::FakeGithub as Github;
 
 /// Counters are the process's own.
 fn exporter() -> Arc<Exporter> {
@@ -72,7 +72,7 @@ impl World {
             {more}
             "#,
             home = home.path().display(),
-            more = more.replace("FORGE", forge.web().as_str()),
+            more = more.replace("FORGE", forge.site().as_str()),
         );
         let config = Config::parse("test", &config, []).unwrap();
         let theirs = Arc::clone(&forge);
@@ -119,7 +119,7 @@ impl World {
 
     /// A link to a new App at the server.
     pub(super) async fn link_to_server(&self, organization: &str) -> String {
-        let url = self.forge.web();
+        let url = self.forge.site();
         let wish = serde_json::json!({"kind": "github_enterprise_server", "url": url.as_str()});
         self.link(organization, wish).await
     }

@@ -63,7 +63,7 @@ impl Github {
     }
 
     /// Where people see it.
-    pub(crate) fn web(&self) -> Url {
+    pub(crate) fn site(&self) -> Url {
         self.url.get().unwrap().clone()
     }
 
