@@ -6,10 +6,10 @@ use super::arguments::{
     Ask, ConnectionsCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, TokenCommand,
 };
 use super::client::{Client, Items};
-use super::deliveries;
 use super::exit::{Exit, Failure};
 use super::progress::Bar;
 use super::terminal::{Column, Terminal};
+use super::{deliveries, link};
 use crate::domain::Timestamp;
 use crate::domain::access::TokenKind;
 
@@ -177,6 +177,7 @@ async fn connections(
             list(client, terminal, "connections", &query([("organization", organization)]), &part, columns)
                 .await
         }
+        ConnectionsCommand::Link(new) => link::link(new, client, terminal).await,
         ConnectionsCommand::Show { key, json } => {
             show(&client.get(&["connections", &key], &[]).await?, json.json, terminal)
         }

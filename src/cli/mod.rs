@@ -6,6 +6,7 @@ pub mod client;
 mod deliveries;
 pub mod exit;
 pub mod health;
+mod link;
 pub mod progress;
 pub mod send;
 pub mod terminal;

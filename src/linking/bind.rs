@@ -11,7 +11,7 @@ use super::permission::{Purpose, Wants};
 use super::proof::{Facts, prove};
 use super::session::Visit;
 use super::vault::AppAccess;
-use super::{Forge, Linking, Refusal};
+use super::{Linking, Refusal};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::ci::holders_version;
 use crate::domain::event::{About, AccountRef};
@@ -116,11 +116,10 @@ impl Linking {
         let person = api.token(token.clone()).for_person();
         let who = person.who().await.map_err(Refusal::Forge)?.person;
         // The App sees only its own installations: another App's number is as if it were not there.
-        let installation =
-            forge.api.app(key).installation(number.get()).await.map_err(|error| match error {
-                ProviderError::Gone => Refusal::Unproven(super::Unproven::OtherApp),
-                error => Refusal::Forge(error),
-            })?;
+        let installation = app_itself.installation(number.get()).await.map_err(|error| match error {
+            ProviderError::Gone => Refusal::Unproven(super::Unproven::OtherApp),
+            error => Refusal::Forge(error),
+        })?;
         let reachable = person.reachable_installations().await.map_err(Refusal::Forge)?;
         let membership = match installation.account.as_ref().map(|it| (AccountKind::of(it), &it.login)) {
             Some((Some(AccountKind::Organization), login)) => membership(&person, login).await?,

@@ -6,7 +6,7 @@ use super::account::{AccountKind, Expected};
 use super::manifest::Callbacks;
 use super::session::{Step, Visit};
 use super::vault::NewApp;
-use super::{Forge, Linking, Refusal};
+use super::{Linking, Refusal};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::health::Health;
 use crate::domain::known::RecordKey;

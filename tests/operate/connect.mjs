@@ -16,7 +16,9 @@ const wrong = [];
 const ours = new URL(link).origin;
 let refused = 0;
 page.on("console", (message) => {
-  if (!["error", "warning"].includes(message.type())) return;
+  // The forge's pages are the forge's business.
+  const from = message.location().url;
+  if (!["error", "warning"].includes(message.type()) || (from && new URL(from).origin !== ours)) return;
   // Chromium names every 400; the form that is shown again is one.
   if (message.text().includes("status of 400")) refused += 1;
   else wrong.push(message.text());

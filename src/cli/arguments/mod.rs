@@ -1,6 +1,7 @@
 //! Everything that can be typed.
 
 mod deliveries;
+mod link;
 mod records;
 mod store;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use url::Url;
 
 pub use deliveries::{DeadLetters, DeadLettersCommand, DeliveriesCommand, DeliveryChoice};
+pub use link::NewLink;
 pub use records::{
     Ask, ConnectionsCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, TokenChoice,
     TokenCommand,

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{DeadLettersCommand, DeliveriesCommand, Json, forge};
+use super::{DeadLettersCommand, DeliveriesCommand, Json, NewLink, forge};
 use crate::config::Period;
 use crate::domain::OrganizationSlug;
 use crate::domain::access::TokenKind;
@@ -155,6 +155,11 @@ pub enum ConnectionsCommand {
         #[command(flatten)]
         list: Part,
     },
+    /// Make a one-time link: whoever opens it connects a GitHub account in a browser
+    #[command(
+        after_help = "Examples:\n  scm-connect connections link --organization acme\n  scm-connect connections link --organization acme --url https://git.example.com"
+    )]
+    Link(NewLink),
     /// Show one connection
     Show {
         /// Its key.

@@ -29,14 +29,14 @@ const STEP_PATH: &str = "/connect-scm/github/step";
 
 /// The guide.
 pub(crate) async fn guide(front: web::Data<Front>) -> HttpResponse {
-    render(&front, StatusCode::OK, "Linking a source code manager", &view::guide())
+    render(&front, StatusCode::OK, "Connect a source code manager", &view::guide())
 }
 
 /// Shows what the link is for; looking uses nothing up, so that a program that looks at links first does no harm.
 pub(crate) async fn landing(request: HttpRequest, front: web::Data<Front>) -> HttpResponse {
     let fields = read_pairs(request.query_string().as_bytes());
     match fields.get("code").filter(|code| !code.is_empty()) {
-        Some(code) => render(&front, StatusCode::OK, "Linking to GitHub", &view::landing(code)),
+        Some(code) => render(&front, StatusCode::OK, "Connect to GitHub", &view::landing(code)),
         None => wrong_link(&front),
     }
 }

@@ -50,7 +50,7 @@ pub(crate) async fn step(request: HttpRequest, front: web::Data<Front>) -> Resul
         Err(page) => return Ok(page),
     };
     let (title, main) = match visit.leg.step {
-        Step::Choose => ("Linking to GitHub", view::form(&visit, &view::Filled::first(&visit), None)),
+        Step::Choose => ("Connect to GitHub", view::form(&visit, &view::Filled::first(&visit), None)),
         Step::Install => ("Install the App", view::install(&visit)),
         Step::Awaiting => {
             let link = match front.linking.link_for_owner(&visit).await {
@@ -85,7 +85,7 @@ pub(crate) async fn review(
     match front.linking.choose(&mut visit, choice).await {
         Ok(Chosen::Wrong(wrong)) => {
             let main = view::form(&visit, &filled, Some(&wrong));
-            Ok(render(&front, StatusCode::BAD_REQUEST, "Linking to GitHub", &main))
+            Ok(render(&front, StatusCode::BAD_REQUEST, "Connect to GitHub", &main))
         }
         Ok(Chosen::Install) => Ok(go_on()),
         Ok(Chosen::Manifest { target, manifest, permissions }) => {

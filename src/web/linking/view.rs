@@ -11,7 +11,7 @@ use crate::web::page::escape;
 const STEPS: [(&str, &str); 6] = [
     (
         "Open a one-time link",
-        "An admin of the organization makes it with <code>scm-connect connections add --kind github_cloud</code>. It works once, for ten minutes.",
+        "An admin of the organization makes it with <code>scm-connect connections link</code>. It works once, for ten minutes.",
     ),
     (
         "Say where",
@@ -33,7 +33,7 @@ const STEPS: [(&str, &str); 6] = [
 ];
 
 pub(super) const WRONG_LINK: &str = "<p role=\"alert\">This link is wrong, was used already, or its ten minutes are over.</p>\
-    <p>An admin of the organization makes a new one with <code>scm-connect connections add --kind github_cloud</code>.</p>";
+    <p>An admin of the organization makes a new one with <code>scm-connect connections link</code>.</p>";
 
 /// What was filled in.
 #[derive(Debug, Clone)]
@@ -84,9 +84,9 @@ pub(super) fn guide() -> String {
          <h2>GitHub Enterprise Server by token, and GitLab Self-Managed</h2>\
          <p>Make a token with the scopes below, then run <code>scm-connect connections add</code> with the kind, the \
          URL and the token.</p><table><thead><tr><th scope=\"col\">GitHub Enterprise Server</th>\
-         <th scope=\"col\">GitLab Self-Managed</th></tr></thead><tbody><tr><td><code>public_repo</code>, \
+         <th scope=\"col\">GitLab Self-Managed</th></tr></thead><tbody><tr><td data-head=\"GitHub Enterprise Server\"><code>public_repo</code>, \
          <code>repo:status</code>, <code>user:email</code>, <code>write:discussion</code></td>\
-         <td><code>api</code></td></tr></tbody></table>",
+         <td data-head=\"GitLab Self-Managed\"><code>api</code></td></tr></tbody></table>",
     );
     main
 }
@@ -111,7 +111,7 @@ pub(super) fn no_session(is_https: bool) -> String {
     let mut main = String::from(
         "<p role=\"alert\">No session is open in this browser: the link was opened in another one, or its hour is \
          over, or it has come to its end.</p><p>Nothing was changed. Make a new link with \
-         <code>scm-connect connections add --kind github_cloud</code>, and go through to the end in one browser.</p>",
+         <code>scm-connect connections link</code>, and go through to the end in one browser.</p>",
     );
     if !is_https {
         main.push_str(
@@ -261,7 +261,8 @@ fn again(visit: &Visit, filled: &Filled, button: &str) -> String {
 fn table(permissions: &[&Permission]) -> String {
     let rows = permissions.iter().map(|it| {
         format!(
-            "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td></tr>",
+            "<tr><th scope=\"row\">{}</th><td data-head=\"Level\">{}</td><td data-head=\"Why\">{}</td>\
+             <td data-head=\"Without it\">{}</td></tr>",
             it.label, it.level, it.why, it.without
         )
     });
@@ -318,7 +319,7 @@ pub(super) fn awaiting(visit: &Visit, link: &Url) -> String {
         "{whom}<p role=\"status\">An owner of <strong>{login}</strong> was asked to approve the installation. Nothing \
          is read until then.</p><p>Owners see the request in the organization's settings; they can also go to \
          <a href=\"{link}\">{link}</a>.</p><p>When it is approved, an owner has to prove that the account is theirs: \
-         send them a new link, made with <code>scm-connect connections add</code>. If you are an owner, go on here:</p>{form}",
+         send them a new link, made with <code>scm-connect connections link</code>. If you are an owner, go on here:</p>{form}",
         whom = for_whom(visit),
         login = escape(login),
         link = escape(link.as_str()),

@@ -36,7 +36,7 @@ async fn refused(world: &World, page: &Page, why: &str) {
 }
 
 /// Two tenants share one declared App: the attacker belongs to `other` and owns `evil-inc`.
-async fn shared() -> World {
+pub(super) async fn shared() -> World {
     let more = r#"
         [[sources]]
         key = "our-app"
@@ -199,6 +199,10 @@ async fn s31_a_forge_that_fails_in_the_middle_binds_nothing() {
             Fault::Status(403),
             Fault::Status(404),
         ] {
+            if path == about && matches!(fault, Fault::Json(_)) {
+                // Asked with the tag of what is known: the answer is 304, and its body counts for nothing.
+                continue;
+            }
             world.forge.plants(Planted::at(path, fault.clone()).times(2));
             let answer = browser.press_on(sign_in.form("Authorize")).await;
             assert!(matches!(answer.status, 403 | 409 | 503), "{path} {fault:?}: {}", answer.text);
@@ -209,7 +213,7 @@ async fn s31_a_forge_that_fails_in_the_middle_binds_nothing() {
             tried += 1;
         }
     }
-    assert_eq!(tried, 35);
+    assert_eq!(tried, 33);
     let done = browser.press_on(sign_in.form("Authorize")).await;
     assert_eq!(done.status, 200, "and afterwards it works: {}", done.text);
 }

@@ -184,7 +184,9 @@ async fn whoever_owns_nothing_asks_an_owner_and_an_owner_goes_on_with_a_new_link
     // The owner, in another browser.
     world.forge.signs_in("alice");
     let mut owner = Browser::default();
-    let install = owner.begin(&world.link("acme", json!({"connection": all[0]["key"]})).await).await;
+    let form = owner.begin(&world.link("acme", json!({"connection": all[0]["key"]})).await).await;
+    assert!(form.text.contains("value=\"acme-inc\""), "the name is known");
+    let install = owner.press_on(form.form("Continue")).await;
     let sign_in = owner.install(&install, "acme-inc").await;
     let done = owner.press_on(sign_in.form("Authorize")).await;
     assert_eq!(done.status, 200, "{}", done.text);
