@@ -5,8 +5,8 @@
 //! and only then answers. So nobody ever reads what the log does not hold.
 
 use std::any::Any;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 

@@ -80,7 +80,8 @@ impl Layer {
             self.rows.insert(key, Fresh { value, is_below })
         };
         if let Some(old) = old {
-            let gone = ROW_BYTES.saturating_add(length).saturating_add(old.value.map_or(0, |value| value.len()));
+            let gone =
+                ROW_BYTES.saturating_add(length).saturating_add(old.value.map_or(0, |value| value.len()));
             self.bytes = self.bytes.saturating_sub(gone);
         }
     }
@@ -261,7 +262,10 @@ mod tests {
         for key in 0..12_u8 {
             assert_eq!(database.raw(&[key]).unwrap(), model.get(&vec![key]).cloned());
             let from = database.scan(&[key], Some(&[12]), 2).unwrap();
-            assert_eq!(from, rows.iter().filter(|(row, _)| row[0] >= key).take(2).cloned().collect::<Vec<_>>());
+            assert_eq!(
+                from,
+                rows.iter().filter(|(row, _)| row[0] >= key).take(2).cloned().collect::<Vec<_>>()
+            );
         }
     }
 

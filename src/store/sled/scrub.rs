@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::PoisonError;
 
-use super::mover::{Sweeper, Swept};
 use super::journal::Check;
+use super::mover::{Sweeper, Swept};
 use super::snapshot::{self, Pieces};
 use super::{Inner, SledStore};
 use crate::store::StoreError;
