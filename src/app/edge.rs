@@ -10,7 +10,7 @@ use super::jobs::Jobs;
 use super::random;
 use crate::cli::Failure;
 use crate::config::Config;
-use crate::connect::Forges;
+use crate::connect::{Connections, Forges};
 use crate::domain::access::TokenKind;
 use crate::domain::{Clock, SourceKey};
 use crate::provider::Door;
@@ -73,10 +73,26 @@ fn check(text: &str) -> Option<(TokenKind, [u8; 32])> {
     }
 }
 
+/// What connections are asked about with.
+pub(super) fn connections(
+    forges: Arc<Forges>,
+    store: Arc<dyn Store>,
+    clock: &Clock,
+    public_url: &Url,
+) -> Connections {
+    let chance = || {
+        let mut bytes = [0; 8];
+        random(&mut bytes);
+        u64::from_le_bytes(bytes)
+    };
+    let secret = |bytes: &mut [u8]| getrandom::fill(bytes).is_ok();
+    Connections::new(forges, store, Arc::clone(clock), Arc::new(chance), Arc::new(secret), public_url.clone())
+}
+
 /// Everything the edge shares between requests.
 pub(super) fn front(
     config: &Config,
-    forges: Arc<Forges>,
+    connections: &Arc<Connections>,
     store: Arc<dyn Store>,
     exporter: Arc<Exporter>,
     clock: &Clock,
@@ -106,7 +122,7 @@ pub(super) fn front(
         token_mint: Arc::new(mint),
         check_ins: Arc::clone(&jobs.check_ins),
         scans: Arc::clone(&jobs.scans),
-        forges,
+        connections: Arc::clone(connections),
         budget: Budget::new(limits.inflight_bytes_max),
         peers: Peers::default(),
         throttle: Throttle::new(limits.failures_burst, limits.failures_per_minute),

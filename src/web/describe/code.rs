@@ -2,24 +2,44 @@
 
 /// Code, status, and what it means.
 pub(crate) const CODES: &[(&str, u16, &str)] = &[
+    ("account-connected", 409, "The account is connected already; the message says as which."),
+    ("account-differs", 409, "The connection of that name is about another account."),
     ("account-not-allowed", 403, "The account is not among those that may connect themselves."),
     ("account-rejected", 403, "An admin of the organization has rejected this account."),
+    (
+        "account-spelling",
+        400,
+        "The account's name must match exactly; the message says how the forge spells it.",
+    ),
     (
         "account-unavailable",
         409,
         "The account cannot be connected to this organization. More is told to nobody.",
     ),
+    ("account-unknown", 400, "The forge has no such account, or does not show it to this credential."),
     ("approval-missing", 404, "Nobody has approved this request yet."),
+    ("authority-exists", 409, "Another connection manages the members of this organization."),
+    ("authority-forge", 409, "Members are managed at the founder's forge, and this is the other one."),
     ("auto-connect-off", 403, "Connections do not make themselves on this server."),
     ("body-expired", 409, "The delivery's bytes are past their time, so it cannot be handled again."),
     ("body-invalid", 400, "The body is not the JSON object that is described; the message says where."),
     ("busy", 503, "Too much is under way. Nothing was stored or changed; send it again."),
     ("ci-invalid", 400, "What the job says of itself names no repository."),
+    ("credential-invalid", 400, "The credential cannot be used here; the message says why."),
+    ("credential-refused", 400, "The forge does not accept the credential."),
+    (
+        "declared-in-config",
+        409,
+        "The connection is declared in the config file, which alone may change this.",
+    ),
     ("encoding-unsupported", 415, "A delivery must not be compressed."),
     ("expiry-invalid", 400, "`expires_at` is no time within the next year."),
     ("filter-empty", 400, "A replay of everything there ever was has to be said: name at least one filter."),
     ("forbidden", 403, "The token is known, but may not do that."),
     ("foreign-origin", 403, "The form was sent by a page of another site."),
+    ("forge-refused", 502, "The forge understood and refused."),
+    ("forge-unreachable", 502, "The forge does not answer, or not as a forge does. Nothing was stored."),
+    ("forge-waits", 503, "The forge allows no more requests for now; the message says until when."),
     ("fork-pipeline", 403, "A job of a fork, or one that strangers can start, makes nothing."),
     ("id-token-invalid", 401, "The ID token proves nothing here; why is in the operator's log."),
     (
@@ -29,6 +49,8 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
     ),
     ("id-token-used", 409, "The ID token belongs to another job."),
     ("incomplete", 400, "The body ended early. Nothing was stored."),
+    ("installation-suspended", 400, "The App's installation is suspended at the forge."),
+    ("key-taken", 409, "There is a connection of that name."),
     ("length-invalid", 400, "The declared length cannot be read."),
     ("limit-invalid", 400, "`limit` is no number from 1 to 200."),
     ("media-type", 415, "The body is of a type that is not taken here."),
@@ -37,6 +59,7 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
     ("no-delivery", 400, "The request is proven, but it is no delivery."),
     ("not-dead", 409, "Only a dead delivery can be discarded."),
     ("not-found", 404, "There is nothing, or it is not this caller's to see."),
+    ("not-installed", 400, "The App is not installed at this account."),
     ("organization-exists", 409, "There is an organization with this slug."),
     ("organization-missing", 400, "The operator has to name the organization."),
     ("parameter-invalid", 400, "A parameter has a value that is not possible."),
@@ -65,6 +88,7 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
         400,
         "The report holds a token of the forge. Nothing of it was kept; revoke the token.",
     ),
+    ("scope-missing", 400, "The credential lacks what the connection needs; each missing scope is named."),
     ("source-missing", 400, "The source has to be named."),
     ("store-damaged", 500, "The store is damaged; the operator must look."),
     ("store-failed", 503, "The store has stopped. Nothing was changed; the operator must look."),
@@ -87,6 +111,8 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
     ("unknown-field", 400, "The form has a field that is not described."),
     ("unknown-forge", 409, "No connection of the organization is at this forge."),
     ("unknown-parameter", 400, "A parameter is not described."),
+    ("url-forbidden", 400, "The address is one that is never called; the operator's file may allow it."),
+    ("url-invalid", 400, "The address is no forge's."),
 ];
 
 /// Whether a code is described, with this status.
