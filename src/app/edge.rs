@@ -11,6 +11,7 @@ use super::linking::Linked;
 use super::random;
 use crate::cli::Failure;
 use crate::config::Config;
+use crate::connect::{Connections, Forges};
 use crate::domain::access::TokenKind;
 use crate::domain::organization::Forge;
 use crate::domain::{Clock, SourceKey};
@@ -83,16 +84,39 @@ fn check(text: &str) -> Option<(TokenKind, [u8; 32])> {
     }
 }
 
+/// What connections are asked about with.
+pub(super) fn connections(
+    forges: Arc<Forges>,
+    store: Arc<dyn Store>,
+    clock: &Clock,
+    public_url: &Url,
+) -> Connections {
+    let chance = || {
+        let mut bytes = [0; 8];
+        random(&mut bytes);
+        u64::from_le_bytes(bytes)
+    };
+    let secret = |bytes: &mut [u8]| getrandom::fill(bytes).is_ok();
+    Connections::new(forges, store, Arc::clone(clock), Arc::new(chance), Arc::new(secret), public_url.clone())
+}
+
+/// What stands behind the edge, beside the store.
+pub(super) struct Parts<'a> {
+    pub(super) connections: &'a Arc<Connections>,
+    pub(super) jobs: &'a Jobs,
+    pub(super) linked: &'a Linked,
+}
+
 /// Everything the edge shares between requests.
 pub(super) fn front(
     config: &Config,
+    parts: Parts<'_>,
     store: Arc<dyn Store>,
     exporter: Arc<Exporter>,
     clock: &Clock,
     public_url: Url,
-    jobs: &Jobs,
-    linked: &Linked,
 ) -> Result<Arc<Front>, Failure> {
+    let Parts { connections, jobs, linked } = parts;
     let limits = Limits {
         body_bytes_max: usize::try_from(config.limits.body_bytes_max).unwrap_or(usize::MAX),
         report_bytes_max: usize::try_from(config.limits.report_bytes_max).unwrap_or(usize::MAX),
@@ -117,7 +141,7 @@ pub(super) fn front(
         check_ins: Arc::clone(&jobs.check_ins),
         linking: Arc::clone(&linked.linking),
         scans: Arc::clone(&jobs.scans),
-        forges: Arc::clone(&linked.linking.forges),
+        connections: Arc::clone(connections),
         budget: Budget::new(limits.inflight_bytes_max),
         peers: Peers::default(),
         throttle: Throttle::new(limits.failures_burst, limits.failures_per_minute),

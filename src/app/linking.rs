@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::edge;
-use crate::cli::{Exit, Failure};
-use crate::config::{App as DeclaredApp, Config, StoreUrl};
+use crate::cli::Failure;
+use crate::config::{App as DeclaredApp, Config};
 use crate::connect::Forges;
 use crate::domain::change::Change;
 use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, last4};
@@ -20,10 +19,7 @@ use crate::linking::{AppAccess, Linking, NewApp, Vault};
 use crate::provider::{LiveSecret, Secrets};
 use crate::seal::token::Token;
 use crate::store::{Store, StoreError};
-use crate::web::{Doors, Doorway};
-
-/// How often the sources of other daemons are looked for.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+use crate::web::Doors;
 
 type Declared = HashMap<SourceKey, AppAccess>;
 
@@ -51,7 +47,6 @@ pub(super) struct Linked {
     pub(super) linking: Arc<Linking>,
     pub(super) doors: Arc<Doors>,
     declared: Arc<RwLock<Declared>>,
-    look: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl std::fmt::Debug for Linked {
@@ -61,14 +56,15 @@ impl std::fmt::Debug for Linked {
 }
 
 impl Linked {
-    pub(super) async fn new(
+    /// The doors are those of the file at first.
+    pub(super) fn new(
         config: &Config,
         forges: &Arc<Forges>,
         store: &Arc<dyn Store>,
         clock: &Clock,
         public_url: &Url,
     ) -> Result<Self, Failure> {
-        let doors = Arc::new(Doors::new(doors(config, store.as_ref()).await?));
+        let doors = Arc::new(Doors::new(edge::doors(config)?));
         let declared = Arc::new(RwLock::new(declared(config)));
         let safe = Safe {
             store: Arc::clone(store),
@@ -84,72 +80,13 @@ impl Linked {
             clock: Arc::clone(clock),
             public_url: public_url.clone(),
         };
-        let shared = matches!(config.store, StoreUrl::Postgres(_));
-        let look = shared.then(|| tokio::spawn(look(Arc::clone(store), Arc::clone(&doors))));
-        Ok(Self { linking: Arc::new(linking), doors, declared, look })
+        Ok(Self { linking: Arc::new(linking), doors, declared })
     }
 
     /// Puts another config in force.
     pub(super) fn reload(&self, config: &Config) {
         *self.declared.write().unwrap_or_else(PoisonError::into_inner) = declared(config);
     }
-}
-
-impl Drop for Linked {
-    fn drop(&mut self) {
-        if let Some(look) = &self.look {
-            look.abort();
-        }
-    }
-}
-
-/// Another daemon on the same database may make a source.
-async fn look(store: Arc<dyn Store>, doors: Arc<Doors>) {
-    loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        match made_doors(store.as_ref()).await {
-            Ok(made) => doors.add(made),
-            Err(error) => tracing::debug!(%error, "the sources of other daemons cannot be read now"),
-        }
-    }
-}
-
-/// The doors of all sources: what is declared comes before what was made here.
-pub(super) async fn doors(
-    config: &Config,
-    store: &dyn Store,
-) -> Result<HashMap<SourceKey, Doorway>, Failure> {
-    let failure = |error: StoreError| Failure { exit: Exit::Store, message: error.to_string() };
-    let mut all = made_doors(store).await.map_err(failure)?;
-    all.extend(edge::doors(config)?);
-    Ok(all)
-}
-
-/// The doors of all sources that were made here.
-async fn made_doors(store: &dyn Store) -> Result<HashMap<SourceKey, Doorway>, StoreError> {
-    let mut doors = HashMap::new();
-    for source in store.sources().await? {
-        if source.removed || source.created_by == "config" {
-            continue;
-        }
-        let owner = CredentialOwner::Source(source.key.clone());
-        let mut secrets = Secrets::default();
-        let kinds = [
-            (CredentialKind::WebhookSecret, &mut secrets.webhook),
-            (CredentialKind::SigningToken, &mut secrets.signing),
-        ];
-        for (kind, slots) in kinds {
-            let found = store.credential(&owner, kind).await?;
-            slots.extend(found.map(|found| LiveSecret { secret: found.secret, not_after: None }));
-        }
-        if secrets.webhook.is_empty() && secrets.signing.is_empty() {
-            continue;
-        }
-        if let Some(doorway) = edge::doorway(source.forge, &source.key, secrets) {
-            doors.insert(source.key, doorway);
-        }
-    }
-    Ok(doors)
 }
 
 /// Declared Apps from the file, the others from the store.

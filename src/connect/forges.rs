@@ -11,8 +11,8 @@ use secrecy::SecretString;
 
 use crate::domain::credential::{CredentialKind, CredentialOwner};
 use crate::domain::organization::{Connection, ConnectionState, Forge};
-use crate::domain::{ConnectionKey, Host};
-use crate::outbound::{Binding, Carried, Credential, Endpoint, Outbound};
+use crate::domain::{Clock, ConnectionKey, Host};
+use crate::outbound::{Binding, Carried, Credential, Endpoint, Limits, Outbound, Rules};
 use crate::provider::github::client::{App, AppKey, Github, Session as GithubSession, Site};
 use crate::provider::gitlab::client::{Gitlab, Session as GitlabSession};
 use crate::provider::{ProviderError, Reads};
@@ -52,6 +52,15 @@ pub struct Ways {
     pub hosts: HashMap<Host, Endpoint>,
 }
 
+impl Ways {
+    /// Of a file that declares no forge: only public addresses are called, over https.
+    #[must_use]
+    pub fn undeclared(clock: Clock) -> Self {
+        let rules = Rules { plain_http: false, private: Vec::new(), limits: Limits::default(), clock };
+        Self { outbound: Outbound::new(rules), declared: HashMap::new(), hosts: HashMap::new() }
+    }
+}
+
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum NotReady {
@@ -69,6 +78,12 @@ pub enum NotReady {
     /// Its credential cannot be used.
     #[error("the App's key {0}")]
     Key(String),
+    /// It is being replaced at the forge; presented once more, the old one would void the new one.
+    #[error("the token is being replaced, or was and the answer was lost; enter a new one")]
+    Rotating,
+    /// The system gives no randomness.
+    #[error("the system gives no random bytes")]
+    Random,
     /// The forge, or the way there.
     #[error(transparent)]
     Provider(#[from] ProviderError),
@@ -80,19 +95,31 @@ pub enum NotReady {
 /// A client that speaks for a connection.
 #[derive(Debug, Clone)]
 pub enum Ready {
-    /// As an installation of an App; the App itself can be asked about it.
-    Installation {
-        /// Speaks as the App.
-        app: App,
-        /// Speaks as its installation.
-        session: GithubSession,
-        /// The installation's number.
-        installation: u64,
-    },
+    /// As an installation of an App.
+    Installation(Box<Installed>),
     /// With a personal token at GitHub.
     Github(GithubSession),
     /// With a token at GitLab.
     Gitlab(GitlabSession),
+}
+
+/// An installation of an App; the App itself can be asked about it.
+#[derive(Debug, Clone)]
+pub struct Installed {
+    /// Speaks as the App.
+    pub app: App,
+    /// Speaks as its installation.
+    pub session: GithubSession,
+    /// The installation's number.
+    pub installation: u64,
+}
+
+impl Installed {
+    /// At this installation.
+    #[must_use]
+    pub fn new(app: App, installation: u64) -> Self {
+        Self { session: app.at(installation), app, installation }
+    }
 }
 
 /// What was opened already; what a client remembers of limits and tokens must outlive one use of it.
@@ -273,6 +300,9 @@ impl Forges {
         if !is_for(kept.about.binding.as_deref(), endpoint) {
             return Err(NotReady::Elsewhere);
         }
+        if kept.about.rotating_since.is_some() {
+            return Err(NotReady::Rotating);
+        }
         self.with_token(connection.kind.forge(), endpoint, kept.secret)
     }
 
@@ -305,8 +335,7 @@ impl Forges {
 
 fn installed(app: App, connection: &Connection) -> Result<Ready, NotReady> {
     let installation = connection.installation.ok_or(NotReady::NoCredential)?;
-    let session = app.at(installation);
-    Ok(Ready::Installation { app, session, installation })
+    Ok(Ready::Installation(Box::new(Installed::new(app, installation))))
 }
 
 /// Whether a secret was given for this endpoint.

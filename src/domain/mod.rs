@@ -3,6 +3,7 @@
 //! Nothing here is async, reads a clock, or knows a forge's field names, a database or a web framework.
 
 pub mod access;
+pub mod capability;
 pub mod change;
 pub mod ci;
 pub mod credential;

@@ -170,6 +170,27 @@ pub enum ConnectionState {
     Connected,
 }
 
+impl ConnectionState {
+    /// The word used in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Uninstalled => "uninstalled",
+            Self::Suspended => "suspended",
+            Self::TokenInvalid => "token_invalid",
+            Self::Unreachable => "unreachable",
+            Self::PermissionMissing => "permission_missing",
+            Self::WebhookDisabled => "webhook_disabled",
+            Self::RateLimited => "rate_limited",
+            Self::TokenExpiring => "token_expiring",
+            Self::Limited => "limited",
+            Self::AwaitingApproval => "awaiting_approval",
+            Self::WaitingFirstJob => "waiting_first_job",
+            Self::Connected => "connected",
+        }
+    }
+}
+
 /// One account at one forge instance, tied to one organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {

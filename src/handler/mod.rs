@@ -9,6 +9,7 @@
 mod check_in;
 mod declare;
 mod group;
+mod health;
 mod installation;
 mod lane;
 mod membership;
@@ -16,12 +17,14 @@ mod person;
 mod project;
 mod route;
 mod run;
+pub mod sync;
 mod work;
 
 pub use check_in::{Decided, Settlement, check_in, check_in_id, wanted_keys};
 pub use declare::{Have, declare};
+pub use health::{Found, Look, judge};
 pub use lane::lane;
-pub use route::{Routing, plain_key, route};
+pub use route::{Routing, holders, plain_key, route, slug_of};
 
 use crate::domain::change::Changes;
 use crate::domain::event::{Event, Fact, Repository};

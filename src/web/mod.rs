@@ -49,7 +49,7 @@ pub use tls::{Certificate, server_config};
 
 use crate::ci::CheckIns;
 use crate::ci::scan::Scans;
-use crate::connect::Forges;
+use crate::connect::Connections;
 use crate::domain::access::TokenKind;
 use crate::domain::{Clock, Timestamp};
 use crate::linking::Linking;
@@ -151,8 +151,8 @@ pub struct Front {
     pub linking: Arc<Linking>,
     /// Takes what scanners say.
     pub scans: Arc<Scans>,
-    /// Makes clients of forges.
-    pub forges: Arc<Forges>,
+    /// Asks forges, and knows what to make of their answers.
+    pub connections: Arc<Connections>,
     /// Bytes of unfinished bodies.
     pub budget: Budget,
     /// Open requests per peer.

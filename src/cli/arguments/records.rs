@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{DeadLettersCommand, DeliveriesCommand, Json, NewLink, forge};
+use super::{ConnectionsCommand, DeadLettersCommand, DeliveriesCommand, Json, SecretsCommand, forge};
 use crate::config::Period;
 use crate::domain::OrganizationSlug;
 use crate::domain::access::TokenKind;
@@ -20,6 +20,9 @@ pub enum Ask {
     /// Connections to forges
     #[command(subcommand)]
     Connections(ConnectionsCommand),
+    /// Secrets of connections
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
     /// Projects
     #[command(subcommand)]
     Projects(ProjectsCommand),
@@ -141,33 +144,6 @@ pub enum OrganizationsCommand {
     },
     /// List organizations
     List(Part),
-}
-
-/// Connections.
-#[derive(Debug, Subcommand)]
-pub enum ConnectionsCommand {
-    /// List connections
-    List {
-        /// Of this organization.
-        #[arg(long, value_name = "SLUG")]
-        organization: Option<String>,
-        /// Which part.
-        #[command(flatten)]
-        list: Part,
-    },
-    /// Make a one-time link: whoever opens it connects a GitHub account in a browser
-    #[command(
-        after_help = "Examples:\n  scm-connect connections link --organization acme\n  scm-connect connections link --organization acme --url https://git.example.com"
-    )]
-    Link(NewLink),
-    /// Show one connection
-    Show {
-        /// Its key.
-        key: String,
-        /// How to print.
-        #[command(flatten)]
-        json: Json,
-    },
 }
 
 /// Projects.

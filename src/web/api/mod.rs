@@ -1,6 +1,7 @@
 //! The API's answers. Every record is shown through a struct that lists its fields; none is written out whole.
 
 pub(crate) mod audit;
+pub(crate) mod connect;
 pub(crate) mod connection;
 pub(crate) mod delivery;
 pub(crate) mod keep;

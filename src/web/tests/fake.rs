@@ -216,6 +216,15 @@ impl Records for Fake {
                     state.connections.retain(|old| old.key != new.key);
                     state.connections.push(*new);
                 }
+                Change::PutProject(new) => {
+                    state.projects.retain(|old| old.id() != new.id());
+                    state.projects.push(*new);
+                }
+                Change::Wish(wish) => {
+                    let before = state.tasks.iter().position(|old| old.id == wish.id());
+                    let before = before.map(|at| state.tasks.remove(at));
+                    state.tasks.push(Task::wished(before, &wish));
+                }
                 _ => unimplemented!(),
             }
         }

@@ -22,14 +22,13 @@ use super::{Budget, Doors, Doorway, Front, Health, Limits, Peers, RefusedLog, Th
 use crate::ci::CheckIns;
 use crate::ci::id_token::{FetchKeys, Issuer, Verifier};
 use crate::ci::scan::{Scans, Spool};
-use crate::connect::{Forges, Ways};
+use crate::connect::{Connections, Forges, Ways};
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::ci::Policy;
 use crate::domain::delivery::{Authenticate, Encoding, Envelope, RawDelivery, Rejected};
 use crate::domain::organization::Forge;
 use crate::domain::{OrganizationSlug, SourceKey, Timestamp};
 use crate::linking::{AppAccess, Linking, NewApp, Vault};
-use crate::outbound::{Outbound, Rules};
 
 const NOW: Timestamp = Timestamp::from_ms(1_790_000_000_000);
 
@@ -134,11 +133,12 @@ fn linking(
     })
 }
 
-fn forges(store: Arc<dyn crate::store::Store>, clock: &crate::domain::Clock) -> Forges {
-    let (limits, clock) = (crate::outbound::Limits::default(), Arc::clone(clock));
-    let rules = Rules { plain_http: false, private: Vec::new(), limits, clock };
-    let (declared, hosts) = (HashMap::new(), HashMap::new());
-    Forges::new(store, Ways { outbound: Outbound::new(rules), declared, hosts })
+fn connections(store: Arc<dyn crate::store::Store>, clock: &crate::domain::Clock) -> Connections {
+    let ways = Ways::undeclared(Arc::clone(clock));
+    let forges = Arc::new(Forges::new(Arc::clone(&store), ways));
+    let (chance, random) = (Arc::new(|| 0), Arc::new(|_: &mut [u8]| true));
+    let url = url::Url::parse("https://scm.example.com/").unwrap();
+    Connections::new(forges, store, Arc::clone(clock), chance, random, url)
 }
 
 /// A front for tests; the token `admin-acme` is an admin token of acme, and so on.
@@ -151,11 +151,15 @@ fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
         doors.into_iter().map(|(key, forge)| (SourceKey::parse(key).unwrap(), door(forge))).collect();
     let check_ins = check_ins(Arc::clone(&store) as Arc<dyn crate::store::Store>, &clock);
     let scans = scans(Arc::clone(&store) as Arc<dyn crate::store::Store>, &check_ins, &clock);
-    let forges = Arc::new(forges(Arc::clone(&store) as Arc<dyn crate::store::Store>, &clock));
+    let connections = Arc::new(connections(Arc::clone(&store) as Arc<dyn crate::store::Store>, &clock));
     Front {
-        linking: linking(Arc::clone(&store) as Arc<dyn crate::store::Store>, Arc::clone(&forges), &clock),
+        linking: linking(
+            Arc::clone(&store) as Arc<dyn crate::store::Store>,
+            Arc::clone(connections.forges()),
+            &clock,
+        ),
         store,
-        forges,
+        connections,
         doors: Arc::new(Doors::new(doors)),
         health: Arc::new(Health::new(Arc::clone(&clock))),
         clock,

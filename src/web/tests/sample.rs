@@ -44,7 +44,7 @@ pub(super) fn connection(name: &str) -> Connection {
         roster_stale_since: None,
         last_event_at: Some(NOW),
         last_sync_at: None,
-        created_by: "config".to_owned(),
+        created_by: "cli".to_owned(),
         created_at: NOW,
         proof: Proof::Proven,
         rejected_at: None,

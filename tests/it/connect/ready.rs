@@ -30,19 +30,16 @@ async fn a_connection_speaks_with_what_is_kept_for_it_whatever_that_is() {
     bench.writes(vec![Change::PutSource(app_source(&here, app))]).await;
     let owner = CredentialOwner::Source(here.source.clone());
     bench.keeps(owner, CredentialKind::AppKey, APP_KEY, Forge::Github, &github.site()).await;
-    let Ready::Installation { session, .. } = bench.forges.ready(&here).await.unwrap() else {
-        panic!("it is an installation")
-    };
-    assert!(session.permissions().await.unwrap().is_some());
-    let again = bench.forges.ready(&here).await.unwrap();
-    let Ready::Installation { session, app, installation } = again else { panic!("it still is") };
-    session.permissions().await.unwrap();
+    let Ready::Installation(it) = bench.forges.ready(&here).await.unwrap() else { panic!("an installation") };
+    assert!(it.session.permissions().await.unwrap().is_some());
+    let Ready::Installation(it) = bench.forges.ready(&here).await.unwrap() else { panic!("it still is") };
+    it.session.permissions().await.unwrap();
     assert_eq!(github.minted(), 1, "what was minted is remembered between two uses");
-    assert_eq!(app.installation(installation).await.unwrap().id.get(), installation);
+    assert_eq!(it.app.installation(it.installation).await.unwrap().id.get(), installation);
     // S34: what was minted for an installation is let go of.
     bench.forges.forget_installation(&here.host, installation);
-    let Ready::Installation { session, .. } = bench.forges.ready(&here).await.unwrap() else { panic!() };
-    session.permissions().await.unwrap();
+    let Ready::Installation(it) = bench.forges.ready(&here).await.unwrap() else { panic!("it still is") };
+    it.session.permissions().await.unwrap();
     assert_eq!(github.minted(), 2);
     assert_eq!((github.violations(), gitlab.violations()), (Vec::new(), Vec::new()));
 }

@@ -87,7 +87,8 @@ impl Book {
         self.faults.lock().unwrap().push(fault);
     }
 
-    pub(crate) fn heal(&self) {
+    /// Takes every planted fault away.
+    pub(crate) fn heals(&self) {
         self.faults.lock().unwrap().clear();
     }
 

@@ -168,6 +168,17 @@ impl Github {
         }
     }
 
+    /// What was suspended goes on.
+    pub(crate) fn unsuspends(&self, installation: u64) {
+        self.state().installations.get_mut(&installation).unwrap().suspended = false;
+    }
+
+    /// An owner grants other permissions.
+    pub(crate) fn grants(&self, installation: u64, permissions: &[(&str, &str)]) {
+        let granted = permissions.iter().map(|(name, level)| ((*name).into(), (*level).into())).collect();
+        self.state().installations.get_mut(&installation).unwrap().permissions = granted;
+    }
+
     pub(crate) fn uninstalls(&self, installation: u64) {
         let mut state = self.state();
         state.installations.remove(&installation);
@@ -229,7 +240,7 @@ impl Github {
 
     /// What was planted and has not struck is gone.
     pub(crate) fn heals(&self) {
-        self.book.heal();
+        self.book.heals();
     }
 
     pub(crate) fn plants(&self, fault: Planted) {
