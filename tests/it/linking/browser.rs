@@ -30,7 +30,6 @@ async fn s13_the_way_works_by_keyboard_in_a_real_browser_under_its_policy() {
 }
 
 /// For somebody to look at, where they are wanted.
-#[expect(clippy::disallowed_methods, reason = "a test's own setting")]
 fn keep(pictures: &std::path::Path) {
     let Some(to) = std::env::var_os("SCM_CONNECT_PICTURES").map(std::path::PathBuf::from) else { return };
     std::fs::create_dir_all(&to).unwrap();

@@ -250,7 +250,7 @@ async fn s31_an_app_that_was_made_for_another_account_is_not_kept() {
     let form = browser.begin(&world.link_to_server("acme").await).await;
     let review = browser.press_on(form.form("Review permissions").with("login", "acme-inc")).await;
     // Sent to the person's own settings instead of the organization's.
-    let manifest = review.form("Create GitHub App").to_path("/settings/apps/new");
+    let manifest = review.form("Create GitHub App").at_path("/settings/apps/new");
     let confirm = browser.press_on(manifest).await;
     let answer = browser.press_on(confirm.form("Create it")).await;
     assert_eq!(answer.status, 403, "{}", answer.text);

@@ -88,7 +88,7 @@ impl Form {
     }
 
     /// Sent to another path of the same place.
-    pub(super) fn to_path(mut self, path: &str) -> Self {
+    pub(super) fn at_path(mut self, path: &str) -> Self {
         self.action.set_path(path);
         self
     }
