@@ -41,7 +41,7 @@ impl Purpose {
         match self {
             Self::Comments => "Findings are posted to developers in their pull requests. No code is read.",
             Self::CommentsAndAssistant => {
-                "The same, and recommendations need to read the code around a finding."
+                "Findings are posted too, and recommendations read the code around them: this grants access to code."
             }
         }
     }

@@ -106,6 +106,8 @@ impl Github {
             ("GET", ["login", "oauth", "authorize"]) => self.authorize(asked),
             ("POST", ["confirm", "sign-in"]) => self.confirm_sign_in(asked),
             ("POST", ["login", "oauth", "access_token"]) => self.access_token(asked),
+            // Browsers look for one by themselves.
+            ("GET", ["favicon.ico"]) => Reply::empty(404),
             _ => return None,
         })
     }
