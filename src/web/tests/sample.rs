@@ -54,10 +54,12 @@ pub(super) fn connection(name: &str) -> Connection {
         last_event_at: Some(NOW),
         last_sync_at: None,
         members_read_at: None,
-        created_by: "config".to_owned(),
+        created_by: "cli".to_owned(),
         created_at: NOW,
         proof: Proof::Proven,
         rejected_at: None,
+        paused_at: None,
+        health: health::Health::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Members and projects that follow the fakes: each test is a story, and at its end the forge's rules were kept.
 
 mod brake;
+mod daemon;
 mod histories;
 mod members;
 mod partial;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use scm_connect::domain::access::{TokenKind, TokenRecord};
 use scm_connect::domain::change::Change;
+use scm_connect::domain::health::Health;
 use scm_connect::domain::organization::{
     Account, Connection, Forge, Kind, Member, MemberState, Organization, Role,
 };
@@ -222,6 +224,8 @@ fn connection(forge: Forge, number: u64, login: &str, now: Timestamp) -> Connect
         created_at: now,
         proof: Proof::Proven,
         rejected_at: None,
+        paused_at: None,
+        health: Health::default(),
     }
 }
 
