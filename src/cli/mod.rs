@@ -3,12 +3,14 @@
 pub mod apply;
 pub mod arguments;
 pub mod ask;
+mod audit;
 pub mod client;
 mod connections;
 mod deliveries;
 pub mod exit;
 pub mod health;
 mod link;
+mod member;
 pub mod progress;
 pub mod send;
 pub mod terminal;

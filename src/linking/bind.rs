@@ -252,6 +252,7 @@ impl Linking {
             action: action.to_owned(),
             subject: subject.to_owned(),
             detail,
+            ..AuditEntry::default()
         }
     }
 

@@ -98,6 +98,7 @@ impl Linking {
             action: "connection.app-created".into(),
             subject: key.to_string(),
             detail: format!("the App {} ({}) of {}", made.slug, made.id, made.owner.login),
+            ..AuditEntry::default()
         }));
         changes.push(Change::PutConnection(Box::new(connection)));
         let expects =
@@ -157,6 +158,7 @@ impl Linking {
             roster_stale_since: None,
             last_event_at: None,
             last_sync_at: None,
+            members_read_at: None,
             created_by: leg.by.clone(),
             created_at: self.now(),
             proof: Proof::Proven,

@@ -107,6 +107,7 @@ impl Linking {
                 action: "connection.approval-asked".into(),
                 subject: key.to_string(),
                 detail: "an owner of the account was asked at the forge to install the App".into(),
+                ..AuditEntry::default()
             };
             let expects = vec![(RecordKey::Connection(key.clone()), found.version)];
             let changes = vec![Change::PutConnection(Box::new(found.value)), Change::Audit(entry)];

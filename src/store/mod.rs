@@ -13,9 +13,11 @@ mod job;
 pub mod keep;
 mod list;
 pub mod postgres;
+mod roster;
 pub mod sled;
 mod task;
 mod ticket;
+mod trail;
 
 use async_trait::async_trait;
 
@@ -24,8 +26,10 @@ pub use figures::StoreFigures;
 pub use job::Jobs;
 pub use keep::{Frozen, Keep};
 pub use list::{DeliveryFilter, FindingFilter, MemberFilter, Page, Paged, ProjectFilter, TaskFilter};
+pub use roster::Rosters;
 pub use task::{TaskClaim, TaskOutcome, TaskSettled, Tasks};
 pub use ticket::Tickets;
+pub use trail::{Chain, Trail};
 
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change, Changes};
@@ -387,5 +391,11 @@ impl std::fmt::Debug for dyn Store {
 }
 
 /// Everything that is kept.
-pub trait Store: Inbox + Records + Jobs + Access + Credentials + Tasks + Tickets + Health + Keep {}
-impl<T: Inbox + Records + Jobs + Access + Credentials + Tasks + Tickets + Health + Keep> Store for T {}
+pub trait Store:
+    Inbox + Records + Jobs + Access + Credentials + Tasks + Tickets + Rosters + Trail + Health + Keep
+{
+}
+impl<T: Inbox + Records + Jobs + Access + Credentials + Tasks + Tickets + Rosters + Trail + Health + Keep>
+    Store for T
+{
+}

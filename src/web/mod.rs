@@ -20,6 +20,7 @@ mod name;
 mod ops;
 mod page;
 mod peer;
+mod person;
 mod refused;
 mod route;
 mod serve;
@@ -52,6 +53,7 @@ use crate::ci::scan::Scans;
 use crate::connect::Connections;
 use crate::domain::access::TokenKind;
 use crate::domain::{Clock, Timestamp};
+use crate::follow::Desk;
 use crate::linking::Linking;
 use crate::store::Store;
 
@@ -151,6 +153,8 @@ pub struct Front {
     pub linking: Arc<Linking>,
     /// Takes what scanners say.
     pub scans: Arc<Scans>,
+    /// Reads members, and shows what would follow.
+    pub members: Arc<Desk>,
     /// Asks forges, and knows what to make of their answers.
     pub connections: Arc<Connections>,
     /// Bytes of unfinished bodies.

@@ -16,7 +16,7 @@ pub use connections::{ConnectionsCommand, CredentialFiles, Named, NewConnection,
 pub use deliveries::{DeadLetters, DeadLettersCommand, DeliveriesCommand, DeliveryChoice};
 pub use link::NewLink;
 pub use records::{
-    Ask, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, TokenChoice, TokenCommand,
+    Ask, AuditCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, TokenChoice, TokenCommand,
 };
 
 pub use store::{BackupPlace, Destination, Origin, StoreCommand, Verify};

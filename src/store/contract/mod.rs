@@ -10,6 +10,7 @@ pub(in crate::store) mod keep;
 mod model;
 pub(in crate::store) mod order;
 pub(in crate::store) mod records;
+pub(in crate::store) mod roster;
 pub(in crate::store) mod task;
 pub(in crate::store) mod ticket;
 
@@ -77,6 +78,14 @@ macro_rules! contract {
             ticket: [
                 s25_a_ticket_opens_one_thing_for_a_while,
                 s25_of_many_who_bring_one_ticket_one_gets_it
+            ],
+            roster: [
+                a_reading_goes_on_where_it_stood_after_a_restart,
+                a_page_that_does_not_follow_the_last_one_is_not_kept,
+                members_and_projects_come_by_their_numbers_in_parts,
+                s32_whoever_is_put_out_loses_every_token_in_the_same_act,
+                removals_that_wait_are_decided_once,
+                s55_each_organization_has_a_chain_that_holds
             ],
             credential: [
                 a_credential_opens_after_a_restart_and_is_shown_by_its_end_only,

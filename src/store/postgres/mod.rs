@@ -36,6 +36,7 @@ mod reading;
 mod record;
 mod records;
 mod replay;
+mod roster;
 mod scan;
 mod settings;
 mod settle;
@@ -43,6 +44,7 @@ mod task;
 #[cfg(test)]
 pub(in crate::store) mod tests;
 mod ticket;
+mod trail;
 mod verify;
 mod wake;
 

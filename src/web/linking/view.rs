@@ -183,7 +183,8 @@ fn features(filled: &Filled) -> String {
          <p class=\"hint\" id=\"follows-ci-help\">Shows whether a repository's CI job passes.</p></fieldset>"
     );
     let all = Wants { purpose: Purpose::CommentsAndAssistant, follows_ci: true }.permissions();
-    let _ = write!(html, "<details><summary>Everything that can be asked for</summary>{}</details>", table(&all));
+    let _ =
+        write!(html, "<details><summary>Everything that can be asked for</summary>{}</details>", table(&all));
     html
 }
 

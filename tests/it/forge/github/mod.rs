@@ -3,6 +3,7 @@
 mod app;
 mod door;
 mod hook;
+mod life;
 mod list;
 mod route;
 mod state;
