@@ -88,6 +88,12 @@ async fn s17_only_the_lines_of_the_pass_list_answer_strangers() {
             "GET /",
             "GET /setup",
             "POST /setup",
+            "GET /api/v1/openapi.json",
+            "GET /docs",
+            "GET /docs/{file}",
+            "POST /api/agent/tokens/requests",
+            "GET /login",
+            "POST /login",
             "GET /connect-scm",
             "GET /connect-scm/github",
             "POST /connect-scm/github",
@@ -96,13 +102,7 @@ async fn s17_only_the_lines_of_the_pass_list_answer_strangers() {
             "POST /connect-scm/github/install",
             "GET /connect-scm/github/{source}/created",
             "GET /connect-scm/github/{source}/installed",
-            "GET /connect-scm/github/{source}/authorized",
-            "GET /api/v1/openapi.json",
-            "GET /docs",
-            "GET /docs/{file}",
-            "POST /api/agent/tokens/requests",
-            "GET /login",
-            "POST /login"
+            "GET /connect-scm/github/{source}/authorized"
         ]
     );
     let (front, _) = front();
