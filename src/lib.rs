@@ -16,6 +16,7 @@
 //! | [`store`] | what is kept, behind small verbs; [`store::sled`] is the embedded one, [`store::postgres`] the shared one |
 //! | [`connect`] | connections: ready clients of their forges, and what is done through them |
 //! | [`ci`] | what CI jobs say to us, and how far it is proven |
+//! | [`follow`] | members and projects as the forges have them: read whole, planned, weighed, done |
 //! | [`seal`] | encryption at rest, API tokens |
 //! | [`worker`] | the loops: index, handle, retry, purge |
 //! | [`web`] | the HTTP edge: hooks, API, setup, health |
@@ -34,6 +35,7 @@ pub mod connect;
 pub mod demo;
 pub mod domain;
 pub mod fault;
+pub mod follow;
 pub mod handler;
 pub mod outbound;
 pub mod provider;

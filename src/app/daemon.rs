@@ -163,7 +163,8 @@ impl Daemon {
             let notice = Arc::clone(&reporter);
             let parts =
                 worker::Parts::new(Arc::clone(&store), Arc::clone(&clock), keep, notice, Arc::new(chance));
-            let performers = Performers { connections: Arc::clone(&connections) };
+            let performers =
+                Performers { connections: Arc::clone(&connections), members: Arc::clone(&front.members) };
             worker::start(parts.with_performer(Arc::new(performers)), &CancellationToken::new())
         });
         Ok(Self {
@@ -256,6 +257,7 @@ fn attend(
     ];
     if manner.works {
         attendants.push(tokio::spawn(tasks::sweep(Arc::clone(&front.connections))));
+        attendants.push(tokio::spawn(tasks::follow(Arc::clone(&front.store), Arc::clone(clock))));
     }
     attendants
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use url::Url;
 
+use super::follow::Accounts;
 use super::jobs::Jobs;
 use super::random;
 use crate::cli::Failure;
@@ -13,6 +14,7 @@ use crate::config::Config;
 use crate::connect::{Connections, Forges};
 use crate::domain::access::TokenKind;
 use crate::domain::{Clock, SourceKey};
+use crate::follow::{Desk, Follower};
 use crate::provider::Door;
 use crate::seal::token::{self, Bearer, Presented, Token};
 use crate::store::Store;
@@ -105,7 +107,11 @@ pub(super) fn front(
         ..Limits::default()
     };
     let config_hash = Mutex::new(config_hash(config, store.as_ref(), clock)?);
+    let accounts = Accounts { connections: Arc::clone(connections), clock: Arc::clone(clock) };
+    let follower = Follower::new(Arc::clone(&store), Arc::clone(clock));
+    let members = Arc::new(Desk::new(follower, Arc::new(accounts)));
     Ok(Arc::new(Front {
+        members,
         doors: Doors::new(doors(config)?),
         store,
         clock: Arc::clone(clock),

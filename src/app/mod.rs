@@ -10,6 +10,7 @@ mod demo;
 mod doors;
 mod edge;
 mod folder;
+mod follow;
 mod forges;
 mod jobs;
 mod keep;

@@ -3,11 +3,13 @@
 pub mod apply;
 pub mod arguments;
 pub mod ask;
+mod audit;
 pub mod client;
 mod connections;
 mod deliveries;
 pub mod exit;
 pub mod health;
+mod member;
 pub mod progress;
 pub mod send;
 pub mod terminal;

@@ -148,6 +148,7 @@ fn told(old: &Connection, new: &Connection, now: Timestamp) -> Option<Change> {
             action: "connection.state".into(),
             subject: new.key.to_string(),
             detail: format!("{} is now {}", before.as_str(), after.as_str()),
+            ..AuditEntry::default()
         })
     })
 }

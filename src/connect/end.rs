@@ -95,6 +95,7 @@ impl Connections {
                 action: verb.action().into(),
                 subject: key.to_string(),
                 detail: format!("{} {}", old.host, old.account.login),
+                ..AuditEntry::default()
             }));
             if self.store.apply(changes, vec![(RecordKey::Connection(key.clone()), found.version)]).await? {
                 if is_off(&new) {

@@ -89,6 +89,7 @@ pub(super) async fn write(
         action: if before.is_some() { "connection.promoted" } else { "connection.created" }.into(),
         subject: connection.key.to_string(),
         detail: format!("{} at {}", connection.account.login, connection.host),
+        ..AuditEntry::default()
     }));
     for kind in [TaskKind::CheckConnection, TaskKind::SyncConnection] {
         let wish = Wish::now(kind, &connection.organization, &connection.key, &new.by, now);
@@ -151,6 +152,7 @@ fn connection(
         roster_stale_since: draft.authority.then_some(now),
         last_event_at: None,
         last_sync_at: None,
+        members_read_at: None,
         created_by: new.by.clone(),
         created_at: now,
         proof: Proof::Proven,

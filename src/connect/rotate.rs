@@ -133,6 +133,7 @@ impl Connections {
             action: action.into(),
             subject: connection.key.to_string(),
             detail: detail.into(),
+            ..AuditEntry::default()
         })
     }
 }

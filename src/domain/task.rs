@@ -18,6 +18,10 @@ pub enum TaskKind {
     CheckConnection,
     /// Read a connection's projects whole.
     SyncConnection,
+    /// Read the members of a connection's account whole.
+    SyncMembers,
+    /// Read one person's membership; the subject is their number.
+    SyncPerson,
     /// Take away at the forge what we made there.
     DisconnectConnection,
     /// Replace a token by its successor.
@@ -31,6 +35,8 @@ impl TaskKind {
         match self {
             Self::CheckConnection => "check_connection",
             Self::SyncConnection => "sync_connection",
+            Self::SyncMembers => "sync_members",
+            Self::SyncPerson => "sync_person",
             Self::DisconnectConnection => "disconnect_connection",
             Self::RotateToken => "rotate_token",
         }

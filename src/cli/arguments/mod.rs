@@ -14,7 +14,7 @@ use url::Url;
 pub use connections::{ConnectionsCommand, CredentialFiles, Named, NewConnection, SecretsCommand};
 pub use deliveries::{DeadLetters, DeadLettersCommand, DeliveriesCommand, DeliveryChoice};
 pub use records::{
-    Ask, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, TokenChoice, TokenCommand,
+    Ask, AuditCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, TokenChoice, TokenCommand,
 };
 
 pub use store::{BackupPlace, Destination, Origin, StoreCommand, Verify};

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod connect;
 pub(crate) mod connection;
 pub(crate) mod delivery;
+pub(crate) mod held;
 pub(crate) mod keep;
 pub(crate) mod member;
 pub(crate) mod organization;
@@ -13,8 +14,10 @@ pub(crate) mod redact;
 pub(crate) mod refused;
 pub(crate) mod replay;
 pub(crate) mod status;
+pub(crate) mod sync;
 pub(crate) mod task;
 pub(crate) mod token;
+pub(crate) mod trail;
 
 use std::future::Future;
 
@@ -100,6 +103,7 @@ async fn note<G>(
         action: action.to_owned(),
         subject: subject.to_owned(),
         detail,
+        ..AuditEntry::default()
     };
     call.front.store.apply(vec![Change::Audit(entry)], Vec::new()).await?;
     Ok(())

@@ -4,8 +4,10 @@ mod api;
 mod describe;
 mod fake;
 mod fake_keep;
+mod fake_roster;
 mod gates;
 mod hook;
+mod member;
 mod sample;
 mod setup;
 mod wire;
@@ -26,8 +28,10 @@ use crate::connect::{Connections, Forges, Ways};
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::ci::Policy;
 use crate::domain::delivery::{Authenticate, Encoding, Envelope, RawDelivery, Rejected};
-use crate::domain::organization::Forge;
+use crate::domain::organization::{Connection, Forge};
 use crate::domain::{OrganizationSlug, SourceKey, Timestamp};
+use crate::follow::{Desk, Directories, Follower, NoDirectory};
+use crate::provider::Directory;
 
 const NOW: Timestamp = Timestamp::from_ms(1_790_000_000_000);
 
@@ -105,6 +109,16 @@ fn connections(store: Arc<dyn crate::store::Store>, clock: &crate::domain::Clock
     Connections::new(forges, store, Arc::clone(clock), chance, random, url)
 }
 
+/// Nobody's members can be read here.
+struct NoDirectories;
+
+#[async_trait::async_trait]
+impl Directories for NoDirectories {
+    async fn directory(&self, _: &Connection) -> Result<Box<dyn Directory>, NoDirectory> {
+        Err(NoDirectory::Quiet("nothing is asked in a test of the edge".to_owned()))
+    }
+}
+
 /// A front for tests; the token `admin-acme` is an admin token of acme, and so on.
 fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
     let clock: crate::domain::Clock = Arc::new(|| NOW);
@@ -116,6 +130,8 @@ fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
     let check_ins = check_ins(Arc::clone(&store) as Arc<dyn crate::store::Store>, &clock);
     let scans = scans(Arc::clone(&store) as Arc<dyn crate::store::Store>, &check_ins, &clock);
     let connections = Arc::new(connections(Arc::clone(&store) as Arc<dyn crate::store::Store>, &clock));
+    let follower = Follower::new(Arc::clone(&store) as Arc<dyn crate::store::Store>, Arc::clone(&clock));
+    let members = Arc::new(Desk::new(follower, Arc::new(NoDirectories)));
     Front {
         store,
         connections,
@@ -141,6 +157,7 @@ fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
         }),
         scans,
         check_ins,
+        members,
         budget: Budget::new(limits.inflight_bytes_max),
         peers: Peers::default(),
         throttle: Throttle::new(limits.failures_burst, limits.failures_per_minute),
@@ -178,5 +195,6 @@ fn token(text: &str, organization: &str) -> TokenRecord {
         expires_at: NOW.plus_ms(if text.ends_with("expired") { 0 } else { 1000 }),
         revoked_at: text.ends_with("revoked").then_some(NOW),
         scope: None,
+        member: None,
     }
 }

@@ -68,6 +68,12 @@ const fn is_copied(table: Table) -> bool {
         | Table::TaskByDue
         | Table::TaskByTime
         | Table::ScanByNumber
+        | Table::TokenOfMember
+        | Table::AuditLink
+        | Table::AuditHead
+        | Table::Hold
+        | Table::Reading
+        | Table::KeptPage
         | Table::Approval => false,
     }
 }
@@ -136,7 +142,7 @@ pub(super) fn copy(inner: &Inner) -> Result<(Image, u64), StoreError> {
     let image = Image { db: Some(db), path, status: Arc::clone(&inner.status) };
     let mut items: u64 = 0;
     for table in Table::ALL.into_iter().filter(|table| is_copied(*table)) {
-        let rows = copy_table(&inner.tree, &image, table)?;
+        let rows = copy_table(inner.tree.sled(), &image, table)?;
         if SECTIONS.contains(&table) {
             items = items.saturating_add(rows);
         }

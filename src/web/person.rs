@@ -1,0 +1,54 @@
+//! Tokens that stand for a person: they open what the person may open now, as the forge has lately confirmed it.
+
+use super::Front;
+use super::error::Problem;
+use crate::domain::access::{TokenKind, TokenRecord};
+use crate::domain::change::Change;
+use crate::domain::organization::{Connection, Member, MemberState, Role};
+use crate::follow::single;
+
+/// Who comes in so long after the forge has last confirmed them is asked about anew.
+const CONFIRMED_MS: i64 = 10 * 60 * 1000;
+/// A membership that the forge has not confirmed for so long opens nothing more.
+const UNCONFIRMED_MS_MAX: i64 = 60 * 60 * 1000;
+
+/// Whether a role carries a token of this kind. Roles go down as well as up, so it is asked each time.
+pub(super) const fn carries(role: Option<Role>, kind: TokenKind) -> bool {
+    match (role, kind) {
+        (Some(Role::Admin), _) | (Some(Role::Member), TokenKind::Ci | TokenKind::Read) => true,
+        (Some(Role::ReadOnly), TokenKind::Read) => true,
+        (Some(Role::Member | Role::ReadOnly), _) | (None, _) => false,
+    }
+}
+
+/// Refuses a token whose person does not belong any more, waits for the forge's word, or may no longer do so much.
+pub(super) async fn check(front: &Front, token: &TokenRecord) -> Result<(), Problem> {
+    let Some(id) = &token.member else { return Ok(()) };
+    let invalid = || Problem::unauthorized("token-invalid", "the token is not known here");
+    let member = front.store.member(id).await?.ok_or_else(invalid)?;
+    if member.state != MemberState::Active || member.organization != token.organization {
+        return Err(invalid());
+    }
+    if !carries(member.role, token.kind) {
+        return Err(Problem::forbidden());
+    }
+    let source = front.store.connection(&member.source).await?;
+    let confirmed = member.last_confirmed_at.max(source.as_ref().and_then(|source| source.members_read_at));
+    if confirmed.is_none_or(|at| front.now().since(at) > CONFIRMED_MS) {
+        ask_again(front, &member, source.as_ref()).await?;
+    }
+    if confirmed.is_some_and(|at| front.now().since(at) <= UNCONFIRMED_MS_MAX) {
+        return Ok(());
+    }
+    Err(Problem::unauthorized("member-unconfirmed", "the forge has not confirmed the membership for an hour")
+        .help("look at the connection: scm-connect connections show"))
+}
+
+/// Has the person read by themselves. Whoever comes in often causes one such reading, not many: equal wishes are one task.
+async fn ask_again(front: &Front, member: &Member, source: Option<&Connection>) -> Result<(), Problem> {
+    if source.is_some_and(|source| source.credential != "none" && !source.is_off()) {
+        let wish = single(member, "token", front.now());
+        front.store.apply(vec![Change::Wish(Box::new(wish))], Vec::new()).await?;
+    }
+    Ok(())
+}
