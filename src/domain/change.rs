@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::access::TokenRecord;
 use super::ci::CheckIn;
+use super::credential::{CredentialKind, CredentialOwner, SealedCredential};
 use super::known::RecordKey;
 use super::organization::{Connection, Member, Organization, Source};
 use super::pipeline::Pipeline;
 use super::project::Project;
 use super::scan::Scan;
+use super::task::Wish;
 use super::{ConnectionKey, Host, OrganizationSlug, Timestamp, id_of};
 
 /// One record to write. A store has one arm for each.
@@ -35,6 +37,12 @@ pub enum Change {
     PutScan(Box<Scan>),
     /// Write a token's record.
     PutToken(Box<TokenRecord>),
+    /// Write a credential, in place of the one before.
+    PutCredential(Box<SealedCredential>),
+    /// Destroy a credential.
+    DropCredential(CredentialOwner, CredentialKind),
+    /// Have something done outside.
+    Wish(Box<Wish>),
     /// Add a line to the audit log.
     Audit(AuditEntry),
 }

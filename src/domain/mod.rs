@@ -5,6 +5,7 @@
 pub mod access;
 pub mod change;
 pub mod ci;
+pub mod credential;
 pub mod declared;
 pub mod delivery;
 pub mod event;
@@ -14,6 +15,7 @@ pub mod organization;
 pub mod pipeline;
 pub mod project;
 pub mod scan;
+pub mod task;
 pub mod time;
 
 pub use id::{ConnectionKey, DeliveryId, Host, InvalidId, OrganizationSlug, SourceKey};

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::organization::MemberState;
 use crate::domain::project::ProjectState;
+use crate::domain::task::{Task, TaskKind, TaskState};
 use crate::domain::{ConnectionKey, OrganizationSlug, SourceKey, Timestamp};
 
 /// Which part of a list.
@@ -85,4 +86,28 @@ pub struct FindingFilter {
     pub git_ref: Option<String>,
     /// Only those that are open, or only those that are not.
     pub is_open: Option<bool>,
+}
+
+/// Which tasks. The one that was wished last first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TaskFilter {
+    /// Of this organization.
+    pub organization: Option<OrganizationSlug>,
+    /// Through this connection.
+    pub connection: Option<ConnectionKey>,
+    /// In this state.
+    pub state: Option<TaskState>,
+    /// Of this kind.
+    pub kind: Option<TaskKind>,
+}
+
+impl TaskFilter {
+    /// Whether it is one of them.
+    #[must_use]
+    pub fn wants(&self, task: &Task) -> bool {
+        self.organization.as_ref().is_none_or(|organization| *organization == task.organization)
+            && self.connection.as_ref().is_none_or(|connection| *connection == task.connection)
+            && self.state.is_none_or(|state| state == task.state)
+            && self.kind.is_none_or(|kind| kind == task.kind)
+    }
 }

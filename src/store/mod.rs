@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod contract;
+mod credential;
 mod figures;
 mod frame;
 mod ids;
@@ -13,13 +14,16 @@ pub mod keep;
 mod list;
 pub mod postgres;
 pub mod sled;
+mod task;
 
 use async_trait::async_trait;
 
+pub use credential::{Credential, Credentials};
 pub use figures::StoreFigures;
 pub use job::Jobs;
 pub use keep::{Frozen, Keep};
-pub use list::{DeliveryFilter, FindingFilter, MemberFilter, Page, Paged, ProjectFilter};
+pub use list::{DeliveryFilter, FindingFilter, MemberFilter, Page, Paged, ProjectFilter, TaskFilter};
+pub use task::{TaskClaim, TaskOutcome, TaskSettled, Tasks};
 
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change, Changes};
@@ -381,5 +385,5 @@ impl std::fmt::Debug for dyn Store {
 }
 
 /// Everything that is kept.
-pub trait Store: Inbox + Records + Jobs + Access + Health + Keep {}
-impl<T: Inbox + Records + Jobs + Access + Health + Keep> Store for T {}
+pub trait Store: Inbox + Records + Jobs + Access + Credentials + Tasks + Health + Keep {}
+impl<T: Inbox + Records + Jobs + Access + Credentials + Tasks + Health + Keep> Store for T {}

@@ -149,6 +149,14 @@ faults! {
         "The keys of an issuer of ID tokens cannot be read, for the reason in the line.",
         "Keys that were read within the last day go on counting; without them a check-in is answered 503 and changes nothing.",
         "Look at the reason: the address in ci.issuers, the network, the certificate. It is tried again by itself.";
+    TaskLeft = "task-left", false,
+        "The store was away while a task was done outside, so that its try has no end.",
+        "The task is kept, and done again when its lease has run out.",
+        "Look at the faults of the store around it.";
+    TaskFailed = "task-failed", false,
+        "A task was given up, for the reason in the line.",
+        "Nothing is taken away here because of it; GET /api/v1/tasks shows it.",
+        "Mend what the reason names, then ask for it again: scm-connect connections test or sync.";
     Panic = "panic", true,
         "A thread met something that cannot be: a bug.",
         "What is stored is safe, and whoever waited for the thread was answered with an error.",

@@ -77,6 +77,8 @@ pub(crate) fn table() -> Vec<Line> {
         api::<Reader, _, _>(GET, "/api/v1/projects/{id}", api::project::show, &api::project::SHOW),
         api::<Reader, _, _>(GET, "/api/v1/members", api::member::list, &api::member::LIST),
         api::<Reader, _, _>(GET, "/api/v1/members/{id}", api::member::show, &api::member::SHOW),
+        api::<Reader, _, _>(GET, "/api/v1/tasks", api::task::list, &api::task::LIST),
+        api::<Reader, _, _>(GET, "/api/v1/tasks/{id}", api::task::show, &api::task::SHOW),
         api::<Reader, _, _>(GET, "/api/v1/audit", api::audit::list, &api::audit::LIST),
         api::<Reader, _, _>(GET, "/api/v1/audit/{id}", api::audit::show, &api::audit::SHOW),
         api::<Reader, _, _>(GET, "/api/v1/deliveries", api::delivery::list, &api::delivery::LIST),

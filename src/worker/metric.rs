@@ -20,13 +20,19 @@ pub(super) const STORE_DAMAGES: &str = Metric::StoreDamages.name();
 pub(super) const SCRUB_LAST_PASS: &str = Metric::ScrubLastPass.name();
 pub(super) const LOOP_RESTARTS: &str = Metric::LoopRestarts.name();
 
-/// The kind of work that all of these are about.
+/// The kind of work that most of these are about.
 pub(super) const KIND: &str = "delivery";
 
 /// An attempt ended like this.
 pub(super) fn attempt(outcome: &'static str, took_s: f64) {
     counter!(ATTEMPTS, "kind" => KIND, "outcome" => outcome).increment(1);
     histogram!(ATTEMPT_DURATION, "kind" => KIND).record(took_s);
+}
+
+/// A try at a task ended like this.
+pub(super) fn task(outcome: &'static str, took_s: f64) {
+    counter!(ATTEMPTS, "kind" => "task", "outcome" => outcome).increment(1);
+    histogram!(ATTEMPT_DURATION, "kind" => "task").record(took_s);
 }
 
 /// A delivery came to rest so long after its receipt.

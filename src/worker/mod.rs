@@ -9,6 +9,7 @@ mod courtesy;
 mod inbox;
 mod indexer;
 mod metric;
+mod outbox;
 mod patience;
 mod schedule;
 mod scrub;
@@ -25,6 +26,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+pub use outbox::{Perform, Performed};
 
 use crate::domain::change::Changes;
 use crate::domain::delivery::{Delivery, Lane};
@@ -99,6 +102,7 @@ pub struct Parts {
     notice: Arc<dyn Notice>,
     chance: Chance,
     rules: Rules,
+    performer: Option<Arc<dyn Perform>>,
 }
 
 impl Parts {
@@ -111,7 +115,13 @@ impl Parts {
         notice: Arc<dyn Notice>,
         chance: Chance,
     ) -> Self {
-        Self { store, clock, retention, notice, chance, rules: Rules::REAL }
+        Self { store, clock, retention, notice, chance, rules: Rules::REAL, performer: None }
+    }
+
+    /// With somebody who does what tasks ask for; without, they wait.
+    #[must_use]
+    pub fn with_performer(self, performer: Arc<dyn Perform>) -> Self {
+        Self { performer: Some(performer), ..self }
     }
 }
 
@@ -221,7 +231,8 @@ impl std::fmt::Debug for Workers {
 
 /// Starts the loops. They end when `cancel` does, or with [`Workers::stop`].
 #[must_use]
-pub fn start(parts: Parts, cancel: &CancellationToken) -> Workers {
+pub fn start(mut parts: Parts, cancel: &CancellationToken) -> Workers {
+    let performer = parts.performer.take();
     let context = Arc::new(Context::new(parts, cancel.child_token()));
     begin(&context, "indexer", indexer::run);
     begin(&context, "inbox", inbox::run);
@@ -229,6 +240,9 @@ pub fn start(parts: Parts, cancel: &CancellationToken) -> Workers {
     begin(&context, "figures", timer::figures);
     begin(&context, "retention", timer::retention);
     begin(&context, "scrub", scrub::run);
+    if let Some(performer) = performer {
+        begin(&context, "outbox", move |context, pulse| outbox::run(context, Arc::clone(&performer), pulse));
+    }
     Workers { context }
 }
 

@@ -221,9 +221,11 @@ impl World {
             RecordKey::Pipeline(_, _, project, kind, id) => {
                 self.runs.get(&(*project, *kind, *id)).map(|found| found.version)
             }
-            RecordKey::CheckIn(_) | RecordKey::Scan(_) | RecordKey::Account(..) | RecordKey::Login(..) => {
-                None
-            }
+            RecordKey::CheckIn(_)
+            | RecordKey::Scan(_)
+            | RecordKey::Task(_)
+            | RecordKey::Account(..)
+            | RecordKey::Login(..) => None,
         };
         found.unwrap_or(0)
     }
@@ -244,6 +246,7 @@ impl World {
             Change::PutOrganization(new) => self.organization = new,
             Change::PutSource(new) => self.source = new,
             Change::DropProject(_, _, id) => drop(self.projects.remove(&id)),
+            Change::PutCredential(_) | Change::DropCredential(..) | Change::Wish(_) => {}
             Change::PutCheckIn(_) | Change::PutScan(_) | Change::PutToken(_) => {
                 unreachable!("no event makes one")
             }
@@ -297,6 +300,12 @@ fn record_of(change: &Change) -> Option<RecordKey> {
             run.external_id,
         )),
         Change::DropProject(of, host, id) => Some(RecordKey::Project(of.clone(), host.clone(), *id)),
-        Change::PutCheckIn(_) | Change::PutScan(_) | Change::PutToken(_) | Change::Audit(_) => None,
+        Change::PutCheckIn(_)
+        | Change::PutScan(_)
+        | Change::PutToken(_)
+        | Change::PutCredential(_)
+        | Change::DropCredential(..)
+        | Change::Wish(_)
+        | Change::Audit(_) => None,
     }
 }

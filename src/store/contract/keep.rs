@@ -1,14 +1,18 @@
 //! Moving everything into an empty store.
 
+use secrecy::ExposeSecret as _;
+
 use super::access::token;
 use super::bench::{Bench, LEASE_MS, NOON, delivery, done, source};
 use super::records::{self, audit_line, organization, page};
+use super::{credential, task};
 use crate::domain::change::{Change, Changes, Verdict};
+use crate::domain::credential::CredentialKind;
 use crate::domain::delivery::{DeliveryState, Lane};
 use crate::domain::{DeliveryId, Timestamp};
 use crate::store::keep::{ImportMark, Item, MoveError, Tally, compare, transfer};
 use crate::store::{
-    Accepted, DeliveryFilter, Indexed, MemberFilter, Outcome, ProjectFilter, Store, StoreError,
+    Accepted, DeliveryFilter, Indexed, MemberFilter, Outcome, ProjectFilter, Store, StoreError, TaskFilter,
 };
 
 const MINUTE_MS: i64 = 60_000;
@@ -38,6 +42,9 @@ async fn fill(bench: &Bench) -> Vec<DeliveryId> {
     let store = bench.store().await;
     store.apply(records::everything(), Vec::new()).await.unwrap();
     let renamed = Changes { changes: records::everything(), ..Changes::none(Verdict::Done) };
+    let secret = credential::seals(store.as_ref(), CredentialKind::AccessToken, credential::CANARY).await;
+    let wished = task::wishes(task::wish("acme-github", 0));
+    store.apply(vec![secret, wished], Vec::new()).await.unwrap();
     store.put_token(token("one", 1)).await.unwrap();
     store.put_setup_code(&[7; 32], NOON.plus_ms(1000)).await.unwrap();
     let mut ids = Vec::new();
@@ -88,6 +95,9 @@ async fn answers(store: &dyn Store, ids: &[DeliveryId]) -> Vec<String> {
     all.push(format!("{:?}", store.members(&MemberFilter::default(), &page()).await.unwrap().items));
     all.push(format!("{:?}", store.audit(None, &page()).await.unwrap().items));
     all.push(format!("{:?}", store.token_by_hash(&[1; 32]).await.unwrap()));
+    let opened = store.credential(&credential::owner(), CredentialKind::AccessToken).await.unwrap().unwrap();
+    all.push(format!("{:?} {}", opened.about, opened.secret.expose_secret()));
+    all.push(format!("{:?}", store.tasks(&TaskFilter::default(), &page()).await.unwrap().items));
     let figures = store.figures().await.unwrap();
     let numbers = (figures.by_state, figures.dead_by_reason, figures.unindexed, figures.lanes_blocked);
     all.push(format!("{numbers:?}"));

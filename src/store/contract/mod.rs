@@ -2,6 +2,7 @@
 
 pub(in crate::store) mod access;
 mod bench;
+pub(in crate::store) mod credential;
 pub(in crate::store) mod history;
 pub(in crate::store) mod inbox;
 pub(in crate::store) mod job;
@@ -9,6 +10,7 @@ pub(in crate::store) mod keep;
 mod model;
 pub(in crate::store) mod order;
 pub(in crate::store) mod records;
+pub(in crate::store) mod task;
 
 pub(in crate::store) use bench::{Bench, delivery, done};
 
@@ -70,6 +72,19 @@ macro_rules! contract {
                 an_account_that_was_taken_meanwhile_stops_what_stands_on_it,
                 a_claimed_project_gives_way_to_its_proven_self,
                 check_ins_and_jobs_tokens_end_with_their_time
+            ],
+            credential: [
+                a_credential_opens_after_a_restart_and_is_shown_by_its_end_only,
+                s46_a_credential_opens_in_its_own_place_only,
+                a_credential_that_was_replaced_or_destroyed_is_gone
+            ],
+            task: [
+                equal_wishes_are_one_task_due_when_the_first_of_them_is,
+                a_wish_made_while_its_task_runs_has_it_run_again,
+                a_task_lost_to_another_worker_changes_nothing,
+                what_a_task_learnt_is_written_only_if_what_it_looked_at_still_stands,
+                many_workers_never_share_a_task,
+                tasks_are_listed_by_filter_and_old_ones_forgotten
             ]
         );
         $crate::store::contract::moves!($open, $open);

@@ -8,6 +8,7 @@ mod tally;
 mod transfer;
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 pub use tally::Tally;
@@ -17,12 +18,14 @@ use super::StoreError;
 use crate::domain::access::TokenRecord;
 use crate::domain::change::AuditEntry;
 use crate::domain::ci::CheckIn;
+use crate::domain::credential::CredentialAbout;
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord, DeliveryState};
 use crate::domain::known::Versioned;
 use crate::domain::organization::{Connection, Member, Organization, Source};
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
 use crate::domain::scan::{Finding, Scan};
+use crate::domain::task::Task;
 use crate::domain::{DeliveryId, Timestamp};
 pub use crate::seal::Keyring;
 
@@ -39,11 +42,13 @@ pub struct Item {
     /// The bytes of a delivery, as long as they are kept. Always there for [`Fact::Unindexed`], never for what is no
     /// delivery.
     pub content: Option<Delivery>,
+    /// The credential itself, with [`Fact::Credential`] only. Never written down unsealed.
+    pub secret: Option<SecretString>,
 }
 
 impl From<Fact> for Item {
     fn from(fact: Fact) -> Self {
-        Self { fact, content: None }
+        Self { fact, content: None, secret: None }
     }
 }
 
@@ -71,6 +76,10 @@ pub enum Fact {
     Finding(Box<Versioned<Finding>>),
     /// A token, by its hash.
     Token(TokenRecord),
+    /// A credential; itself is the item's secret.
+    Credential(CredentialAbout),
+    /// Work to be done outside. Never in state `working`.
+    Task(Box<Task>),
     /// The one-time code of the first start, by its hash.
     SetupCode(SetupCode),
     /// A line of the audit log; they move oldest first, lines of one moment in the order in which they were written.
@@ -85,7 +94,7 @@ pub enum Fact {
 
 impl Fact {
     /// The kinds, in the order in which they move.
-    pub const KINDS: [&str; 15] = [
+    pub const KINDS: [&str; 17] = [
         "organization",
         "source",
         "connection",
@@ -96,6 +105,8 @@ impl Fact {
         "scan",
         "finding",
         "token",
+        "credential",
+        "task",
         "setup_code",
         "audit",
         "body",
@@ -117,6 +128,8 @@ impl Fact {
             Self::Scan(_) => "scan",
             Self::Finding(_) => "finding",
             Self::Token(_) => "token",
+            Self::Credential(_) => "credential",
+            Self::Task(_) => "task",
             Self::SetupCode(_) => "setup_code",
             Self::Audit(_) => "audit",
             Self::Body(_) => "body",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 
 use super::{Fact, Item};
@@ -56,6 +57,9 @@ fn hash(item: &Item, place: u64) -> u128 {
     part(&place.to_be_bytes());
     // Plain data of our own: writing it as JSON cannot fail.
     part(&serde_json::to_vec(&item.fact).unwrap_or_default());
+    if let Some(secret) = &item.secret {
+        part(secret.expose_secret().as_bytes());
+    }
     if let Some(delivery) = &item.content {
         part(delivery.source().as_str().as_bytes());
         part(&serde_json::to_vec(delivery.envelope()).unwrap_or_default());

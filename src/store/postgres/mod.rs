@@ -15,6 +15,7 @@ mod access;
 mod act;
 mod claim;
 mod connect;
+mod credential;
 mod delivery;
 mod error;
 mod find;
@@ -38,6 +39,7 @@ mod replay;
 mod scan;
 mod settings;
 mod settle;
+mod task;
 #[cfg(test)]
 pub(in crate::store) mod tests;
 mod verify;

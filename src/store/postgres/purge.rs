@@ -41,6 +41,10 @@ const CHECK_INS: &str = "
 const SCANS: &str = "
     delete from scan where number in (select number from scan where opened_at < $1 order by number limit $2)
 ";
+const TASKS: &str = "
+    delete from task where id in (select id from task
+        where state in ('done', 'failed') and wished_at < $1 and finished_at < $1 order by wished_at limit $2)
+";
 const TOKENS: &str = "
     delete from token where id in
         (select id from token where scope is not null and expires_at < $1 order by expires_at limit $2)
@@ -48,7 +52,7 @@ const TOKENS: &str = "
 /// A job's token may finish what it began for six hours (ruling 22); then nobody asks for it any more.
 const TOKEN_ENDED_MS: i64 = 8 * 60 * 60 * 1000;
 
-/// Deletes check-ins older than `before`, and jobs' tokens that have long ended. Returns how many.
+/// Deletes check-ins, scans and ended tasks older than `before`, and jobs' tokens that have long ended. Returns how many.
 pub(super) async fn purge_jobs(
     connection: &mut PgConnection,
     before: Timestamp,
@@ -58,7 +62,9 @@ pub(super) async fn purge_jobs(
     let check_ins = sqlx::query(CHECK_INS).bind(before.ms()).bind(ROWS_MAX).execute(&mut *connection).await?;
     let tokens = sqlx::query(TOKENS).bind(ended.ms()).bind(ROWS_MAX).execute(&mut *connection).await?;
     let scans = sqlx::query(SCANS).bind(before.ms()).bind(ROWS_MAX).execute(&mut *connection).await?;
-    Ok(check_ins.rows_affected().saturating_add(tokens.rows_affected()).saturating_add(scans.rows_affected()))
+    let tasks = sqlx::query(TASKS).bind(before.ms()).bind(ROWS_MAX).execute(&mut *connection).await?;
+    let all = [check_ins, tokens, scans, tasks].map(|done| done.rows_affected());
+    Ok(all.into_iter().fold(0, u64::saturating_add))
 }
 
 /// Deletes what arrived before `metadata_before`, and the bytes of what arrived before `payload_before`.

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 
 use super::act::{STRIPES, Stripe};
 use super::delivery::text;
-use super::{access, job, scan};
+use super::{access, credential, job, scan, task};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::known::RecordKey;
 use crate::domain::organization::{Connection, Member, MemberState, Organization, Source};
@@ -35,7 +35,11 @@ fn key_of(change: &Change) -> Option<RecordKey> {
         }
         Change::PutCheckIn(it) => RecordKey::CheckIn(it.id.clone()),
         Change::PutScan(it) => RecordKey::Scan(it.unique_id.clone()),
-        Change::PutToken(_) | Change::Audit(_) => return None,
+        Change::Wish(it) => RecordKey::Task(it.id()),
+        // A credential is written with its connection or source, whose stripe is held.
+        Change::PutToken(_) | Change::PutCredential(_) | Change::DropCredential(..) | Change::Audit(_) => {
+            return None;
+        }
     })
 }
 
@@ -61,6 +65,7 @@ fn stripe(key: &RecordKey) -> i32 {
         }
         RecordKey::CheckIn(id) => short_hash(&[b"check-in", id.as_bytes()]),
         RecordKey::Scan(id) => short_hash(&[b"scan", id.as_bytes()]),
+        RecordKey::Task(id) => short_hash(&[b"task", id.as_bytes()]),
         RecordKey::Account(host, id) => {
             short_hash(&[b"account", host.as_str().as_bytes(), &id.to_be_bytes()])
         }
@@ -117,6 +122,7 @@ async fn version(connection: &mut PgConnection, key: &RecordKey) -> Result<u64, 
         RecordKey::Scan(id) => {
             sqlx::query_scalar("select version from scan where unique_id = $1").bind(id.as_str())
         }
+        RecordKey::Task(id) => sqlx::query_scalar("select fence from task where id = $1").bind(id.as_str()),
         RecordKey::Account(host, id) => return job::account_version(connection, host, *id).await,
         RecordKey::Login(host, login) => return job::login_version(connection, host, login).await,
     };
@@ -153,6 +159,9 @@ pub(super) async fn apply(connection: &mut PgConnection, changes: Vec<Change>) -
             Change::PutCheckIn(it) => job::put_check_in(connection, &it, None).await?,
             Change::PutScan(it) => scan::put_scan(connection, &it, None).await?,
             Change::PutToken(it) => access::put_token(connection, &it).await?,
+            Change::PutCredential(it) => credential::put(connection, &it).await?,
+            Change::DropCredential(owner, kind) => credential::erase(connection, &owner, kind).await?,
+            Change::Wish(it) => task::wish(connection, &it).await?,
             Change::Audit(entry) => put_audit(connection, &entry).await?,
         }
     }

@@ -3,6 +3,7 @@
 //! One tree makes one batch atomic over all tables. Numbers are big-endian, so that they sort; texts end with a zero
 //! byte, which none of them can hold.
 
+use crate::domain::credential::{CredentialKind, CredentialOwner};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::pipeline::RunKind;
 use crate::domain::{ConnectionKey, DeliveryId, Host, OrganizationSlug, SourceKey, Timestamp};
@@ -56,11 +57,15 @@ pub(super) enum Table {
     Token = b'T',
     TokenByHash = b'h',
     TokenByEnd = b'E',
+    Credential = b'K',
+    Task = b'G',
+    TaskByDue = b'g',
+    TaskByTime = b'H',
 }
 
 impl Table {
     /// All tables.
-    pub(super) const ALL: [Self; 44] = [
+    pub(super) const ALL: [Self; 48] = [
         Self::Meta,
         Self::Part,
         Self::Delivery,
@@ -105,6 +110,10 @@ impl Table {
         Self::Token,
         Self::TokenByHash,
         Self::TokenByEnd,
+        Self::Credential,
+        Self::Task,
+        Self::TaskByDue,
+        Self::TaskByTime,
     ];
 }
 
@@ -264,6 +273,14 @@ pub(super) fn scan_numbered(number: u64) -> Key {
 /// Findings of one branch; behind it their marks.
 pub(super) fn findings(organization: &OrganizationSlug, project: &str, git_ref: &str) -> Key {
     Key::of(Table::Finding).text(organization.as_str()).text(project).text(git_ref)
+}
+
+pub(super) fn credential(owner: &CredentialOwner, kind: CredentialKind) -> Key {
+    Key::of(Table::Credential).text(&owner.to_string()).text(kind.as_str())
+}
+
+pub(super) fn task(id: &str) -> Key {
+    Key::of(Table::Task).text(id)
 }
 
 pub(super) fn approval(hash: &[u8; 32]) -> Key {

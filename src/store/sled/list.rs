@@ -14,8 +14,11 @@ use crate::domain::organization::{Connection, Member};
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
 use crate::domain::scan::Finding;
+use crate::domain::task::Task;
 use crate::domain::{OrganizationSlug, Timestamp};
-use crate::store::{DeliveryFilter, FindingFilter, MemberFilter, Page, Paged, ProjectFilter, StoreError};
+use crate::store::{
+    DeliveryFilter, FindingFilter, MemberFilter, Page, Paged, ProjectFilter, StoreError, TaskFilter,
+};
 
 /// Rows looked at for one page, at most: a page may be shorter than asked for and still not be the last.
 const SEEN_MAX: usize = 5_000;
@@ -267,5 +270,12 @@ pub(super) fn tokens<R: Rows>(
         let token: TokenRecord = rows.decode(row, value)?;
         let wanted = organization.is_none_or(|organization| *organization == token.organization);
         Ok((wanted && kind.is_none_or(|kind| kind == token.kind)).then_some(token))
+    })
+}
+
+/// Tasks, the one that was wished last first.
+pub(super) fn tasks<R: Rows>(rows: &R, filter: &TaskFilter, page: &Page) -> Result<Paged<Task>, StoreError> {
+    walk(rows, &Key::of(Table::TaskByTime), page, Order::Down, |_, id| {
+        Ok(Some(act::task::named(rows, &id)?).filter(|task| filter.wants(task)))
     })
 }

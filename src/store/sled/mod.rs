@@ -16,6 +16,7 @@ mod backlog;
 mod checkpoint;
 mod committer;
 mod compact;
+mod credential;
 mod database;
 mod dedupe;
 mod digest;
@@ -40,6 +41,7 @@ mod snapshot;
 mod stage;
 mod status;
 mod suspect;
+mod task;
 #[cfg(test)]
 pub(in crate::store) mod tests;
 

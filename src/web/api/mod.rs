@@ -12,6 +12,7 @@ pub(crate) mod redact;
 pub(crate) mod refused;
 pub(crate) mod replay;
 pub(crate) mod status;
+pub(crate) mod task;
 pub(crate) mod token;
 
 use std::future::Future;

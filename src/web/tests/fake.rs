@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::sample::{audit, connection, host, member, organization, project, record, slug};
+use super::sample::{audit, connection, host, member, organization, project, record, slug, task};
 use super::{NOW, token};
 use crate::domain::access::{Approval, TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change};
@@ -19,6 +19,7 @@ use crate::domain::organization::*;
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
 use crate::domain::scan::{Branch, Finding, Scan};
+use crate::domain::task::Task;
 use crate::domain::*;
 use crate::store::*;
 
@@ -45,6 +46,7 @@ pub(super) struct State {
     pub(super) audit: Vec<AuditEntry>,
     pub(super) deliveries: Vec<DeliveryRecord>,
     pub(super) tokens: Vec<TokenRecord>,
+    pub(super) tasks: Vec<Task>,
     pub(super) setup: Option<([u8; 32], Timestamp)>,
 }
 
@@ -66,6 +68,7 @@ impl Fake {
                 state.projects.push(project(name));
                 state.members.push(member(name));
                 state.audit.push(audit(name));
+                state.tasks.push(task(name));
                 state.deliveries.push(record(n, Some(name), DeliveryState::Dead));
                 for text in ["read", "admin", "ci", "admin-expired", "admin-revoked"] {
                     let (kind, rest) = text.split_once('-').unwrap_or((text, ""));
@@ -91,7 +94,7 @@ impl Fake {
 }
 
 /// Cursors are positions.
-fn paged<T: Clone>(all: Vec<T>, page: &Page) -> Paged<T> {
+pub(super) fn paged<T: Clone>(all: Vec<T>, page: &Page) -> Paged<T> {
     let from: usize = page.cursor.as_ref().map_or(0, |cursor| cursor.parse().unwrap());
     let end = from + page.limit;
     let next = (end < all.len()).then(|| end.to_string());

@@ -1,9 +1,13 @@
-//! [`Keep`] of the stand-in store: no page or route moves a store.
+//! The rest of the stand-in store: no page or route moves a store, and nothing is done outside.
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 
-use super::fake::Fake;
-use crate::store::{Frozen, Keep, StoreError, keep};
+use super::fake::{Fake, paged};
+use crate::domain::Timestamp;
+use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, SealedCredential};
+use crate::domain::task::Task;
+use crate::store::*;
 
 #[async_trait]
 impl Keep for Fake {
@@ -24,5 +28,53 @@ impl Keep for Fake {
     }
     async fn end_import(&self) -> Result<(), StoreError> {
         unimplemented!()
+    }
+}
+
+#[async_trait]
+impl Credentials for Fake {
+    async fn seal_credential(
+        &self,
+        about: CredentialAbout,
+        _: &SecretString,
+        _: Timestamp,
+    ) -> Result<SealedCredential, StoreError> {
+        Ok(SealedCredential { about, sealed: String::new() })
+    }
+    async fn credential(
+        &self,
+        _: &CredentialOwner,
+        _: CredentialKind,
+    ) -> Result<Option<Credential>, StoreError> {
+        Ok(None)
+    }
+    async fn credentials(&self, _: &CredentialOwner) -> Result<Vec<CredentialAbout>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Tasks for Fake {
+    async fn claim_tasks(&self, _: Timestamp, _: i64, _: usize) -> Result<Vec<TaskClaim>, StoreError> {
+        unimplemented!()
+    }
+    async fn extend_task(&self, _: &TaskClaim, _: Timestamp) -> Result<bool, StoreError> {
+        unimplemented!()
+    }
+    async fn settle_task(
+        &self,
+        _: &TaskClaim,
+        _: TaskOutcome,
+        _: Timestamp,
+    ) -> Result<TaskSettled, StoreError> {
+        unimplemented!()
+    }
+    async fn task(&self, id: &str) -> Result<Option<Task>, StoreError> {
+        Ok(self.state().tasks.iter().find(|task| task.id == id).cloned())
+    }
+    async fn tasks(&self, filter: &TaskFilter, page: &Page) -> Result<Paged<Task>, StoreError> {
+        let mut all = self.state().tasks.clone();
+        all.retain(|task| filter.wants(task));
+        Ok(paged(all, page))
     }
 }

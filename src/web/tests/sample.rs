@@ -153,3 +153,9 @@ pub(super) fn finding(name: &str) -> crate::domain::scan::Finding {
         fixed_at: None,
     }
 }
+
+pub(super) fn task(name: &str) -> task::Task {
+    let kind = task::TaskKind::CheckConnection;
+    let wish = task::Wish::now(kind, &slug(name), &connection(name).key, "cli", NOW);
+    task::Task::wished(None, &wish)
+}

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use secrecy::SecretString;
 use tokio::sync::Notify;
 
 use crate::domain::access::{Approval, TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::ci::{JobKnown, JobLookup};
+use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, SealedCredential};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord, DeliveryState, Encoding, Envelope};
 use crate::domain::event::About;
 use crate::domain::known::{Candidates, Known, Lookup, RecordKey, Versioned};
@@ -18,6 +20,7 @@ use crate::domain::organization::{Connection, Forge, Member, Organization, Sourc
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
 use crate::domain::scan::{Branch, Finding, Scan};
+use crate::domain::task::Task;
 use crate::domain::{ConnectionKey, DeliveryId, Host, OrganizationSlug, SourceKey, Timestamp};
 use crate::store::*;
 use crate::worker::inbox::lock;
@@ -114,6 +117,9 @@ pub(in crate::worker) struct Script {
     pub(in crate::worker) read: Vec<Vec<DeliveryId>>,
     pub(in crate::worker) settled: Vec<(DeliveryId, Outcome)>,
     pub(in crate::worker) calls: BTreeMap<&'static str, u32>,
+    pub(in crate::worker) tasks: VecDeque<Task>,
+    pub(in crate::worker) tasks_lost: bool,
+    pub(in crate::worker) tasks_settled: Vec<(String, TaskOutcome)>,
 }
 
 #[derive(Default)]
@@ -309,6 +315,40 @@ impl Access for Fake {
     async fn revoke_token(&self, _: &str, _: Timestamp) -> Answer<bool> { unimplemented!() }
     async fn put_setup_code(&self, _: &[u8; 32], _: Timestamp) -> Answer<()> { unimplemented!() }
     async fn redeem_setup_code(&self, _: &[u8; 32], _: Organization, _: TokenRecord, _: Timestamp) -> Answer<bool> { unimplemented!() }
+}
+
+#[async_trait]
+#[rustfmt::skip]
+impl Credentials for Fake {
+    async fn seal_credential(&self, _: CredentialAbout, _: &SecretString, _: Timestamp) -> Answer<SealedCredential> { unimplemented!() }
+    async fn credential(&self, _: &CredentialOwner, _: CredentialKind) -> Answer<Option<Credential>> { unimplemented!() }
+    async fn credentials(&self, _: &CredentialOwner) -> Answer<Vec<CredentialAbout>> { unimplemented!() }
+}
+
+#[async_trait]
+#[rustfmt::skip]
+impl Tasks for Fake {
+    async fn claim_tasks(&self, _: Timestamp, _: i64, limit: usize) -> Answer<Vec<TaskClaim>> {
+        self.ask("claim_tasks", |script| {
+            let count = limit.min(script.tasks.len());
+            script.tasks.drain(..count).map(|task| TaskClaim { task }).collect()
+        }).await
+    }
+    async fn extend_task(&self, _: &TaskClaim, _: Timestamp) -> Answer<bool> {
+        self.ask("extend_task", |script| !script.tasks_lost).await
+    }
+    async fn settle_task(&self, claim: &TaskClaim, outcome: TaskOutcome, _: Timestamp) -> Answer<TaskSettled> {
+        self.ask("settle_task", |script| {
+            if script.changes > 0 {
+                script.changes -= 1;
+                return TaskSettled::Changed;
+            }
+            script.tasks_settled.push((claim.task.id.clone(), outcome));
+            TaskSettled::Done
+        }).await
+    }
+    async fn task(&self, _: &str) -> Answer<Option<Task>> { unimplemented!() }
+    async fn tasks(&self, _: &TaskFilter, _: &Page) -> Answer<Paged<Task>> { unimplemented!() }
 }
 
 #[async_trait]

@@ -5,6 +5,7 @@ pub(super) mod fake;
 mod inbox;
 mod indexer;
 mod loops;
+mod outbox;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

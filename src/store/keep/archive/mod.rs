@@ -6,7 +6,7 @@
 //!
 //! - `"head":{…}` in the first line: format, the store, the file's key (wrapped by the master key);
 //! - `"item":{…}` in each line but the first and the last; what came of a delivery's bytes and headers is not readable:
-//!   it is compressed, sealed with the file's key and bound to its line, in `"sealed"`;
+//!   it is compressed, sealed with the file's key and bound to its line, in `"sealed"`; a credential likewise;
 //! - `"end":{…}` in the last line: how many items there are of each kind, and SHA-256 of everything before it.
 //!
 //! Without the master key nothing secret in it can be read, and nothing of it can be imported.
@@ -65,6 +65,11 @@ struct Cover {
 /// Where a sealed delivery belongs: into this line of this file (whose key no other file has).
 fn place(line: &[u8; 8]) -> Place<'_> {
     Place { purpose: Purpose::Backup, scope: "archive", row: line, field: "delivery" }
+}
+
+/// Where a sealed credential belongs, likewise.
+fn vault(line: &[u8; 8]) -> Place<'_> {
+    Place { field: "credential", ..place(line) }
 }
 
 /// The mac of each line, made from the one before.

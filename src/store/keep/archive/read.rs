@@ -9,10 +9,11 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use secrecy::SecretString;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{ArchiveError, Chain, Cover, End, FORMAT, Head, place};
+use super::{ArchiveError, Chain, Cover, End, FORMAT, Head, place, vault};
 use crate::domain::delivery::Delivery;
 use crate::seal::{Cipher, MasterKey, SealError};
 use crate::store::StoreError;
@@ -136,8 +137,15 @@ impl Lines {
         }
         self.hash.update(&raw);
         let fact = line.item.ok_or_else(|| self.altered())?;
-        let content = line.sealed.map(|text| self.unseal(&text).ok_or_else(|| self.altered())).transpose()?;
-        let item = Item { fact, content };
+        let (mut content, mut secret) = (None, None);
+        match (&fact, line.sealed) {
+            (Fact::Credential(_), Some(text)) => {
+                secret = Some(self.unlock(&text).ok_or_else(|| self.altered())?);
+            }
+            (_, Some(text)) => content = Some(self.unseal(&text).ok_or_else(|| self.altered())?),
+            (_, None) => {}
+        }
+        let item = Item { fact, content, secret };
         self.tally.add(&item);
         Ok(Some(item))
     }
@@ -154,6 +162,12 @@ impl Lines {
             Ok(None) => Ok(()),
             _ => Err(ArchiveError::TooLong { path: self.path.clone(), line: self.line }),
         }
+    }
+
+    fn unlock(&self, text: &str) -> Option<SecretString> {
+        let sealed = STANDARD.decode(text).ok()?;
+        let plain = self.cipher.open(&vault(&self.line.to_be_bytes()), &sealed).ok()?;
+        std::str::from_utf8(&plain).ok().map(SecretString::from)
     }
 
     fn unseal(&self, text: &str) -> Option<Delivery> {

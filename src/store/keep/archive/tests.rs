@@ -71,7 +71,7 @@ fn items() -> Vec<Item> {
     let delivery = Delivery::restore(SourceKey::parse("our-app").unwrap(), envelope, headers, body);
     let taken = KeptUnindexed { id: DeliveryId::from_bytes([1; 16]), received_at: NOON };
     let mut all: Vec<Item> = (0..5).map(|number| Fact::Audit(audit(number)).into()).collect();
-    all.push(Item { fact: Fact::Unindexed(taken), content: Some(delivery) });
+    all.push(Item { content: Some(delivery), ..Fact::Unindexed(taken).into() });
     all
 }
 

@@ -2,10 +2,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{Chain, Cover, End, FORMAT, Head, place};
+use super::{Chain, Cover, End, FORMAT, Head, place, vault};
 use crate::domain::Timestamp;
 use crate::domain::delivery::Delivery;
 use crate::seal::{ArchiveLock, Cipher, Keyring};
@@ -52,7 +53,11 @@ impl Writer {
         let mut lines = Vec::new();
         for item in items {
             self.tally.add(item);
-            let sealed = item.content.as_ref().map(|delivery| self.seal(delivery)).transpose()?;
+            let sealed = match (&item.content, &item.secret) {
+                (Some(delivery), _) => Some(self.seal(delivery)?),
+                (None, Some(secret)) => Some(self.lock_away(secret)),
+                (None, None) => None,
+            };
             lines.extend(self.line("item", &item.fact, sealed)?);
         }
         Ok(lines)
@@ -87,6 +92,12 @@ impl Writer {
         self.hash.update(&line);
         self.lines = self.lines.saturating_add(1);
         Ok(line)
+    }
+
+    /// Seals a credential, for the line that comes next.
+    fn lock_away(&self, secret: &SecretString) -> String {
+        let line = self.lines.saturating_add(1).to_be_bytes();
+        STANDARD.encode(self.cipher.seal(&vault(&line), secret.expose_secret().as_bytes()))
     }
 
     /// Compresses and seals, for the line that comes next.

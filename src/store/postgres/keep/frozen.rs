@@ -20,7 +20,7 @@ use crate::seal::Keyring;
 use crate::store::keep::{
     Fact, Frozen, Item, KeptDelivery, KeptUnindexed, PIECE_BYTES_MAX, PIECE_ITEMS_MAX, Piece,
 };
-use crate::store::{Page, StoreError};
+use crate::store::{Page, StoreError, credential};
 
 /// It may take hours, and lie idle while the other side writes.
 const BEGIN: &str = "
@@ -32,7 +32,7 @@ const BEGIN: &str = "
 const ITEMS_ABOUT: &str = "
     select coalesce(sum(greatest(reltuples, 0)), 0)::int8 from pg_class
     where relnamespace = current_schema()::regnamespace and relkind = 'r' and relname in ('organization', 'source',
-        'connection', 'project', 'member', 'pipeline', 'check_in', 'scan', 'finding', 'token', 'setup_code', 'audit', 'body_seen', 'delivery')
+        'connection', 'project', 'member', 'pipeline', 'check_in', 'scan', 'finding', 'token', 'credential', 'task', 'setup_code', 'audit', 'body_seen', 'delivery')
 ";
 
 /// A frozen view.
@@ -71,10 +71,12 @@ impl View {
             7 => named(connection, after, section::SCANS, |it| Fact::Scan(Box::new(it))).await,
             8 => findings(connection, after).await,
             9 => tokens(connection, after).await,
-            10 => setup_code(connection, after).await,
-            11 => audit(connection, after).await,
-            12 => bodies(connection, after).await,
-            13 => self.deliveries(connection, after).await,
+            10 => self.credentials(connection, after).await,
+            11 => named(connection, after, section::TASKS, section::task).await,
+            12 => setup_code(connection, after).await,
+            13 => audit(connection, after).await,
+            14 => bodies(connection, after).await,
+            15 => self.deliveries(connection, after).await,
             _ => self.unindexed(connection, after).await,
         }
     }
@@ -156,6 +158,23 @@ impl View {
         names.into_iter().zip(opened).map(|(name, delivery)| Ok((name, delivery?))).collect()
     }
 
+    async fn credentials(
+        &self,
+        connection: &mut PgConnection,
+        after: &Place,
+    ) -> Result<Vec<Found>, StoreError> {
+        let mut found = Vec::new();
+        for (place, kept) in section::credentials(connection, after).await? {
+            if hex::decode(&kept.sealed).is_ok_and(|sealed| !self.keyring.knows(&sealed)) {
+                keys::refresh(&self.pool, &self.keyring).await?;
+            }
+            let opened = credential::open(&self.keyring, kept)?;
+            let secret = Some(opened.secret);
+            found.push((place, Item { secret, ..Fact::Credential(opened.about).into() }));
+        }
+        Ok(found)
+    }
+
     async fn deliveries(
         &self,
         connection: &mut PgConnection,
@@ -174,7 +193,7 @@ impl View {
                 let name: Uuid = row.try_get("id")?;
                 let kept = kept(row, attempts.remove(&name).unwrap_or_default())?;
                 let fact = Fact::Delivery(Box::new(kept.freed()));
-                let item = Item { fact, content: contents.remove(&name) };
+                let item = Item { content: contents.remove(&name), ..fact.into() };
                 Ok((place(after, vec![name.to_string()], Vec::new()), item))
             })
             .collect()
@@ -195,7 +214,10 @@ impl View {
                 let (name, arrival): (Uuid, i64) = (row.try_get("id")?, row.try_get("arrival")?);
                 let received_at = Timestamp::from_ms(row.try_get("received_at")?);
                 let fact = Fact::Unindexed(KeptUnindexed { id: id(name), received_at });
-                Ok((place(after, Vec::new(), vec![arrival]), Item { fact, content: contents.remove(&name) }))
+                Ok((
+                    place(after, Vec::new(), vec![arrival]),
+                    Item { content: contents.remove(&name), ..fact.into() },
+                ))
             })
             .collect()
     }

@@ -4,10 +4,12 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::super::delivery::{number, text, uuid};
-use super::super::{access, job, queue, record, scan};
+use super::super::{access, credential, job, queue, record, scan, task};
+use crate::domain::credential::SealedCredential;
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
 use crate::domain::{ConnectionKey, DeliveryId, OrganizationSlug, Timestamp};
 use crate::seal::Keyring;
+use crate::store::credential::close as seal;
 use crate::store::keep::{BodySeen, Fact, ImportMark, Item, KeptDelivery};
 use crate::store::{StoreError, frame};
 
@@ -19,7 +21,8 @@ const PUT_MARK: &str = "
 const IS_EMPTY: &str = "
     select not (exists (select from organization) or exists (select from source) or exists (select from connection)
         or exists (select from project) or exists (select from member) or exists (select from pipeline)
-        or exists (select from check_in) or exists (select from scan) or exists (select from finding) or exists (select from token) or exists (select from audit) or exists (select from body_seen)
+        or exists (select from check_in) or exists (select from scan) or exists (select from finding) or exists (select from token) or exists (select from credential) or exists (select from task)
+        or exists (select from audit) or exists (select from body_seen)
         or exists (select from delivery) or exists (select from import_mark))
 ";
 
@@ -56,6 +59,13 @@ pub(super) fn received_at(items: &[Item]) -> Timestamp {
 pub(super) struct Incoming {
     fact: Fact,
     bytes: Option<Bytes>,
+    credential: Option<SealedCredential>,
+}
+
+impl From<Fact> for Incoming {
+    fn from(fact: Fact) -> Self {
+        Self { fact, bytes: None, credential: None }
+    }
 }
 
 /// What a delivery's bytes become.
@@ -71,13 +81,20 @@ pub(super) fn close_all(ring: &Keyring, items: Vec<Item>) -> Result<Vec<Incoming
         let (id, at) = match &item.fact {
             Fact::Delivery(kept) => (kept.record.id, kept.record.received_at),
             Fact::Unindexed(kept) => (kept.id, kept.received_at),
-            _ => return Ok(Incoming { fact: item.fact, bytes: None }),
+            Fact::Credential(about) => {
+                let missing = || StoreError::Corrupt("a credential came without its value".into());
+                let (about, secret) = (about.clone(), item.secret.ok_or_else(missing)?);
+                let at = about.created_at;
+                let sealed = seal(ring, about, &secret, at)?;
+                return Ok(Incoming { credential: Some(sealed), ..item.fact.into() });
+            }
+            _ => return Ok(item.fact.into()),
         };
-        let Some(delivery) = item.content else { return Ok(Incoming { fact: item.fact, bytes: None }) };
+        let Some(delivery) = item.content else { return Ok(item.fact.into()) };
         let hash = frame::body_hash(&delivery);
         let frame = frame::close(ring, id, &delivery, at)?;
         let bytes = Bytes { frame, body_hash: Uuid::from_bytes(hash), delivery };
-        Ok(Incoming { fact: item.fact, bytes: Some(bytes) })
+        Ok(Incoming { bytes: Some(bytes), ..item.fact.into() })
     };
     items.into_iter().map(close).collect()
 }
@@ -125,6 +142,11 @@ async fn put(connection: &mut PgConnection, one: Incoming, arrival: i64) -> Resu
         Fact::Scan(it) => scan::put_scan(connection, &it.value, Some(it.version)).await,
         Fact::Finding(it) => scan::put_finding(connection, &it.value, Some(it.version)).await,
         Fact::Token(token) => access::put_token(connection, &token).await,
+        Fact::Credential(_) => match one.credential {
+            Some(sealed) => credential::put(connection, &sealed).await,
+            None => Ok(()),
+        },
+        Fact::Task(it) => task::put(connection, &it).await,
         Fact::SetupCode(code) => access::put_setup_code(connection, &code.hash, code.expires_at).await,
         Fact::Audit(entry) => record::put_audit(connection, &entry).await,
         Fact::Body(body) => put_body(connection, &body).await,

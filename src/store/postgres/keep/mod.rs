@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::act::{Answer, act};
 use super::{PostgresStore, keys};
 use crate::seal::Keyring;
-use crate::store::keep::{Frozen, ImportMark, Item, Keep};
+use crate::store::keep::{Fact, Frozen, ImportMark, Item, Keep};
 use crate::store::{StoreError, frame};
 
 #[async_trait]
@@ -35,6 +35,12 @@ impl Keep for PostgresStore {
             // The time only says when the key was made.
             let (scope, at) = (frame::scope_of(delivery.source()), import::received_at(&items));
             keys::ensure(&self.pool, &self.keyring, &scope, at).await?;
+        }
+        for item in &items {
+            if let Fact::Credential(about) = &item.fact {
+                let (scope, ..) = about.place();
+                keys::ensure(&self.pool, &self.keyring, &scope, about.created_at).await?;
+            }
         }
         let ring = self.keyring.clone();
         let closed = tokio::task::spawn_blocking(move || import::close_all(&ring, items)).await;

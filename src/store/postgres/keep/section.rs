@@ -8,7 +8,9 @@ use uuid::Uuid;
 use super::super::delivery::id;
 use super::super::{access, find, list};
 use crate::domain::Timestamp;
+use crate::domain::credential::SealedCredential;
 use crate::domain::known::Versioned;
+use crate::domain::task::Task;
 use crate::store::StoreError;
 use crate::store::keep::{BodySeen, Fact, Item, PIECE_ITEMS_MAX, SetupCode};
 
@@ -64,6 +66,31 @@ pub(super) const SOURCES: &str = named!("key", "source");
 pub(super) const CONNECTIONS: &str = named!("key", "connection");
 pub(super) const CHECK_INS: &str = named!("id", "check_in");
 pub(super) const SCANS: &str = named!("unique_id", "scan");
+/// A task has no versions.
+pub(super) const TASKS: &str =
+    "select id as key, fence as version, record::text from task where id > $1 order by id limit $2";
+
+/// A task out of its worker's hands.
+pub(super) fn task(found: Versioned<Task>) -> Fact {
+    Fact::Task(Box::new(found.value.freed()))
+}
+
+/// Credentials, still sealed.
+pub(super) async fn credentials(
+    connection: &mut PgConnection,
+    after: &Place,
+) -> Result<Vec<(Place, SealedCredential)>, StoreError> {
+    let sql = "select owner, kind, record::text from credential where (owner, kind) > ($1, $2)
+        order by owner, kind limit $3";
+    let query = sqlx::query(sql).bind(after.text(0)).bind(after.text(1)).bind(LIMIT);
+    let rows = query.fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            let texts = vec![row.try_get("owner")?, row.try_get("kind")?];
+            Ok((place(after, texts, Vec::new()), find::parsed(row)?))
+        })
+        .collect()
+}
 
 pub(super) fn place(after: &Place, texts: Vec<String>, numbers: Vec<i64>) -> Place {
     Place { section: after.section, texts, numbers }

@@ -10,6 +10,7 @@ use super::record::{self, Row};
 use super::{Stored, access, blocked, index, lane_key, own_lane, save, scan, unbound};
 use crate::domain::Timestamp;
 use crate::domain::change::Change;
+use crate::domain::credential::SealedCredential;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::known::Versioned;
 use crate::store::StoreError;
@@ -41,6 +42,7 @@ pub(in super::super) fn check<R: Rows>(rows: &R, next: &ImportMark) -> Result<()
 pub(in super::super) fn import(
     stage: &mut Stage<'_>,
     facts: Vec<(Fact, Option<Position>)>,
+    sealed: Vec<SealedCredential>,
     next: &ImportMark,
 ) -> Result<(), StoreError> {
     check(stage, next)?;
@@ -50,6 +52,8 @@ pub(in super::super) fn import(
     for (fact, position) in facts {
         place(stage, fact, position)?;
     }
+    let sealed = sealed.into_iter().map(|one| Change::PutCredential(Box::new(one)));
+    record::apply(stage, sealed.collect())?;
     stage.put(mark(), next)
 }
 
@@ -88,6 +92,9 @@ fn place(stage: &mut Stage<'_>, fact: Fact, position: Option<Position>) -> Resul
         }
         Fact::Finding(one) => put(stage, scan::finding_key(&one.value), &one, Vec::new(), &[]),
         Fact::Token(token) => access::put_token(stage, &token),
+        // It comes sealed, beside the facts.
+        Fact::Credential(_) => Ok(()),
+        Fact::Task(task) => super::task::save(stage, None, &task),
         Fact::SetupCode(code) => access::put_setup_code(stage, code.hash, code.expires_at),
         Fact::Audit(entry) => record::apply(stage, vec![Change::Audit(entry)]),
         Fact::Body(BodySeen { hash, first, at }) => {

@@ -11,6 +11,7 @@ pub(super) mod record;
 pub(super) mod replay;
 pub(super) mod scan;
 pub(super) mod settle;
+pub(super) mod task;
 
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,7 @@ use super::super::dedupe::Dedupe;
 use super::super::journal::Position;
 use super::super::key::{self, Key, Table};
 use super::super::stage::{Rows, Stage};
-use super::{Stored, access, counts, load, scan};
+use super::{Stored, access, counts, load, scan, task};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::{DeliveryId, Timestamp};
 use crate::store::StoreError;
@@ -84,7 +84,7 @@ pub(in super::super) fn bodies(
 /// A job's token may finish what it began for six hours (ruling 22); then nobody asks for it any more.
 const TOKEN_ENDED_MS: i64 = 8 * 60 * 60 * 1000;
 
-/// Deletes check-ins older than `before`, and jobs' tokens that have long ended. Returns how many.
+/// Deletes check-ins and ended tasks older than `before`, and jobs' tokens that have long ended. Returns how many.
 pub(in super::super) fn jobs(
     stage: &mut Stage<'_>,
     before: Timestamp,
@@ -97,6 +97,7 @@ pub(in super::super) fn jobs(
         stage.delete(Key::raw(row))?;
         deleted = deleted.saturating_add(1);
     }
+    deleted = deleted.saturating_add(task::forget(stage, before)?);
     Ok(deleted.saturating_add(scan::forget(stage, before)?))
 }
 

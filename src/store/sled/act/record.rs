@@ -11,6 +11,7 @@ use crate::domain::known::{RecordKey, Versioned};
 use crate::domain::organization::{Connection, Member};
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
+use crate::domain::task::Task;
 use crate::store::StoreError;
 
 /// More connections to one account are no deployment's.
@@ -44,6 +45,7 @@ fn key_of(record: &RecordKey) -> Key {
         }
         RecordKey::CheckIn(id) => key::check_in(id),
         RecordKey::Scan(unique_id) => key::scan(unique_id),
+        RecordKey::Task(id) => key::task(id),
         RecordKey::Account(host, id) => key::account(host, *id),
         RecordKey::Login(host, login) => key::login(host, login).bytes(b"p"),
     }
@@ -66,6 +68,7 @@ fn version_of(stage: &Stage<'_>, record: &RecordKey) -> Result<u64, StoreError> 
             let holder = stage.raw(key.as_bytes())?.map(|name| connection_key(&name)).transpose()?;
             Ok(holders_version(&holder))
         }
+        RecordKey::Task(..) => Ok(stage.read::<Task>(&key)?.map_or(0, |task| task.fence)),
         RecordKey::Login(..) => Ok(holders_version(&named(stage, &key)?)),
         _ => Ok(stage.read::<Row<serde::de::IgnoredAny>>(&key)?.map_or(0, |row| row.v)),
     }
@@ -99,6 +102,9 @@ pub(in super::super) fn apply(stage: &mut Stage<'_>, changes: Vec<Change>) -> Re
         Change::PutCheckIn(check_in) => put_check_in(stage, &check_in),
         Change::PutScan(scan) => super::scan::put_scan(stage, &scan),
         Change::PutToken(token) => super::access::put_token(stage, &token),
+        Change::PutCredential(one) => stage.put(key::credential(&one.about.owner, one.about.kind), &one),
+        Change::DropCredential(owner, kind) => stage.delete(key::credential(&owner, kind)),
+        Change::Wish(wish) => super::task::wish(stage, &wish),
         Change::Audit(entry) => put_audit(stage, &entry),
     })
 }

@@ -18,16 +18,17 @@ use super::super::{Inner, SledStore, inbox};
 use super::image::{Image, copy, overlay};
 use crate::domain::delivery::Attempt;
 use crate::domain::known::Versioned;
+use crate::domain::task::Task;
 use crate::store::keep::{
     BodySeen, Fact, Frozen, Item, KeptDelivery, KeptUnindexed, PIECE_BYTES_MAX, PIECE_ITEMS_MAX, Piece,
     SetupCode,
 };
-use crate::store::{StoreError, frame};
+use crate::store::{StoreError, credential, frame};
 
 const ATTEMPTS_MAX: usize = 1024;
 
 /// The tables whose rows are items, in the order in which they move; after them the deliveries without an index.
-pub(super) const SECTIONS: [Table; 14] = [
+pub(super) const SECTIONS: [Table; 16] = [
     Table::Organization,
     Table::Source,
     Table::Connection,
@@ -38,6 +39,8 @@ pub(super) const SECTIONS: [Table; 14] = [
     Table::Scan,
     Table::Finding,
     Table::Token,
+    Table::Credential,
+    Table::Task,
     Table::Meta,
     Table::Audit,
     Table::Body,
@@ -167,7 +170,7 @@ impl Reading {
             }
             let opened = frame::open(&self.inner.keyring, &found.payload)?;
             let fact = KeptUnindexed { id: opened.id, received_at: opened.received_at };
-            basket.put(Item { fact: Fact::Unindexed(fact), content: Some(opened.delivery) });
+            basket.put(Item { content: Some(opened.delivery), ..Fact::Unindexed(fact).into() });
             if basket.is_full() {
                 return Ok(Piece { items: basket.items, next: Some(Cursor::Frame(found.seq).text()) });
             }
@@ -187,6 +190,12 @@ impl Reading {
             Table::Scan => Fact::Scan(Box::new(self.record(key, value)?)),
             Table::Finding => Fact::Finding(Box::new(self.record(key, value)?)),
             Table::Token => Fact::Token(self.tree.decode(key, value)?),
+            Table::Credential => {
+                let opened = credential::open(&self.inner.keyring, self.tree.decode(key, value)?)?;
+                let secret = Some(opened.secret);
+                return Ok(Some(Item { fact: Fact::Credential(opened.about), content: None, secret }));
+            }
+            Table::Task => Fact::Task(Box::new(self.tree.decode::<Task>(key, value)?.freed())),
             Table::Meta if key == access::setup_code().as_bytes() => {
                 Fact::SetupCode(self.tree.decode::<SetupCode>(key, value)?)
             }
@@ -231,7 +240,7 @@ impl Reading {
             fence: stored.fence,
             record: stored.record,
         };
-        Ok(Item { fact: Fact::Delivery(Box::new(fact.freed())), content: content.transpose()? })
+        Ok(Item { content: content.transpose()?, ..Fact::Delivery(Box::new(fact.freed())).into() })
     }
 }
 

@@ -38,7 +38,9 @@ const fn is_copied(table: Table) -> bool {
         | Table::CheckIn
         | Table::Scan
         | Table::Finding
-        | Table::Token => true,
+        | Table::Token
+        | Table::Credential
+        | Table::Task => true,
         Table::LaneOf
         | Table::Unbound
         | Table::Blocked
@@ -63,6 +65,8 @@ const fn is_copied(table: Table) -> bool {
         | Table::ProjectOfNumber
         | Table::TokenByHash
         | Table::TokenByEnd
+        | Table::TaskByDue
+        | Table::TaskByTime
         | Table::ScanByNumber
         | Table::Approval => false,
     }

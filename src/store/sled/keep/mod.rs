@@ -5,6 +5,7 @@ mod image;
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
+use secrecy::SecretString;
 
 use super::act::import;
 use super::backlog::locked;
@@ -13,11 +14,12 @@ use super::intake::Entry;
 use super::journal::Position;
 use super::stage::Rows;
 use super::{Inner, SledStore};
+use crate::domain::credential::{CredentialAbout, SealedCredential};
 use crate::domain::delivery::Delivery;
 use crate::domain::{DeliveryId, Timestamp};
 use crate::seal::Keyring;
 use crate::store::keep::{Fact, Frozen, ImportMark, Item, Keep};
-use crate::store::{StoreError, frame};
+use crate::store::{StoreError, credential, frame};
 
 pub(super) use image::sweep;
 
@@ -40,6 +42,20 @@ fn entry(
     let payload = frame::close(&inner.keyring, id, delivery, received_at)?;
     // An earlier one of this key came at another moment; one of the same moment is this one, written before a cut.
     Ok(Entry { id, dedupe, received_at, same_within_ms: Some(0), payload })
+}
+
+/// Seals the credentials among them with the keys of this store.
+fn sealed(inner: &Inner, items: &[Item]) -> Result<Vec<SealedCredential>, StoreError> {
+    let missing = || StoreError::Corrupt("a credential came without its value".into());
+    let secret = |item: &Item| match &item.fact {
+        Fact::Credential(about) => Some((about.clone(), item.secret.clone())),
+        _ => None,
+    };
+    let close = |(about, secret): (CredentialAbout, Option<SecretString>)| {
+        let at = about.created_at;
+        credential::close(&inner.keyring, about, &secret.ok_or_else(missing)?, at)
+    };
+    items.iter().filter_map(secret).map(close).collect()
 }
 
 fn incoming(inner: &Inner, item: Item) -> Result<Incoming, StoreError> {
@@ -104,10 +120,13 @@ impl Keep for SledStore {
         let next = mark.clone();
         let incoming = self.read(move |inner| {
             import::check(&inner.tree, &next)?;
-            items.into_iter().map(|item| incoming(inner, item)).collect::<Result<Vec<_>, _>>()
+            let sealed = sealed(inner, &items)?;
+            let incoming = items.into_iter().map(|item| incoming(inner, item));
+            Ok((incoming.collect::<Result<Vec<_>, _>>()?, sealed))
         });
-        let facts = self.log(incoming.await?).await?;
-        self.inner.committer.act(move |stage| import::import(stage, facts, &mark)).await?;
+        let (incoming, sealed) = incoming.await?;
+        let facts = self.log(incoming).await?;
+        self.inner.committer.act(move |stage| import::import(stage, facts, sealed, &mark)).await?;
         self.work.notify_waiters();
         Ok(())
     }

@@ -1,0 +1,254 @@
+//! Work to be done outside: one row for each wish that differs from the others, and how it moves on.
+//!
+//! Equal wishes are one task. A wish made while its task runs has it run once more, or what changed meanwhile would be
+//! lost. The steps are pure, so that every store takes the same ones.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{ConnectionKey, OrganizationSlug, Timestamp, id_of};
+
+/// What is to be done. Each has exactly one who does it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskKind {
+    /// Ask the forge what a connection may still do, and mend what we can.
+    CheckConnection,
+    /// Read a connection's projects whole.
+    SyncConnection,
+    /// Take away at the forge what we made there.
+    DisconnectConnection,
+}
+
+impl TaskKind {
+    /// The word used in the API; never changes.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CheckConnection => "check_connection",
+            Self::SyncConnection => "sync_connection",
+            Self::DisconnectConnection => "disconnect_connection",
+        }
+    }
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskState {
+    /// Runs when it is due.
+    Queued,
+    /// Somebody is at it.
+    Working,
+    /// Did not work; is tried again when it is due.
+    Waiting,
+    /// Was done.
+    Done,
+    /// Was given up.
+    Failed,
+}
+
+impl TaskState {
+    /// The word used in the API; never changes.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Working => "working",
+            Self::Waiting => "waiting",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether nothing more happens without a new wish.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Failed)
+    }
+}
+
+/// That something be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    /// What.
+    pub kind: TaskKind,
+    /// For whom.
+    pub organization: OrganizationSlug,
+    /// Through which connection.
+    pub connection: ConnectionKey,
+    /// About what of it; empty: all.
+    pub subject: String,
+    /// Who wants it: `api_token:…`, `cli`, `webhook`, `system`.
+    pub by: String,
+    /// When it was wished.
+    pub at: Timestamp,
+    /// Not before.
+    pub due_at: Timestamp,
+}
+
+impl Wish {
+    /// About a whole connection, at once.
+    #[must_use]
+    pub fn now(
+        kind: TaskKind,
+        organization: &OrganizationSlug,
+        connection: &ConnectionKey,
+        by: &str,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            kind,
+            organization: organization.clone(),
+            connection: connection.clone(),
+            subject: String::new(),
+            by: by.to_owned(),
+            at,
+            due_at: at,
+        }
+    }
+
+    /// The task's id: the same for the same wish.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let (organization, connection) = (self.organization.as_str(), self.connection.as_str());
+        id_of(&["task", self.kind.as_str(), organization, connection, &self.subject])
+    }
+}
+
+/// One piece of work outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// [`Wish::id`].
+    pub id: String,
+    /// What.
+    pub kind: TaskKind,
+    /// For whom.
+    pub organization: OrganizationSlug,
+    /// Through which connection.
+    pub connection: ConnectionKey,
+    /// About what of it; empty: all.
+    pub subject: String,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Who wished it last.
+    pub wished_by: String,
+    /// When.
+    pub wished_at: Timestamp,
+    /// When it may be taken; of one that is at work, when its lease ends. `None`: it has ended.
+    pub due_at: Option<Timestamp>,
+    /// It was wished again while it ran, for then.
+    pub again_at: Option<Timestamp>,
+    /// Tries since it last ended.
+    pub attempts: u32,
+    /// How often it ended, well or badly.
+    pub runs: u64,
+    /// When the last try began.
+    pub started_at: Option<Timestamp>,
+    /// When it last ended.
+    pub finished_at: Option<Timestamp>,
+    /// What went wrong the last time; never a secret, never a forge's own words.
+    pub last_error: Option<String>,
+    /// What came of it the last time, in a sentence.
+    pub note: Option<String>,
+    /// Rises with each claim: an older one settles nothing.
+    pub fence: u64,
+}
+
+impl Task {
+    /// After a wish.
+    #[must_use]
+    pub fn wished(before: Option<Self>, wish: &Wish) -> Self {
+        let Some(mut task) = before else { return Self::new(wish) };
+        task.wished_by.clone_from(&wish.by);
+        task.wished_at = wish.at;
+        let earlier = |known: Option<Timestamp>| Some(known.map_or(wish.due_at, |at| at.min(wish.due_at)));
+        match task.state {
+            TaskState::Working => task.again_at = earlier(task.again_at),
+            TaskState::Queued | TaskState::Waiting => task.due_at = earlier(task.due_at),
+            TaskState::Done | TaskState::Failed => {
+                task.state = TaskState::Queued;
+                task.due_at = Some(wish.due_at);
+            }
+        }
+        task
+    }
+
+    fn new(wish: &Wish) -> Self {
+        Self {
+            id: wish.id(),
+            kind: wish.kind,
+            organization: wish.organization.clone(),
+            connection: wish.connection.clone(),
+            subject: wish.subject.clone(),
+            state: TaskState::Queued,
+            wished_by: wish.by.clone(),
+            wished_at: wish.at,
+            due_at: Some(wish.due_at),
+            again_at: None,
+            attempts: 0,
+            runs: 0,
+            started_at: None,
+            finished_at: None,
+            last_error: None,
+            note: None,
+            fence: 0,
+        }
+    }
+
+    /// Taken until the lease ends.
+    #[must_use]
+    pub fn claimed(mut self, now: Timestamp, lease_end: Timestamp) -> Self {
+        self.state = TaskState::Working;
+        self.fence = self.fence.saturating_add(1);
+        self.attempts = self.attempts.saturating_add(1);
+        self.started_at = Some(now);
+        self.due_at = Some(lease_end);
+        self
+    }
+
+    /// Done, with what came of it; queued again when it was wished meanwhile.
+    #[must_use]
+    pub fn done(mut self, note: String, now: Timestamp) -> Self {
+        self.last_error = None;
+        self.note = Some(note);
+        self.ended(TaskState::Done, now)
+    }
+
+    /// Given up; queued again when it was wished meanwhile.
+    #[must_use]
+    pub fn failed(mut self, error: String, now: Timestamp) -> Self {
+        self.last_error = Some(error);
+        self.ended(TaskState::Failed, now)
+    }
+
+    fn ended(mut self, state: TaskState, now: Timestamp) -> Self {
+        self.runs = self.runs.saturating_add(1);
+        self.attempts = 0;
+        self.finished_at = Some(now);
+        self.due_at = self.again_at.take();
+        self.state = if self.due_at.is_some() { TaskState::Queued } else { state };
+        self
+    }
+
+    /// To be tried again then. That is the run that was wished meanwhile, too.
+    #[must_use]
+    pub fn put_off(mut self, error: String, at: Timestamp) -> Self {
+        self.last_error = Some(error);
+        self.again_at = None;
+        self.due_at = Some(at);
+        self.state = TaskState::Waiting;
+        self
+    }
+
+    /// Takes it out of a worker's hands: a lease does not move, so it is due again since it began.
+    #[must_use]
+    pub fn freed(mut self) -> Self {
+        if self.state == TaskState::Working {
+            self.state = TaskState::Queued;
+            self.due_at = self.started_at;
+            self.again_at = None;
+        }
+        self
+    }
+}

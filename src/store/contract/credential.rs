@@ -1,0 +1,98 @@
+//! What forges believe us by.
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::bench::{Bench, NOON};
+use super::records::slug;
+use crate::domain::ConnectionKey;
+use crate::domain::change::Change;
+use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, last4};
+use crate::store::Store;
+
+/// A secret that nothing else says.
+pub(super) const CANARY: &str = "glpat-canary-9d7c1f";
+
+pub(super) fn owner() -> CredentialOwner {
+    CredentialOwner::Connection(ConnectionKey::parse("acme-github").unwrap())
+}
+
+pub(super) fn about(kind: CredentialKind, secret: &str) -> CredentialAbout {
+    CredentialAbout {
+        organization: slug(),
+        owner: owner(),
+        kind,
+        last4: last4(secret),
+        expires_at: Some(NOON.plus_ms(1)),
+        binding: Some("00ff".into()),
+        created_at: NOON,
+        rotating_since: None,
+    }
+}
+
+pub(super) async fn seals(store: &dyn Store, kind: CredentialKind, secret: &str) -> Change {
+    let secret = SecretString::from(secret);
+    let sealed = store.seal_credential(about(kind, secret.expose_secret()), &secret, NOON).await.unwrap();
+    Change::PutCredential(Box::new(sealed))
+}
+
+async fn opened(store: &dyn Store, kind: CredentialKind) -> Option<String> {
+    let found = store.credential(&owner(), kind).await.unwrap();
+    found.map(|found| found.secret.expose_secret().to_owned())
+}
+
+pub(in crate::store) async fn a_credential_opens_after_a_restart_and_is_shown_by_its_end_only(bench: &Bench) {
+    use CredentialKind::{AccessToken, WebhookSecret};
+    let store = bench.store().await;
+    let put = vec![seals(store.as_ref(), AccessToken, CANARY).await];
+    assert!(store.apply(put, Vec::new()).await.unwrap());
+    let put = vec![seals(store.as_ref(), WebhookSecret, "another one, longer").await];
+    assert!(store.apply(put, Vec::new()).await.unwrap());
+    drop(store);
+    bench.restart().await;
+    let store = bench.store().await;
+    assert_eq!(opened(store.as_ref(), AccessToken).await.as_deref(), Some(CANARY));
+    assert_eq!(opened(store.as_ref(), CredentialKind::AppKey).await, None);
+    let shown = store.credentials(&owner()).await.unwrap();
+    assert_eq!(shown, [about(AccessToken, CANARY), about(WebhookSecret, "another one, longer")]);
+    assert!(!format!("{shown:?}").contains(CANARY));
+    let found = store.credential(&owner(), AccessToken).await.unwrap();
+    assert!(!format!("{found:?}").contains(CANARY), "it is not even shown to a debugger's eye");
+}
+
+pub(in crate::store) async fn s46_a_credential_opens_in_its_own_place_only(bench: &Bench) {
+    let store = bench.store().await;
+    let Change::PutCredential(sealed) = seals(store.as_ref(), CredentialKind::AccessToken, CANARY).await
+    else {
+        unreachable!()
+    };
+    let elsewhere = CredentialOwner::Connection(ConnectionKey::parse("other").unwrap());
+    let mut moved = vec![(*sealed.clone(), elsewhere.clone(), CredentialKind::AccessToken)];
+    moved[0].0.about.owner = elsewhere;
+    let mut renamed = (*sealed.clone(), owner(), CredentialKind::ClientSecret);
+    renamed.0.about.kind = CredentialKind::ClientSecret;
+    moved.push(renamed);
+    let mut handed = (*sealed.clone(), owner(), CredentialKind::AppKey);
+    (handed.0.about.kind, handed.0.about.organization) =
+        (CredentialKind::AppKey, crate::domain::OrganizationSlug::parse("other").unwrap());
+    moved.push(handed);
+    for (one, owner, kind) in moved {
+        assert!(store.apply(vec![Change::PutCredential(Box::new(one))], Vec::new()).await.unwrap());
+        let refused = store.credential(&owner, kind).await;
+        assert!(refused.is_err(), "{owner} {kind:?} opens something that was sealed for another place");
+    }
+}
+
+pub(in crate::store) async fn a_credential_that_was_replaced_or_destroyed_is_gone(bench: &Bench) {
+    let store = bench.store().await;
+    let kind = CredentialKind::AccessToken;
+    for secret in [CANARY, "the next one, longer"] {
+        let put = vec![seals(store.as_ref(), kind, secret).await];
+        assert!(store.apply(put, Vec::new()).await.unwrap());
+    }
+    assert_eq!(opened(store.as_ref(), kind).await.as_deref(), Some("the next one, longer"));
+    assert!(store.apply(vec![Change::DropCredential(owner(), kind)], Vec::new()).await.unwrap());
+    assert_eq!(opened(store.as_ref(), kind).await, None);
+    // What is not there can be destroyed as well.
+    assert!(store.apply(vec![Change::DropCredential(owner(), kind)], Vec::new()).await.unwrap());
+    assert!(store.credentials(&owner()).await.unwrap().is_empty());
+}

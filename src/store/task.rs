@@ -1,0 +1,104 @@
+//! Work to be done outside.
+
+use async_trait::async_trait;
+
+use super::{Page, Paged, StoreError, TaskFilter};
+use crate::domain::Timestamp;
+use crate::domain::change::Change;
+use crate::domain::known::RecordKey;
+use crate::domain::task::Task;
+
+/// A task that a worker holds for a while; its fence is the store's mark of this very claim.
+#[derive(Debug)]
+pub struct TaskClaim {
+    /// What is to be done; `attempts` counts this try already.
+    pub task: Task,
+}
+
+/// How a worker leaves a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskOutcome {
+    /// It was done.
+    Done {
+        /// What was learnt, to be written in the same act.
+        changes: Vec<Change>,
+        /// The records that were looked at, with their versions.
+        expects: Vec<(RecordKey, u64)>,
+        /// What came of it, in a sentence.
+        note: String,
+    },
+    /// Try again then.
+    Retry {
+        /// Not before.
+        at: Timestamp,
+        /// What went wrong.
+        error: String,
+    },
+    /// It cannot be done; somebody has to look.
+    Fail {
+        /// What went wrong.
+        error: String,
+    },
+}
+
+/// What became of an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskSettled {
+    /// Written.
+    Done,
+    /// Another worker has it by now; nothing was changed.
+    LeaseLost,
+    /// A record changed since it was looked at; nothing was changed, and the claim still holds.
+    Changed,
+}
+
+/// Tasks, from the wish to their end. A wish that comes with other records is a [`Change::Wish`].
+#[async_trait]
+pub trait Tasks: Send + Sync {
+    /// Takes up to `limit` due tasks, each for `lease_ms`; the attempt is counted before it starts.
+    async fn claim_tasks(
+        &self,
+        now: Timestamp,
+        lease_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<TaskClaim>, StoreError>;
+    /// Keeps a claim alive. `false`: it is lost.
+    async fn extend_task(&self, claim: &TaskClaim, until: Timestamp) -> Result<bool, StoreError>;
+    /// Ends a try: the task's new state and all that was learnt, in one act.
+    async fn settle_task(
+        &self,
+        claim: &TaskClaim,
+        outcome: TaskOutcome,
+        now: Timestamp,
+    ) -> Result<TaskSettled, StoreError>;
+    /// One task.
+    async fn task(&self, id: &str) -> Result<Option<Task>, StoreError>;
+    /// A page of tasks, the one that was wished last first.
+    async fn tasks(&self, filter: &TaskFilter, page: &Page) -> Result<Paged<Task>, StoreError>;
+}
+
+/// The task after this outcome.
+pub(super) fn settled(task: Task, outcome: TaskEnd, now: Timestamp) -> Task {
+    match outcome {
+        TaskEnd::Done { note } => task.done(note, now),
+        TaskEnd::Retry { at, error } => task.put_off(error, at),
+        TaskEnd::Fail { error } => task.failed(error, now),
+    }
+}
+
+/// An outcome without its changes.
+#[derive(Debug)]
+pub(super) enum TaskEnd {
+    Done { note: String },
+    Retry { at: Timestamp, error: String },
+    Fail { error: String },
+}
+
+/// An outcome, taken apart.
+pub(super) fn apart(outcome: TaskOutcome) -> (Vec<Change>, Vec<(RecordKey, u64)>, TaskEnd) {
+    match outcome {
+        TaskOutcome::Done { changes, expects, note } => (changes, expects, TaskEnd::Done { note }),
+        TaskOutcome::Retry { at, error } => (Vec::new(), Vec::new(), TaskEnd::Retry { at, error }),
+        TaskOutcome::Fail { error } => (Vec::new(), Vec::new(), TaskEnd::Fail { error }),
+    }
+}
