@@ -126,6 +126,7 @@ def outcome(program, name, folder, environment):
         output, _ = test.communicate(timeout=LONGEST_S)
     except subprocess.TimeoutExpired:
         os.killpg(test.pid, signal.SIGKILL)
+        test.wait()
         return "red", f"it took more than {LONGEST_S} s", []
     lines = [line.strip() for line in output.splitlines()]
     if test.returncode:
