@@ -78,34 +78,34 @@ class Unbuilt(Exception):
         self.errors = errors
 
 
-def build(folder, environment, suites=("lib", "it")):
-    """Builds the tests. Gives back each suite's program."""
+def build(folder, suite, environment):
+    """Builds a suite's tests. Gives back their program."""
     words = ["cargo", "test", "--locked", "--no-run", "--quiet", "--message-format", "json"]
-    words += [{"lib": "--lib", "it": "--test=it"}[suite] for suite in suites]
+    words.append({"lib": "--lib", "it": "--test=it"}[suite])
     done = subprocess.run(
         words, cwd=folder, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**os.environ, **environment},
     )
-    programs, errors = {}, {}
+    program, errors = None, {}
     for line in done.stdout.splitlines():
         told = json.loads(line) if line.startswith("{") else {}
         if told.get("executable") and told["profile"]["test"]:
-            programs["it" if "test" in told["target"]["kind"] else "lib"] = told["executable"]
+            program = told["executable"]
         message = told.get("message") or {}
         if message.get("level") == "error":
             spans = [span for span in message["spans"] if span["is_primary"]]
             errors.update({(span["file_name"], span["line_start"]): message["rendered"] for span in spans})
     if done.returncode:
         raise Unbuilt(errors, "\n".join(sorted(set(errors.values()))) or done.stderr)
-    return programs
+    return program
 
 
-def run(jobs, suites, programs, folder, environment):
+def run(jobs, program, folder, environment):
     """Runs tests, each in a process of its own. A job is a test's name and variables of its own. Gives back of each job,
     in any order, the job, the test's state (`green`, `red`, `absent` when the program does not know it), why it is red,
     and the lines that it printed."""
     def one(job):
-        return job, *outcome(programs[suites[job[0]]], job[0], folder, {**environment, **job[1]})
+        return job, *outcome(program, job[0], folder, {**environment, **job[1]})
 
     crowd = [job for job in jobs if not ALONE.search(job[0])]
     with ThreadPoolExecutor(os.cpu_count()) as together:
