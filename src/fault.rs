@@ -29,10 +29,11 @@ pub const POINTS: &[(&str, &str)] = &[
     ("journal.after-floor", "the log files under the new floor are unlinked"),
     ("inbox.before-commit", "a batch of deliveries is brought to stable storage"),
     ("inbox.before-answer", "the senders of a committed batch are answered"),
-    ("records.before-apply", "a logged group of writes is applied to sled"),
+    ("records.before-apply", "a logged group of writes is laid over the rows"),
     ("records.after-apply", "the callers of an applied group are answered"),
     ("indexer.before-read", "a stored delivery is read for its index; tagged with the forge's id of it"),
     ("attempt.before-read", "a claimed delivery is read to be handled; tagged with the forge's id of it"),
+    ("move.after-chunk", "the next rows are moved to sled, or the last ones are counted as moved"),
     ("checkpoint.before-flush", "sled is flushed and synced"),
     ("checkpoint.before-mark", "the checkpoint is marked"),
 ];

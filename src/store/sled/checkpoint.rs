@@ -1,4 +1,4 @@
-//! Brings sled to stable storage now and then, and remembers up to where.
+//! Moves what was written lately into sled, brings that to stable storage now and then, and remembers up to where.
 //!
 //! sled's own flush is no sync on Linux, so a `sync_data` of the database file follows it. The mark is written after
 //! that: when sled later shows less than the mark, it has lost rows and is built anew from snapshot and log.
@@ -6,15 +6,17 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use rustix::fs::FallocateFlags;
 
 use super::committer::Committer;
+use super::database::Database;
 use super::journal::is_passing;
 use super::key::short_hash;
+use super::mover::Mover;
 use super::redo::RedoCipher;
 use super::snapshot;
 use super::status::Status;
@@ -33,67 +35,127 @@ const RESERVE_BYTES: u64 = 16 << 20;
 /// What the thread needs.
 pub(super) struct Parts {
     pub(super) dir: PathBuf,
-    pub(super) db: sled::Db,
-    pub(super) tree: sled::Tree,
+    pub(super) rows: Database,
+    pub(super) mover: Arc<Mutex<Mover>>,
     pub(super) committer: Committer,
     pub(super) cipher: RedoCipher,
     pub(super) pins: Arc<tokio::sync::RwLock<()>>,
     pub(super) status: Arc<Status>,
 }
 
+/// What wakes the thread before its time.
+enum Call {
+    /// Many rows wait to be moved.
+    Move,
+    Stop(std::sync::mpsc::Sender<()>),
+}
+
+/// Tells the thread that many rows wait. It does not keep the thread alive.
+#[derive(Debug, Clone)]
+pub(super) struct Alarm(Weak<SyncSender<Call>>);
+
+impl Alarm {
+    pub(super) fn raise(&self) {
+        // A full queue has an earlier call in it.
+        if let Some(thread) = self.0.upgrade() {
+            let _ = thread.try_send(Call::Move);
+        }
+    }
+}
+
 /// Stops the thread.
 #[derive(Debug)]
-pub(super) struct Checkpointer {
-    stop: Sender<Sender<()>>,
+pub(super) struct Checkpointer(Arc<SyncSender<Call>>);
+
+/// The thread's queue, and who may call it.
+pub(super) struct Calls {
+    queue: Receiver<Call>,
+    sender: Arc<SyncSender<Call>>,
+}
+
+impl Calls {
+    pub(super) fn new() -> Self {
+        let (sender, queue) = sync_channel(1);
+        Self { queue, sender: Arc::new(sender) }
+    }
+
+    pub(super) fn alarm(&self) -> Alarm {
+        Alarm(Arc::downgrade(&self.sender))
+    }
 }
 
 impl Checkpointer {
-    pub(super) fn start(parts: Parts) -> std::io::Result<Self> {
-        let (stop, stopped) = channel();
-        std::thread::Builder::new().name("checkpoint".into()).spawn(move || run(parts, &stopped))?;
-        Ok(Self { stop })
+    pub(super) fn start(parts: Parts, calls: Calls) -> std::io::Result<Self> {
+        let Calls { queue, sender } = calls;
+        std::thread::Builder::new().name("checkpoint".into()).spawn(move || run(parts, &queue))?;
+        Ok(Self(sender))
     }
 
     /// Makes a last checkpoint and ends the thread; waits at most `within`.
     pub(super) fn stop(&self, within: Duration) {
-        let (reply, done) = channel();
-        if self.stop.send(reply).is_ok() {
+        let (reply, done) = std::sync::mpsc::channel();
+        if self.0.send(Call::Stop(reply)).is_ok() {
             let _ = done.recv_timeout(within);
         }
     }
 }
 
-fn run(parts: Parts, stopped: &Receiver<Sender<()>>) {
-    let mut done: u64 = 0;
+fn run(parts: Parts, calls: &Receiver<Call>) {
+    let mut synced: u64 = 0;
+    let mut next = Instant::now();
     loop {
-        let stop = match stopped.recv_timeout(EVERY) {
-            Ok(reply) => Some(reply),
+        let call = match calls.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            Ok(call) => Some(call),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        parts.status.measure();
-        parts.status.keep_reserve();
-        let (sequence, log_bytes) = parts.status.records();
-        if !parts.status.failed() && sequence > done {
-            match checkpoint(&parts.dir, &parts.db, sequence)
-                .and_then(|()| shorten(&parts, sequence, log_bytes))
-            {
-                Ok(()) => done = sequence,
-                Err(StoreError::Unavailable(why)) => {
-                    report!(Fault::LogStaysLong, reason = why, "the records log stays long");
-                }
-                Err(error) => parts.status.fail(&error.to_string()),
+        let step = match &call {
+            Some(Call::Move) => move_on(&parts).map(|_| synced),
+            Some(Call::Stop(_)) | None => round(&parts, synced),
+        };
+        match step {
+            Ok(sequence) => synced = sequence,
+            Err(StoreError::Unavailable(why)) => {
+                report!(Fault::LogStaysLong, reason = why, "the records log stays long");
             }
+            Err(error) => parts.status.fail(&error.to_string()),
         }
-        if let Some(reply) = stop {
-            if parts.status.failed() {
-                abandon(&parts.db);
+        match call {
+            Some(Call::Move) => {}
+            None => next = Instant::now() + EVERY,
+            Some(Call::Stop(reply)) => {
+                if parts.status.failed() {
+                    abandon(parts.rows.sled());
+                }
+                drop(parts);
+                let _ = reply.send(());
+                return;
             }
-            drop(parts);
-            let _ = reply.send(());
-            return;
         }
     }
+}
+
+/// Moves, and brings to stable storage what was moved since the last time. Gives back up to where sled is synced.
+fn round(parts: &Parts, synced: u64) -> Result<u64, StoreError> {
+    parts.status.measure();
+    parts.status.keep_reserve();
+    let sequence = move_on(parts)?;
+    if sequence > synced {
+        checkpoint(&parts.dir, parts.rows.sled(), sequence)?;
+        let (_, log_bytes) = parts.status.records();
+        shorten(parts, sequence, log_bytes)?;
+    }
+    Ok(sequence)
+}
+
+/// Moves what was written so far; gives back the last frame that sled holds.
+fn move_on(parts: &Parts) -> Result<u64, StoreError> {
+    let mut mover = parts.mover.lock().unwrap_or_else(PoisonError::into_inner);
+    // On a full disk the rows stay where they are: the log has them, and sled could not take an error back.
+    if parts.status.failed() || !parts.status.has_room() {
+        return Ok(mover.digest().sequence);
+    }
+    mover.run()
 }
 
 /// Lets a failed database never end: its end would flush once more, and panic or hang where that cannot be done. The
@@ -164,7 +226,7 @@ fn shorten(parts: &Parts, sequence: u64, log_bytes: u64) -> Result<(), StoreErro
     }
     // A frozen view reads the log; the next checkpoint shortens it.
     let Ok(_alone) = parts.pins.try_write() else { return Ok(()) };
-    snapshot::write(&dir, &parts.tree, sequence, &parts.cipher)?;
+    snapshot::write(&dir, parts.rows.sled(), sequence, &parts.cipher)?;
     parts.committer.compact(sequence.saturating_add(1));
     // The newest but one stays until the next time, in case the newest turns out to be unreadable.
     for old in snapshots.iter().rev().skip(1) {

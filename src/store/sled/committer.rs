@@ -1,19 +1,20 @@
 //! The one thread that writes records.
 //!
 //! It takes the acts that are queued when the last sync ends, runs them one after another on a [`Stage`], writes all
-//! they changed as one frame into the records log, waits until the frame is on stable storage, applies it to sled in
-//! one batch, and only then answers. So sled never holds what the log does not.
+//! they changed as one frame into the records log, waits until the frame is on stable storage, lays it over the rows,
+//! and only then answers. So nobody ever reads what the log does not hold.
 
 use std::any::Any;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::digest::{Digest, Sweep};
+use super::checkpoint::Alarm;
+use super::database::Database;
 use super::filter::Filter;
 use super::journal::Journal;
+use super::mover::Mover;
 use super::redo::{self, RedoCipher};
 use super::stage::{Stage, Writes};
 use super::status::Status;
@@ -22,14 +23,15 @@ use crate::store::StoreError;
 
 /// Acts waiting at most; past it the store is unavailable.
 const QUEUE_MAX: usize = 4096;
-/// Rows counted by one step of a sweep: a few milliseconds.
-const SWEPT_MAX: usize = 2048;
+/// Bytes of rows that are moved to sled without waiting for the next checkpoint.
+const WAITING_BYTES_MANY: usize = 4 << 20;
+/// Bytes of rows past which acts wait for the move.
+const WAITING_BYTES_MAX: usize = 12 << 20;
 /// Acts in one group at most.
 const GROUP_MAX: usize = 256;
 
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 type Act = Box<dyn FnOnce(&mut Stage<'_>) -> Answer + Send>;
-type SweepAnswer = Result<Swept, StoreError>;
 
 enum Message {
     Act(Act),
@@ -37,43 +39,17 @@ enum Message {
     Compact {
         before: u64,
     },
-    /// Counts a few rows more, to compare them all with the digest.
-    Sweep {
-        whose: Sweeper,
-        anew: bool,
-        reply: oneshot::Sender<SweepAnswer>,
-    },
     Stop(oneshot::Sender<()>),
-}
-
-/// Who counts; each has a sweep of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Sweeper {
-    /// The background's.
-    Scrub,
-    /// `store verify`.
-    Verify,
-    /// The count after a large store was opened.
-    Opened,
-}
-
-/// How far a sweep is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Swept {
-    pub(super) rows: u64,
-    pub(super) rows_all: u64,
-    /// At its end: whether the rows are what their digest says.
-    pub(super) whole: Option<bool>,
 }
 
 /// What the thread owns.
 pub(super) struct Parts {
-    pub(super) tree: sled::Tree,
+    pub(super) rows: Database,
+    pub(super) mover: Arc<Mutex<Mover>>,
+    pub(super) alarm: Alarm,
     pub(super) journal: Journal,
     pub(super) cipher: RedoCipher,
-    pub(super) digest: Digest,
     pub(super) filter: Arc<Filter>,
-    pub(super) sweeps: BTreeMap<Sweeper, Sweep>,
     pub(super) status: Arc<Status>,
 }
 
@@ -114,27 +90,6 @@ impl Committer {
         });
         match self.queue.try_send(Message::Act(boxed)) {
             Ok(()) => answer.await.unwrap_or_else(|_| Err(self.status.failure())),
-            Err(TrySendError::Full(_)) => {
-                Err(StoreError::Unavailable("too much is waiting to be written".into()))
-            }
-            Err(TrySendError::Disconnected(_)) => Err(self.status.failure()),
-        }
-    }
-
-    /// Counts rows, a bounded number at a time, between the groups. `anew` begins a sweep.
-    pub(super) async fn sweep(&self, whose: Sweeper, anew: bool) -> Result<Swept, StoreError> {
-        self.begin_sweep(whose, anew)?.await.unwrap_or_else(|_| Err(self.status.failure()))
-    }
-
-    /// The same, for a thread that may wait.
-    pub(super) fn sweep_blocking(&self, whose: Sweeper, anew: bool) -> Result<Swept, StoreError> {
-        self.begin_sweep(whose, anew)?.blocking_recv().unwrap_or_else(|_| Err(self.status.failure()))
-    }
-
-    fn begin_sweep(&self, whose: Sweeper, anew: bool) -> Result<oneshot::Receiver<SweepAnswer>, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        match self.queue.try_send(Message::Sweep { whose, anew, reply }) {
-            Ok(()) => Ok(answer),
             Err(TrySendError::Full(_)) => {
                 Err(StoreError::Unavailable("too much is waiting to be written".into()))
             }
@@ -185,28 +140,14 @@ fn run(mut parts: Parts, queue: &Receiver<Message>) {
                     return;
                 }
             }
-            Some(Message::Sweep { whose, anew, reply }) => {
-                let _ = reply.send(sweep(&mut parts, whose, anew));
-            }
             Some(Message::Act(_)) | None => {}
         }
     }
 }
 
-fn sweep(parts: &mut Parts, whose: Sweeper, anew: bool) -> Result<Swept, StoreError> {
-    let mut sweep = parts.sweeps.remove(&whose).filter(|_| !anew).unwrap_or_default();
-    let over = sweep.step(&parts.tree, SWEPT_MAX)?;
-    let whole = over.then(|| sweep.is(&parts.digest));
-    let swept = Swept { rows: sweep.rows(), rows_all: parts.digest.rows(), whole };
-    if !over {
-        parts.sweeps.insert(whose, sweep);
-    }
-    Ok(swept)
-}
-
 /// `Err` ends the thread: the store has failed.
 fn commit_group(parts: &mut Parts, acts: Vec<Act>) -> Result<(), ()> {
-    let mut stage = Stage::new(&parts.tree);
+    let mut stage = Stage::new(&parts.rows);
     let staged = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         acts.into_iter().map(|act| act(&mut stage)).collect::<Vec<Answer>>()
     }));
@@ -240,27 +181,22 @@ fn write(parts: &mut Parts, writes: Writes) -> Result<(), StoreError> {
     let frame = redo::encode(&writes);
     let sequence = append(parts, &frame)?;
     let _ = fault::point("records.before-apply");
-    let mut batch = sled::Batch::default();
-    let digest = parts.digest.advanced(&parts.tree, &writes, sequence)?;
-    parts.sweeps.values_mut().try_for_each(|sweep| sweep.note(&parts.tree, &writes))?;
-    for (key, value) in writes {
-        match value {
-            Some(value) => {
-                parts.filter.note(&key);
-                batch.insert(key, value);
-            }
-            None => batch.remove(key),
-        }
-    }
-    let (key, value) = digest.row();
-    batch.insert(key, value);
-    parts
-        .tree
-        .apply_batch(batch)
-        .map_err(|error| StoreError::Failed(format!("sled cannot write: {error}")))?;
+    writes.keys().for_each(|key| parts.filter.note(key));
+    let waiting = parts.rows.write(writes, sequence)?;
+    make_room(parts, waiting)?;
     let _ = fault::point("records.after-apply");
-    parts.digest = digest;
     parts.status.note_records(sequence, parts.journal.bytes());
+    Ok(())
+}
+
+/// Has rows moved to sled before they are too many to keep in memory.
+fn make_room(parts: &Parts, waiting: usize) -> Result<(), StoreError> {
+    if waiting >= WAITING_BYTES_MAX {
+        // Whoever moves already is waited for; if that was enough, this moves little.
+        parts.mover.lock().unwrap_or_else(PoisonError::into_inner).run()?;
+    } else if waiting >= WAITING_BYTES_MANY {
+        parts.alarm.raise();
+    }
     Ok(())
 }
 

@@ -1,179 +1,321 @@
-//! Brings sled up to the records log, and builds it anew from a snapshot when it is damaged or has lost something.
+//! All rows: sled, with what was written since the last move laid over it.
+//!
+//! ```text
+//! committer ── write ──▶ fresh ── begin_move ──▶ moving ── mover, a chunk at a time ──▶ sled
+//! ```
+//!
+//! A delivery's rows change several times within a second, and most rows of the queue live no longer than that. What is
+//! written again or deleted before its turn never reaches sled, which would write a piece of a page for it each time.
+//! Meanwhile the records log has everything.
 
-use std::path::{Path, PathBuf};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::digest::Digest;
-use super::journal::Reader;
-use super::open::{from_journal, from_store, io};
-use super::redo::{self, RedoCipher};
-use super::stage::Writes;
-use super::{checkpoint, recount, snapshot};
-use crate::domain::Timestamp;
-use crate::store::{OpenError, StoreError};
-use crate::telemetry::{Fault, report};
+use super::stage::{Found, Rows, Writes, sled_rows};
+use crate::store::StoreError;
 
-/// Rows that are counted before the store opens; a larger store is counted right after.
-pub(super) const COUNTED_AT_OPEN_MAX: u64 = 400_000;
+/// What a row costs beside its own bytes, about.
+const ROW_BYTES: usize = 96;
 
-/// The records log and its snapshots, as the replay needs them.
-pub(super) struct Logs<'a> {
-    pub(super) dir: &'a Path,
-    pub(super) records: Reader,
-    pub(super) last: u64,
-    pub(super) floor: u64,
-    pub(super) cipher: &'a RedoCipher,
-    pub(super) snapshots: &'a RedoCipher,
+/// The rows of one store.
+#[derive(Clone)]
+pub(super) struct Database {
+    shared: Arc<Shared>,
 }
 
-/// Opens sled and brings it up to the log; builds it anew when it is damaged or has lost something.
-pub(super) fn database(logs: &Logs<'_>, now: Timestamp) -> Result<(sled::Db, Digest), OpenError> {
-    let path = logs.dir.join("db");
-    let is_new = !path.exists();
-    let opened = if recount::is_distrusted(&path) {
-        Err("rows were missing when they were counted".to_owned())
-    } else {
-        open_sled(&path)
-    };
-    match opened.and_then(|db| trusted(logs, &db).map(|digest| (db, digest))) {
-        Ok((db, digest)) => {
-            let digest = replay(logs, &db, digest)?;
-            Ok((db, digest))
-        }
-        Err(why) => {
-            report!(Fault::StoreRebuilt, reason = why, "the database is built anew from snapshot and log");
-            if is_new {
-                // Nothing is there to be set aside but what opening has just made.
-                std::fs::remove_dir_all(&path).map_err(|error| io("cannot remove", &path, &error))?;
-            }
-            rebuild(logs, &path, now)
+struct Shared {
+    sled: sled::Db,
+    layers: RwLock<Layers>,
+}
+
+#[derive(Default)]
+struct Layers {
+    fresh: Layer,
+    moving: Arc<Layer>,
+}
+
+/// Rows that sled does not have yet.
+#[derive(Default)]
+pub(super) struct Layer {
+    rows: BTreeMap<Vec<u8>, Fresh>,
+    bytes: usize,
+    /// The last frame of the records log that is in it.
+    sequence: u64,
+}
+
+struct Fresh {
+    /// `None`: it is deleted.
+    value: Option<Vec<u8>>,
+    /// Whether a row lies under it. One that does not can vanish without a trace.
+    is_below: bool,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").finish_non_exhaustive()
+    }
+}
+
+impl Layer {
+    pub(super) const fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// What is to be written to sled, in order.
+    pub(super) fn writes(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        self.rows.iter().map(|(key, fresh)| (key.as_slice(), fresh.value.as_deref()))
+    }
+
+    fn put(&mut self, key: Vec<u8>, value: Option<Vec<u8>>, is_below: bool) {
+        let weight = |key: &[u8], value: Option<&Vec<u8>>| {
+            ROW_BYTES.saturating_add(key.len()).saturating_add(value.map_or(0, Vec::len))
+        };
+        let (length, added) = (key.len(), weight(&key, value.as_ref()));
+        let old = if value.is_none() && !is_below {
+            self.rows.remove(&key)
+        } else {
+            self.bytes = self.bytes.saturating_add(added);
+            self.rows.insert(key, Fresh { value, is_below })
+        };
+        if let Some(old) = old {
+            let gone =
+                ROW_BYTES.saturating_add(length).saturating_add(old.value.map_or(0, |value| value.len()));
+            self.bytes = self.bytes.saturating_sub(gone);
         }
     }
 }
 
-pub(super) fn open_sled(path: &Path) -> Result<sled::Db, String> {
-    sweep(path, |name| name.starts_with("snap.") && name.ends_with(".generating"));
-    let attempt = || {
-        let config = sled::Config::new().path(path).cache_capacity(16 << 20).flush_every_ms(Some(500));
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| config.open()))
-            .map_err(|_| "sled panicked while opening".to_owned())?
-            .map_err(|error| format!("sled cannot open: {error}"))
-    };
-    attempt().or_else(|_| {
-        // A recovery accelerator that a crash may leave half written; without it sled reads its log.
-        sweep(path, |name| name.starts_with("snap."));
-        attempt()
+impl Layers {
+    /// What is said of a key here; `None`: nothing.
+    fn get(&self, key: &[u8]) -> Option<&Fresh> {
+        self.fresh.rows.get(key).or_else(|| self.moving.rows.get(key))
+    }
+}
+
+impl Database {
+    /// Over what sled holds: everything up to this frame.
+    pub(super) fn new(sled: sled::Db, sequence: u64) -> Self {
+        let layers = Layers { fresh: Layer { sequence, ..Layer::default() }, ..Layers::default() };
+        Self { shared: Arc::new(Shared { sled, layers: RwLock::new(layers) }) }
+    }
+
+    /// What lies below.
+    pub(super) fn sled(&self) -> &sled::Db {
+        &self.shared.sled
+    }
+
+    fn layers(&self) -> RwLockReadGuard<'_, Layers> {
+        self.shared.layers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn layers_mut(&self) -> RwLockWriteGuard<'_, Layers> {
+        self.shared.layers.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lays the rows of one frame over the others; gives back the bytes that wait for their move. For the committer's
+    /// thread alone.
+    pub(super) fn write(&self, writes: Writes, sequence: u64) -> Result<usize, StoreError> {
+        // Looked up before anybody is kept waiting. A move meanwhile changes nothing: what it has moved is still below.
+        let layers = self.layers();
+        let below = writes.keys().map(|key| self.is_below(&layers, key)).collect::<Result<Vec<_>, _>>()?;
+        drop(layers);
+        let mut layers = self.layers_mut();
+        for ((key, value), is_below) in writes.into_iter().zip(below) {
+            layers.fresh.put(key, value, is_below);
+        }
+        layers.fresh.sequence = sequence;
+        Ok(layers.fresh.bytes)
+    }
+
+    fn is_below(&self, layers: &Layers, key: &[u8]) -> Result<bool, StoreError> {
+        if let Some(fresh) = layers.fresh.rows.get(key) {
+            return Ok(fresh.is_below);
+        }
+        match layers.moving.rows.get(key) {
+            Some(moving) => Ok(moving.value.is_some()),
+            None => Ok(self.shared.sled.raw(key)?.is_some()),
+        }
+    }
+
+    /// What is to be moved now. It stays readable until [`Self::end_move`]. For the mover alone.
+    pub(super) fn begin_move(&self) -> Arc<Layer> {
+        let mut layers = self.layers_mut();
+        // One that was cut short is begun again: a row says what it is, not how it has changed.
+        if layers.moving.rows.is_empty() {
+            let sequence = layers.fresh.sequence;
+            let fresh = std::mem::replace(&mut layers.fresh, Layer { sequence, ..Layer::default() });
+            layers.moving = Arc::new(fresh);
+        }
+        Arc::clone(&layers.moving)
+    }
+
+    /// sled has all of it.
+    pub(super) fn end_move(&self) {
+        let moved = std::mem::take(&mut self.layers_mut().moving);
+        // Thousands of rows are let go while nobody waits for the lock.
+        drop(moved);
+    }
+
+    fn found(
+        &self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        limit: usize,
+        is_back: bool,
+    ) -> Result<Vec<Found>, StoreError> {
+        if to.is_some_and(|to| to <= from) {
+            return Ok(Vec::new());
+        }
+        let range = (Bound::Included(from), to.map_or(Bound::Unbounded, Bound::Excluded));
+        let layers = self.layers();
+        let moving = layers.moving.rows.range::<[u8], _>(range);
+        let fresh = layers.fresh.rows.range::<[u8], _>(range);
+        let below = self.shared.sled.range::<&[u8], _>(range);
+        if is_back {
+            let below = lay(moving.rev(), sled_rows(below.rev()), Ordering::reverse);
+            lay(fresh.rev(), below, Ordering::reverse).take(limit).collect()
+        } else {
+            let below = lay(moving, sled_rows(below), |order| order);
+            lay(fresh, below, |order| order).take(limit).collect()
+        }
+    }
+}
+
+/// Both in one order, where what lies over hides what lies below.
+fn lay<'a>(
+    over: impl Iterator<Item = (&'a Vec<u8>, &'a Fresh)>,
+    below: impl Iterator<Item = Result<Found, StoreError>>,
+    direction: fn(Ordering) -> Ordering,
+) -> impl Iterator<Item = Result<Found, StoreError>> {
+    let (mut over, mut below) = (over.peekable(), below.peekable());
+    std::iter::from_fn(move || {
+        loop {
+            let order = match (over.peek(), below.peek()) {
+                (None, _) | (_, Some(Err(_))) => Ordering::Greater,
+                (Some(_), None) => Ordering::Less,
+                (Some((key, _)), Some(Ok((other, _)))) => direction((*key).cmp(other)),
+            };
+            if order == Ordering::Greater {
+                return below.next();
+            }
+            if order == Ordering::Equal {
+                below.next();
+            }
+            if let Some((key, Fresh { value: Some(value), .. })) = over.next() {
+                return Some(Ok((key.clone(), value.clone())));
+            }
+        }
     })
 }
 
-fn sweep(path: &Path, gone: impl Fn(&str) -> bool) {
-    for entry in std::fs::read_dir(path).into_iter().flatten().filter_map(Result::ok) {
-        if entry.file_name().to_str().is_some_and(&gone) {
-            let _ = std::fs::remove_file(entry.path());
+impl Rows for Database {
+    fn raw(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        // Held until sled has answered, so that no row is looked for below while it is still above.
+        let layers = self.layers();
+        match layers.get(key) {
+            Some(fresh) => Ok(fresh.value.clone()),
+            None => self.shared.sled.raw(key),
         }
+    }
+
+    fn scan(&self, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<Found>, StoreError> {
+        self.found(from, to, limit, false)
+    }
+
+    fn scan_back(&self, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<Found>, StoreError> {
+        self.found(from, to, limit, true)
     }
 }
 
-/// Whether sled shows what it was known to hold.
-fn trusted(logs: &Logs<'_>, db: &sled::Db) -> Result<Digest, String> {
-    let digest = Digest::stored(db).map_err(|error| error.to_string())?.unwrap_or_default();
-    let marked = checkpoint::marked(logs.dir).unwrap_or(0);
-    if digest.sequence < marked {
-        return Err(format!("it ends at frame {}, but was synced up to {marked}", digest.sequence));
-    }
-    if digest.sequence > logs.last {
-        return Err(format!("it holds frame {}, but the log ends at {}", digest.sequence, logs.last));
-    }
-    if digest.sequence.saturating_add(1) < logs.floor {
-        return Err(format!("it ends at frame {}, but the log begins at {}", digest.sequence, logs.floor));
-    }
-    if digest.rows() <= COUNTED_AT_OPEN_MAX {
-        let counted = Digest::counted(db, digest.sequence).map_err(|error| error.to_string())?;
-        if counted != digest {
-            return Err("its rows do not match their checksum".into());
-        }
-    }
-    Ok(digest)
-}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
 
-fn replay(logs: &Logs<'_>, db: &sled::Db, mut digest: Digest) -> Result<Digest, OpenError> {
-    for frame in logs.records.scan(digest.sequence.saturating_add(1)) {
-        let (_, frame) = frame.map_err(|error| from_journal("records", &error))?;
-        if frame.kind != redo::WRITES {
-            continue;
-        }
-        let writes =
-            logs.cipher.open(&frame.payload).and_then(|frame| redo::decode(&frame)).map_err(from_store)?;
-        digest = apply(db, digest, writes, frame.seq).map_err(from_store)?;
-    }
-    Ok(digest)
-}
+    use super::super::digest::Digest;
+    use super::super::mover::Mover;
+    use super::*;
 
-fn apply(db: &sled::Db, digest: Digest, writes: Writes, sequence: u64) -> Result<Digest, StoreError> {
-    let digest = digest.advanced(db, &writes, sequence)?;
-    let mut batch = sled::Batch::default();
-    for (key, value) in writes {
-        match value {
-            Some(value) => batch.insert(key, value),
-            None => batch.remove(key),
+    #[derive(Debug, Clone)]
+    enum Step {
+        Write(Vec<(u8, Option<u8>)>),
+        Move,
+        /// A move that ends in the middle, and is begun again by the next one.
+        HalfAMove,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let row = (0..12_u8, proptest::option::of(any::<u8>()));
+        prop_oneof![
+            4 => proptest::collection::vec(row, 1..6).prop_map(Step::Write),
+            1 => Just(Step::Move),
+            1 => Just(Step::HalfAMove),
+        ]
+    }
+
+    fn holds(database: &Database, model: &BTreeMap<Vec<u8>, Vec<u8>>) {
+        let rows: Vec<Found> = model.clone().into_iter().collect();
+        let back: Vec<Found> = rows.iter().cloned().rev().collect();
+        assert_eq!(database.scan(&[], Some(&[12]), 100).unwrap(), rows);
+        assert_eq!(database.scan_back(&[], Some(&[12]), 100).unwrap(), back);
+        for key in 0..12_u8 {
+            assert_eq!(database.raw(&[key]).unwrap(), model.get(&vec![key]).cloned());
+            let from = database.scan(&[key], Some(&[12]), 2).unwrap();
+            assert_eq!(
+                from,
+                rows.iter().filter(|(row, _)| row[0] >= key).take(2).cloned().collect::<Vec<_>>()
+            );
         }
     }
-    let (key, value) = digest.row();
-    batch.insert(key, value);
-    db.apply_batch(batch).map_err(|error| StoreError::Failed(format!("sled cannot write: {error}")))?;
-    Ok(digest)
-}
 
-/// Sets the damaged database aside and builds another from the newest readable snapshot and the frames since.
-fn rebuild(logs: &Logs<'_>, path: &Path, now: Timestamp) -> Result<(sled::Db, Digest), OpenError> {
-    let dir = logs.dir.join("journal").join("records");
-    let mut newest = snapshot::list(&dir).map_err(from_store)?;
-    let mut reasons = Vec::new();
-    loop {
-        let base = newest.pop();
-        let begins = base.as_ref().map_or(0, |base| base.sequence);
-        if begins.saturating_add(1) < logs.floor {
-            reasons.push(format!(
-                "the log begins at frame {}, and no readable snapshot reaches so far",
-                logs.floor
-            ));
-            return Err(OpenError::Damaged(format!(
-                "the database cannot be built anew: {}",
-                reasons.join("; ")
-            )));
-        }
-        set_aside(path, now)?;
-        let db = open_sled(path).map_err(OpenError::Io)?;
-        match load(logs, &db, base.as_ref()) {
-            Ok(()) => {
-                let digest = Digest::counted(&db, begins).map_err(from_store)?;
-                let digest = replay(logs, &db, digest)?;
-                return Ok((db, digest));
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn rows_read_the_same_wherever_they_lie(steps in proptest::collection::vec(step(), 1..40)) {
+            let sled = sled::Config::new().temporary(true).open().unwrap();
+            let database = Database::new(sled, 0);
+            let mut mover = Mover::new(database.clone(), Digest::default());
+            let (mut model, mut sequence, mut begun) = (BTreeMap::new(), 0, None);
+            for step in steps {
+                match step {
+                    Step::Write(rows) => {
+                        sequence += 1;
+                        let mut writes = Writes::new();
+                        for (key, value) in rows {
+                            writes.insert(vec![key], value.map(|value| vec![value]));
+                        }
+                        for (key, value) in &writes {
+                            match value {
+                                Some(value) => model.insert(key.clone(), value.clone()),
+                                None => model.remove(key),
+                            };
+                        }
+                        database.write(writes, sequence).unwrap();
+                    }
+                    Step::Move => prop_assert_eq!(mover.run().unwrap(), begun.take().unwrap_or(sequence)),
+                    Step::HalfAMove => {
+                        let moving = database.begin_move();
+                        begun = moving.writes().next().map(|_| moving.sequence());
+                    }
+                }
+                holds(&database, &model);
             }
-            Err(error) => reasons.push(error.to_string()),
+            mover.run().unwrap();
+            prop_assert_eq!(mover.run().unwrap(), sequence);
+            prop_assert_eq!(Digest::counted(database.sled(), sequence).unwrap(), mover.digest());
+            prop_assert_eq!(mover.digest().rows() as usize, model.len());
         }
     }
-}
 
-fn load(logs: &Logs<'_>, db: &sled::Db, base: Option<&snapshot::Snapshot>) -> Result<(), StoreError> {
-    let Some(base) = base else { return Ok(()) };
-    snapshot::read(base, logs.snapshots, &mut |rows| {
-        let mut batch = sled::Batch::default();
-        rows.into_iter()
-            .filter_map(|(key, value)| Some((key, value?)))
-            .for_each(|(key, value)| batch.insert(key, value));
-        db.apply_batch(batch).map_err(|error| StoreError::Failed(format!("sled cannot write: {error}")))
-    })
-}
-
-fn set_aside(path: &Path, now: Timestamp) -> Result<(), OpenError> {
-    let mut number = now.ms();
-    while path.exists() {
-        let aside: PathBuf = path.with_file_name(format!("db.bad-{number}"));
-        if aside.exists() {
-            number = number.saturating_add(1);
-            continue;
-        }
-        std::fs::rename(path, &aside).map_err(|error| io("cannot set aside", path, &error))?;
+    #[test]
+    fn a_row_that_came_and_went_before_its_move_leaves_nothing_to_move() {
+        let sled = sled::Config::new().temporary(true).open().unwrap();
+        let database = Database::new(sled, 0);
+        let row = |value: Option<&[u8]>| Writes::from([(b"q".to_vec(), value.map(<[u8]>::to_vec))]);
+        assert!(database.write(row(Some(b"due")), 1).unwrap() > 0);
+        assert_eq!(database.write(row(None), 2).unwrap(), 0);
+        assert_eq!(database.begin_move().writes().count(), 0);
     }
-    Ok(())
 }

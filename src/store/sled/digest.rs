@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::key::{self, short_hash};
-use super::stage::{Rows, Writes, unreadable};
+use super::stage::{Rows, unreadable};
 use crate::store::StoreError;
 
 /// How many rows there are, their sum, and the frame of the records log up to which that holds.
@@ -25,10 +25,10 @@ fn hash(key: &[u8], value: &[u8]) -> u128 {
 
 impl Digest {
     /// The digest after these writes. Its own row is not part of it.
-    pub(super) fn advanced(
+    pub(super) fn advanced<'a>(
         mut self,
         tree: &sled::Tree,
-        writes: &Writes,
+        writes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
         sequence: u64,
     ) -> Result<Self, StoreError> {
         for (key, value) in writes {
@@ -127,10 +127,13 @@ impl Sweep {
     }
 
     /// These are about to be written.
-    pub(super) fn note(&mut self, tree: &sled::Tree, writes: &Writes) -> Result<(), StoreError> {
-        let before = writes.range(..self.place.clone());
-        let counted: Writes = before.map(|(key, value)| (key.clone(), value.clone())).collect();
-        self.counted = self.counted.advanced(tree, &counted, 0)?;
+    pub(super) fn note(
+        &mut self,
+        tree: &sled::Tree,
+        writes: &[(&[u8], Option<&[u8]>)],
+    ) -> Result<(), StoreError> {
+        let counted = writes.iter().copied().filter(|(key, _)| *key < self.place.as_slice());
+        self.counted = self.counted.advanced(tree, counted, 0)?;
         Ok(())
     }
 

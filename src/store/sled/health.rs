@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use super::act::counts;
 use super::backlog::{UNINDEXED_MAX, locked};
-use super::committer::Sweeper;
 use super::key::{self, Key, Table};
+use super::mover::Sweeper;
 use super::stage::Rows;
 use super::{Inner, SledStore};
 use crate::domain::Timestamp;

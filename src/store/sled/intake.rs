@@ -11,6 +11,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::backlog::{Backlog, Pending, UNINDEXED_MAX, locked};
+use super::database::Database;
 use super::dedupe::Dedupe;
 use super::filter::Filter;
 use super::journal::{Journal, Position};
@@ -65,7 +66,7 @@ enum Message {
 /// What the thread owns.
 pub(super) struct Parts {
     pub(super) journal: Journal,
-    pub(super) tree: sled::Tree,
+    pub(super) rows: Database,
     pub(super) filter: Arc<Filter>,
     pub(super) backlog: Arc<Mutex<Backlog>>,
     pub(super) status: Arc<Status>,
@@ -240,7 +241,7 @@ fn known(parts: &Parts, dedupe: &Dedupe) -> Result<Option<(DeliveryId, Timestamp
         return Ok(Some(first));
     }
     // Between an index act and `forget` a key is in both places; it is never in neither.
-    if parts.filter.may_hold(&dedupe.whole()) { dedupe.find(&parts.tree) } else { Ok(None) }
+    if parts.filter.may_hold(&dedupe.whole()) { dedupe.find(&parts.rows) } else { Ok(None) }
 }
 
 /// `Err` ends the thread: the log has failed.

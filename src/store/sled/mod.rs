@@ -3,8 +3,8 @@
 //! ```text
 //! accept ─▶ intake thread ─▶ journal/inbox (sync) ─▶ answer
 //!                                   │ indexer
-//! acts ───▶ committer thread ─▶ journal/records (sync) ─▶ sled ─▶ answer
-//!                                                          │ checkpoint thread: flush + sync + mark
+//! acts ───▶ committer thread ─▶ journal/records (sync) ─▶ rows in memory ─▶ answer
+//!                                                          │ checkpoint thread: move to sled, flush + sync + mark
 //! open  = lock, keys, both logs, sled, replay of what sled lacks
 //! ```
 //!
@@ -29,10 +29,12 @@ pub(crate) mod journal;
 mod keep;
 mod key;
 mod list;
+mod mover;
 mod open;
 mod reading;
 mod records;
 mod recount;
+mod recovery;
 mod redo;
 mod repair;
 mod row;
@@ -81,7 +83,8 @@ struct Cursors {
 
 struct Inner {
     dir: PathBuf,
-    tree: sled::Tree,
+    tree: database::Database,
+    mover: Arc<Mutex<mover::Mover>>,
     committer: committer::Committer,
     intake: intake::Intake,
     checkpointer: checkpoint::Checkpointer,

@@ -8,14 +8,16 @@ use std::sync::{Arc, Mutex};
 use rustix::fs::FlockOperation;
 
 use super::backlog::{Backlog, Pending};
-use super::checkpoint::{self, Checkpointer};
+use super::checkpoint::{self, Calls, Checkpointer};
 use super::committer::{self, Committer};
-use super::database::{COUNTED_AT_OPEN_MAX, Logs, database};
+use super::database::Database;
 use super::filter::Filter;
 use super::intake::{self, Intake};
 use super::journal::{Journal, JournalError, Options, Reader};
+use super::mover::Mover;
 use super::reading::Reading;
 use super::recount;
+use super::recovery::{COUNTED_AT_OPEN_MAX, Logs, recover};
 use super::redo::RedoCipher;
 use super::stage::Rows;
 use super::status::Status;
@@ -59,9 +61,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     super::keep::sweep(dir);
     let keyring = keys(dir, key_file, now)?;
     let (inbox, records) = journals(dir)?;
-    let instance = keyring.cipher("instance", now.ms())?;
-    let cipher = RedoCipher::new(instance.clone(), Purpose::RecordsLog);
-    let snapshots = RedoCipher::new(instance, Purpose::Snapshot);
+    let (cipher, snapshots) = ciphers(&keyring, now)?;
     let logs = Logs {
         dir,
         records: records.reader(),
@@ -70,45 +70,48 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
         cipher: &cipher,
         snapshots: &snapshots,
     };
-    let (db, digest) = database(&logs, now)?;
-    let tree: sled::Tree = (*db).clone();
+    let (db, digest) = recover(&logs, now)?;
     let status = settle(dir, &db, digest.sequence, records.bytes())?;
-    let backlog = Arc::new(Mutex::new(backlog(&tree, &inbox.reader(), &keyring)?));
-    let filter = Arc::new(Filter::of(&tree).map_err(from_store)?);
+    let backlog = Arc::new(Mutex::new(backlog(&db, &inbox.reader(), &keyring)?));
+    let filter = Arc::new(Filter::of(&db).map_err(from_store)?);
+    let rows = Database::new(db, digest.sequence);
+    let mover = Arc::new(Mutex::new(Mover::new(rows.clone(), digest)));
+    let calls = Calls::new();
     let reader = inbox.reader();
     let pins = Arc::new(tokio::sync::RwLock::new(()));
     let committer = Committer::start(committer::Parts {
-        tree: tree.clone(),
+        rows: rows.clone(),
+        mover: Arc::clone(&mover),
+        alarm: calls.alarm(),
         journal: records,
         cipher: cipher.clone(),
-        digest,
         filter: Arc::clone(&filter),
-        sweeps: std::collections::BTreeMap::new(),
         status: Arc::clone(&status),
     })
     .map_err(thread)?;
-    recount_a_large_one(digest.rows(), dir, &committer, &status)?;
+    recount_a_large_one(digest.rows(), dir, &mover, &status)?;
     let intake = Intake::start(intake::Parts {
         journal: inbox,
-        tree: tree.clone(),
+        rows: rows.clone(),
         filter,
         backlog: Arc::clone(&backlog),
         status: Arc::clone(&status),
     })
     .map_err(thread)?;
-    let checkpointer = Checkpointer::start(checkpoint::Parts {
+    let parts = checkpoint::Parts {
         dir: dir.to_owned(),
-        db,
-        tree: tree.clone(),
+        rows: rows.clone(),
+        mover: Arc::clone(&mover),
         committer: committer.clone(),
         cipher: snapshots.clone(),
         pins: Arc::clone(&pins),
         status: Arc::clone(&status),
-    })
-    .map_err(thread)?;
+    };
+    let checkpointer = Checkpointer::start(parts, calls).map_err(thread)?;
     Ok(SledStore::assemble(super::Inner {
         dir: dir.to_owned(),
-        tree,
+        tree: rows,
+        mover,
         committer,
         intake,
         checkpointer,
@@ -126,17 +129,24 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     }))
 }
 
+/// For the records log, and for its snapshots.
+fn ciphers(keyring: &Keyring, now: Timestamp) -> Result<(RedoCipher, RedoCipher), OpenError> {
+    let instance = keyring.cipher("instance", now.ms())?;
+    let log = RedoCipher::new(instance.clone(), Purpose::RecordsLog);
+    Ok((log, RedoCipher::new(instance, Purpose::Snapshot)))
+}
+
 /// What is too large to be counted before it opens is counted right after.
 fn recount_a_large_one(
     rows: u64,
     dir: &Path,
-    committer: &Committer,
+    mover: &Arc<Mutex<Mover>>,
     status: &Arc<Status>,
 ) -> Result<(), OpenError> {
     if rows <= COUNTED_AT_OPEN_MAX {
         return Ok(());
     }
-    recount::start(committer.clone(), dir.join("db"), Arc::clone(status)).map_err(thread)
+    recount::start(Arc::downgrade(mover), dir.join("db"), Arc::clone(status)).map_err(thread)
 }
 
 /// The logs of deliveries and of records.

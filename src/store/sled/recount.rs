@@ -6,10 +6,10 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
-use super::committer::{Committer, Sweeper};
+use super::mover::{Mover, Sweeper};
 use super::status::Status;
 use crate::store::StoreError;
 
@@ -27,16 +27,21 @@ fn distrust(database: &Path) -> std::io::Result<()> {
 }
 
 /// Begins to count, on a thread of its own that ends with the count or with the store.
-pub(super) fn start(committer: Committer, database: PathBuf, status: Arc<Status>) -> std::io::Result<()> {
-    let count = move || run(&committer, &database, &status);
+pub(super) fn start(
+    mover: Weak<Mutex<Mover>>,
+    database: PathBuf,
+    status: Arc<Status>,
+) -> std::io::Result<()> {
+    let count = move || run(&mover, &database, &status);
     std::thread::Builder::new().name("recount".into()).spawn(count).map(drop)
 }
 
-fn run(committer: &Committer, database: &Path, status: &Status) {
+fn run(mover: &Weak<Mutex<Mover>>, database: &Path, status: &Status) {
     let mut anew = true;
-    loop {
+    while let Some(mover) = mover.upgrade().filter(|_| !status.failed()) {
         let began = Instant::now();
-        match committer.sweep_blocking(Sweeper::Opened, anew).map(|swept| swept.whole) {
+        let swept = mover.lock().unwrap_or_else(PoisonError::into_inner).sweep(Sweeper::Opened, anew);
+        match swept.map(|swept| swept.whole) {
             Ok(None) => anew = false,
             Ok(Some(true)) | Err(StoreError::Failed(_)) => return,
             Ok(Some(false)) | Err(StoreError::Corrupt(_)) => {
@@ -48,7 +53,8 @@ fn run(committer: &Committer, database: &Path, status: &Status) {
             }
             Err(StoreError::Unavailable(_)) => {}
         }
-        // Half of the writer's time at most. A store that was closed meanwhile answers that it has failed.
+        drop(mover);
+        // Half of the mover's time at most.
         std::thread::sleep(began.elapsed());
     }
 }

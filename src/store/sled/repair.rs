@@ -11,7 +11,7 @@ use super::digest::Digest;
 use super::journal::{Mended, mend};
 use super::key::{Key, Table};
 use super::stage::Rows;
-use super::{SledStore, checkpoint, database, open};
+use super::{SledStore, checkpoint, open, recovery};
 use crate::domain::Timestamp;
 use crate::store::{Health as _, OpenError, StoreError};
 
@@ -64,7 +64,7 @@ fn known(dir: &Path) -> Known {
     if !path.exists() {
         return Known::default();
     }
-    let Ok(db) = database::open_sled(&path) else { return Known::default() };
+    let Ok(db) = recovery::open_sled(&path) else { return Known::default() };
     let digest = Digest::stored(&db).ok().flatten().unwrap_or_default();
     let is_whole = Digest::counted(&db, digest.sequence).is_ok_and(|counted| counted == digest);
     let indexed = db.read::<u64>(&index::watermark()).ok().flatten().unwrap_or(0);

@@ -3,11 +3,12 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::PoisonError;
 
-use super::SledStore;
-use super::committer::Sweeper;
 use super::journal::Check;
+use super::mover::{Sweeper, Swept};
 use super::snapshot::{self, Pieces};
+use super::{Inner, SledStore};
 use crate::store::StoreError;
 
 /// Bytes read for one piece.
@@ -109,9 +110,16 @@ impl SledStore {
     /// Begins to check everything.
     pub(super) async fn pass(&self, whose: Sweeper) -> Result<Pass, StoreError> {
         let mut pass = self.read(move |inner| Ok(Pass::begin(&inner.dir, whose))).await?;
-        let rows = self.inner.committer.sweep(whose, true).await?.rows_all;
+        let rows = self.sweep(whose, true).await?.rows_all;
         pass.all = pass.all.saturating_add(rows.saturating_mul(ROW_BYTES));
         Ok(pass)
+    }
+
+    async fn sweep(&self, whose: Sweeper, is_anew: bool) -> Result<Swept, StoreError> {
+        let step = move |inner: &Inner| {
+            inner.mover.lock().unwrap_or_else(PoisonError::into_inner).sweep(whose, is_anew)
+        };
+        self.read(step).await
     }
 
     /// Checks the next piece; gives back what is wrong in it.
@@ -134,7 +142,7 @@ impl SledStore {
             return Ok(found.into_iter().collect());
         }
         let anew = pass.rows.is_none();
-        let swept = self.inner.committer.sweep(pass.whose, anew).await?;
+        let swept = self.sweep(pass.whose, anew).await?;
         pass.rows = Some(swept.rows);
         if swept.whole.is_some() {
             pass.parts.pop_front();

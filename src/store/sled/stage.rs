@@ -1,7 +1,7 @@
-//! Where an act reads and writes: sled as it is, with the writes of this group laid over it.
+//! Where an act reads and writes: the rows as they are, with the writes of this group laid over them.
 //!
 //! Acts run one after another on the committer's thread, so a read followed by a write needs no lock. Nothing here
-//! reaches sled before the group's frame is on stable storage.
+//! reaches the rows before the group's frame is on stable storage.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -9,6 +9,7 @@ use std::ops::Bound;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::database::Database;
 use super::key::{Key, Table, behind, short_hash};
 use super::row;
 use crate::store::StoreError;
@@ -79,24 +80,23 @@ impl Rows for sled::Tree {
 
     fn scan(&self, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<Found>, StoreError> {
         let end = to.map_or(Bound::Unbounded, Bound::Excluded);
-        collect(self.range::<&[u8], _>((Bound::Included(from), end)), limit)
+        sled_rows(self.range::<&[u8], _>((Bound::Included(from), end))).take(limit).collect()
     }
 
     fn scan_back(&self, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<Found>, StoreError> {
         let end = to.map_or(Bound::Unbounded, Bound::Excluded);
-        collect(self.range::<&[u8], _>((Bound::Included(from), end)).rev(), limit)
+        sled_rows(self.range::<&[u8], _>((Bound::Included(from), end)).rev()).take(limit).collect()
     }
 }
 
-fn collect(
+/// sled's rows as ours.
+pub(super) fn sled_rows(
     rows: impl Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>,
-    limit: usize,
-) -> Result<Vec<Found>, StoreError> {
-    let owned = |row: sled::Result<(sled::IVec, sled::IVec)>| match row {
+) -> impl Iterator<Item = Result<Found, StoreError>> {
+    rows.map(|row| match row {
         Ok((key, value)) => Ok((key.to_vec(), value.to_vec())),
         Err(error) => Err(unreadable(&error)),
-    };
-    rows.take(limit).map(owned).collect()
+    })
 }
 
 /// What the group held for a key: nothing, or a value, or a deletion.
@@ -105,15 +105,15 @@ type Before = Option<Option<Vec<u8>>>;
 /// The group under construction.
 #[derive(Debug)]
 pub(super) struct Stage<'a> {
-    tree: &'a sled::Tree,
+    rows: &'a Database,
     group: Writes,
     /// What the running act has overwritten in `group`, so that a failed act leaves no trace.
     undo: Vec<(Vec<u8>, Before)>,
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(tree: &'a sled::Tree) -> Self {
-        Self { tree, group: Writes::new(), undo: Vec::new() }
+    pub(super) fn new(rows: &'a Database) -> Self {
+        Self { rows, group: Writes::new(), undo: Vec::new() }
     }
 
     /// Runs one act: all of its writes are kept, or none.
@@ -201,9 +201,9 @@ impl<'a> Stage<'a> {
         // Each overlaid key can hide one row below it, so that many more are read.
         let below_limit = limit.saturating_add(over.len());
         let below = if back {
-            self.tree.scan_back(from, to, below_limit)?
+            self.rows.scan_back(from, to, below_limit)?
         } else {
-            self.tree.scan(from, to, below_limit)?
+            self.rows.scan(from, to, below_limit)?
         };
         let mut all: BTreeMap<Vec<u8>, Vec<u8>> =
             below.into_iter().filter(|(key, _)| !over.contains_key(key.as_slice())).collect();
@@ -220,13 +220,13 @@ impl Rows for Stage<'_> {
     fn raw(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.group.get(key) {
             Some(value) => Ok(value.clone()),
-            None => self.tree.raw(key),
+            None => self.rows.raw(key),
         }
     }
 
     fn scan(&self, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<Found>, StoreError> {
         if self.overlay(from, to).next().is_none() {
-            return self.tree.scan(from, to, limit);
+            return self.rows.scan(from, to, limit);
         }
         self.merged(from, to, limit, false)
     }

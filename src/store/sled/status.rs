@@ -154,6 +154,12 @@ impl Status {
         Ok(())
     }
 
+    /// Whether sled may write what the records log has already.
+    pub(super) fn has_room(&self) -> bool {
+        self.measure();
+        self.free() >= ROOM_BYTES_MIN
+    }
+
     /// Whether a new delivery may be taken: it leaves room for what handling it will write.
     pub(super) fn check_intake(&self) -> Result<(), StoreError> {
         if self.failed() {
@@ -172,7 +178,7 @@ impl Status {
         self.records_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// The last frame of the records log that sled holds, and the log's size.
+    /// The last frame of the records log whose rows can be read, and the log's size.
     pub(super) fn records(&self) -> (u64, u64) {
         (self.records_sequence.load(Ordering::SeqCst), self.records_bytes.load(Ordering::Relaxed))
     }

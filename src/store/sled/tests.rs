@@ -115,10 +115,12 @@ async fn r09_rows_that_vanish_from_a_large_store_stop_it_and_come_back_with_the_
     with_records(&store, 50).await;
     let page = Page { limit: 200, cursor: None };
     let before = store.audit(None, &page).await.unwrap().items;
-    let row = store.inner.tree.scan_prefix(b"A").next().unwrap().unwrap().0;
-    store.inner.tree.remove(row).unwrap();
-    let (committer, database) = (store.inner.committer.clone(), dir.path().join("store/db"));
-    super::recount::start(committer, database.clone(), Arc::clone(&store.inner.status)).unwrap();
+    store.inner.mover.lock().unwrap().run().unwrap();
+    let sled = store.inner.tree.sled();
+    let row = sled.scan_prefix(b"A").next().unwrap().unwrap().0;
+    sled.remove(row).unwrap();
+    let (mover, database) = (Arc::downgrade(&store.inner.mover), dir.path().join("store/db"));
+    super::recount::start(mover, database.clone(), Arc::clone(&store.inner.status)).unwrap();
     while !store.inner.status.failed() {
         tokio::task::yield_now().await;
     }
@@ -138,9 +140,10 @@ async fn a_large_store_is_counted_while_it_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let store = opened(dir.path());
     with_records(&store, 50).await;
-    let (committer, database) = (store.inner.committer.clone(), dir.path().join("store/db"));
-    super::recount::start(committer, database.clone(), Arc::clone(&store.inner.status)).unwrap();
+    let (mover, database) = (Arc::downgrade(&store.inner.mover), dir.path().join("store/db"));
+    super::recount::start(mover, database.clone(), Arc::clone(&store.inner.status)).unwrap();
     with_records(&store, 50).await;
+    store.inner.mover.lock().unwrap().run().unwrap();
     assert!(!store.inner.status.failed() && !super::recount::is_distrusted(&database));
     store.close().await.unwrap();
 }

@@ -136,7 +136,7 @@ pub(super) fn copy(inner: &Inner) -> Result<(Image, u64), StoreError> {
     let image = Image { db: Some(db), path, status: Arc::clone(&inner.status) };
     let mut items: u64 = 0;
     for table in Table::ALL.into_iter().filter(|table| is_copied(*table)) {
-        let rows = copy_table(&inner.tree, &image, table)?;
+        let rows = copy_table(inner.tree.sled(), &image, table)?;
         if SECTIONS.contains(&table) {
             items = items.saturating_add(rows);
         }
