@@ -15,6 +15,7 @@
 //! | [`handler`] | what an event changes; pure |
 //! | [`store`] | what is kept, behind small verbs; [`store::sled`] is the embedded one, [`store::postgres`] the shared one |
 //! | [`ci`] | what CI jobs say to us, and how far it is proven |
+//! | [`follow`] | members and projects as the forges have them: read whole, planned, weighed, done |
 //! | [`seal`] | encryption at rest, API tokens |
 //! | [`worker`] | the loops: index, handle, retry, purge |
 //! | [`web`] | the HTTP edge: hooks, API, setup, health |
@@ -32,6 +33,7 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod fault;
+pub mod follow;
 pub mod handler;
 pub mod outbound;
 pub mod provider;

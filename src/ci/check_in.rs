@@ -182,5 +182,6 @@ fn handed(check_in: &CheckIn, minted: Option<&(String, [u8; 32])>, now: Timestam
         expires_at: *until,
         revoked_at: None,
         scope: Some(scope.clone()),
+        member: None,
     })
 }

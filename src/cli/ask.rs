@@ -2,14 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::arguments::{
-    Ask, ConnectionsCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, TokenCommand,
-};
+use super::arguments::{Ask, ConnectionsCommand, OrganizationsCommand, Part, ProjectsCommand, TokenCommand};
 use super::client::{Client, Items};
-use super::deliveries;
 use super::exit::{Exit, Failure};
 use super::progress::Bar;
 use super::terminal::{Column, Terminal};
+use super::{audit, deliveries, member};
 use crate::domain::Timestamp;
 use crate::domain::access::TokenKind;
 
@@ -31,7 +29,8 @@ pub async fn ask(
         Ask::Organizations(command) => organizations(command, client, terminal).await,
         Ask::Connections(command) => connections(command, client, terminal).await,
         Ask::Projects(command) => projects(command, client, terminal).await,
-        Ask::Members(command) => members(command, client, terminal).await,
+        Ask::Members(command) => member::members(command, client, terminal).await,
+        Ask::Audit(command) => audit::audit(command, client, terminal).await,
         Ask::Deliveries(command) => deliveries::deliveries(command, client, terminal, now).await,
         Ask::DeadLetters(command) => deliveries::dead_letters(command, client, terminal, now).await,
     }
@@ -87,9 +86,10 @@ async fn token(
     now: Timestamp,
 ) -> Result<Exit, Failure> {
     match command {
-        TokenCommand::Create { organization, kind, name, expires, json } => {
+        TokenCommand::Create { organization, kind, name, expires, member, json } => {
             let mut body = json!({ "kind": TokenKind::from(kind).as_str() });
             add(&mut body, "name", name);
+            add(&mut body, "member", member);
             add(&mut body, "expires_at", expires.map(|period| now.plus_ms(period.ms()).rfc3339()));
             let made = client.post_within(Some(organization.as_str()), &["tokens"], &body).await?;
             if json.json {
@@ -205,21 +205,6 @@ async fn projects(
         ("ID", "id"),
     ];
     list(client, terminal, "projects", &query, &part, columns).await
-}
-
-async fn members(command: MembersCommand, client: &Client, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let MembersCommand::List { organization, state, list: part } = command;
-    let columns: &[Column] = &[
-        ("LOGIN", "login"),
-        ("ORGANIZATION", "organization"),
-        ("HOST", "host"),
-        ("ROLE", "role"),
-        ("STATE", "state"),
-        ("SOURCE", "source"),
-        ("CONFIRMED", "last_confirmed_at"),
-    ];
-    let query = query([("organization", organization), ("state", state)]);
-    list(client, terminal, "members", &query, &part, columns).await
 }
 
 /// Has everything read that is kept. The daemon tells how far it is, and at last `{"problems": [sentence, …]}`.

@@ -2,10 +2,12 @@
 
 pub mod arguments;
 pub mod ask;
+mod audit;
 pub mod client;
 mod deliveries;
 pub mod exit;
 pub mod health;
+mod member;
 pub mod progress;
 pub mod send;
 pub mod terminal;

@@ -19,6 +19,7 @@ impl Config {
             name: it.name.clone(),
             home: it.home,
             authority: it.authority.clone(),
+            members: it.members.clone(),
         });
         let own = self.connections.iter().filter(|it| it.source.is_none());
         let own = own.filter_map(|it| own_key(it).map(|key| (it, key))).map(|(it, key)| DeclaredSource {

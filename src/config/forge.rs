@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use url::Url;
 
-use super::keys;
 use super::problem::Place;
 use super::reader::Reader;
 use super::secret::{self, Secret, check_signing_token};
 use super::section::secure_url;
 use super::value::{PRIVATE_ALLOWED, account, path, private_network, quoted, web_url};
+use super::{keys, member};
 use crate::domain::organization::{Forge, Kind};
+use crate::domain::roster::MemberRules;
 use crate::domain::{ConnectionKey, Host, OrganizationSlug, SourceKey};
 use crate::outbound::Authority;
 
@@ -32,6 +33,8 @@ pub struct Organization {
     pub authority: Option<ConnectionKey>,
     /// Rules for the scanner.
     pub rules: Option<PathBuf>,
+    /// Who counts as a member, where the file says it.
+    pub members: Option<MemberRules>,
     pub(super) places: Places,
 }
 
@@ -153,7 +156,8 @@ pub(super) fn organization(mut table: Reader<'_>) -> Option<Organization> {
     let rules = table.parsed("rules", "a file or folder", path);
     let slug = slug?;
     let name = name.unwrap_or_else(|| slug.as_str().to_owned());
-    Some(Organization { slug, name, home, authority, rules, places })
+    let members = member::rules(&mut table);
+    Some(Organization { slug, name, home, authority, rules, members, places })
 }
 
 pub(super) fn source(mut table: Reader<'_>, http: bool) -> Option<Source> {

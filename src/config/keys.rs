@@ -54,8 +54,22 @@ pub(super) const LIMITS: &[Key] = &[
 pub(super) const CI: &[Key] =
     &[scalar("auto_connect"), list("auto_connect_accounts"), scalar("require_proof"), list("issuers")];
 pub(super) const ISSUER: &[Key] = &[scalar("issuer"), scalar("jwks_url")];
-pub(super) const ORGANIZATION: &[Key] =
-    &[scalar("slug"), scalar("name"), scalar("home"), scalar("authority"), scalar("rules")];
+pub(super) const ORGANIZATION: &[Key] = &[
+    scalar("slug"),
+    scalar("name"),
+    scalar("home"),
+    scalar("authority"),
+    scalar("rules"),
+    table("members", MEMBERS),
+];
+pub(super) const MEMBERS: &[Key] = &[
+    scalar("owner"),
+    scalar("member"),
+    scalar("outside"),
+    scalar("billing"),
+    list("levels"),
+    scalar("direct_only"),
+];
 pub(super) const SOURCE: &[Key] = &[
     scalar("key"),
     list("organizations"),

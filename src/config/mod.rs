@@ -11,6 +11,7 @@ mod environment;
 mod file;
 mod forge;
 mod keys;
+mod member;
 mod outbound;
 mod problem;
 mod reader;

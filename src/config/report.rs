@@ -6,8 +6,10 @@ use toml::{Table, Value};
 
 use super::Config;
 use super::forge::{App, Connection, Organization, Source};
+use super::member;
 use super::secret::{Secret, Whence};
 use crate::domain::organization::Forge;
+use crate::domain::roster::MemberRules;
 
 /// How a secret is shown.
 type Show<'a> = &'a dyn Fn(&Secret) -> String;
@@ -157,6 +159,26 @@ fn organization(it: &Organization) -> Table {
     maybe(&mut table, "home", it.home.map(Forge::as_str).as_ref().map(|it| it as _));
     maybe(&mut table, "authority", it.authority.as_ref().map(|it| it as _));
     maybe(&mut table, "rules", it.rules.as_ref().map(|it| it.display()).as_ref().map(|it| it as _));
+    if let Some(rules) = &it.members {
+        table.insert("members".into(), Value::Table(members(rules)));
+    }
+    table
+}
+
+fn members(rules: &MemberRules) -> Table {
+    let (mut table, roles) = (Table::new(), &rules.roles);
+    let each = [
+        ("owner", roles.owner),
+        ("member", roles.member),
+        ("outside", roles.outside),
+        ("billing", roles.billing),
+    ];
+    for (name, role) in each {
+        put(&mut table, name, &member::spelled(role));
+    }
+    let levels = roles.levels.iter().map(|(level, role)| format!("{level} = {}", member::spelled(*role)));
+    texts(&mut table, "levels", &levels.collect::<Vec<_>>());
+    table.insert("direct_only".into(), Value::Boolean(rules.direct_only));
     table
 }
 

@@ -51,6 +51,10 @@ pub struct TokenRecord {
     /// The one project it speaks for; `None` for the whole organization.
     #[serde(default)]
     pub scope: Option<ProjectScope>,
+    /// The person it stands for ([`super::organization::Member::id`]): it opens nothing while that person does not
+    /// belong, and ends for good when they are put out. `None` for a program's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
 }
 
 /// An admin's word that lets a command line have a CI token (`semgrep login`).

@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::access::TokenRecord;
+use super::audit::Link;
 use super::ci::CheckIn;
 use super::credential::{CredentialKind, CredentialOwner, SealedCredential};
 use super::known::RecordKey;
 use super::organization::{Connection, Member, Organization, Source};
 use super::pipeline::Pipeline;
 use super::project::Project;
+use super::roster::Hold;
 use super::scan::Scan;
 use super::task::Wish;
 use super::{ConnectionKey, Host, OrganizationSlug, Timestamp, id_of};
@@ -37,6 +39,12 @@ pub enum Change {
     PutScan(Box<Scan>),
     /// Write a token's record.
     PutToken(Box<TokenRecord>),
+    /// End all that a person could come in with: the tokens that stand for this member ([`Member::id`]).
+    EndAccess(String, Timestamp),
+    /// Write the removals that wait for a person.
+    PutHold(Box<Hold>),
+    /// Nothing waits any more.
+    DropHold(OrganizationSlug),
     /// Write a credential, in place of the one before.
     PutCredential(Box<SealedCredential>),
     /// Destroy a credential.
@@ -48,13 +56,13 @@ pub enum Change {
 }
 
 /// Who did what to what, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
     /// When.
     pub at: Timestamp,
     /// Whose log; `None` for the operator's own.
     pub organization: Option<OrganizationSlug>,
-    /// `webhook`, `config`, `cli`, `setup`, `api_token`, `system`.
+    /// `webhook`, `config`, `cli`, `setup`, `api_token`, `sync`, `system`.
     pub actor: String,
     /// A stable word: `member.removed`, `delivery.foreign-tenant`.
     pub action: String,
@@ -62,6 +70,18 @@ pub struct AuditEntry {
     pub subject: String,
     /// More, without secrets, at most 512 bytes.
     pub detail: String,
+    /// What it was before, without secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// What it is since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// What led to it: an event, a reading of a list, a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Its place in its organization's chain. The store gives it; whoever writes a line leaves it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Link>,
 }
 
 impl AuditEntry {
@@ -70,7 +90,9 @@ impl AuditEntry {
     #[must_use]
     pub fn id(&self) -> String {
         let organization = self.organization.as_ref().map_or("", |slug| slug.as_str());
-        let rest = id_of(&["audit", organization, &self.actor, &self.action, &self.subject, &self.detail]);
+        let mut parts = vec!["audit", organization, &self.actor, &self.action, &self.subject, &self.detail];
+        parts.extend([&self.before, &self.after, &self.why].into_iter().flatten().map(String::as_str));
+        let rest = id_of(&parts);
         format!("{:016x}{rest}", self.at.ms())
     }
 

@@ -3,6 +3,7 @@
 use url::Url;
 
 use super::organization::{Forge, Kind};
+use super::roster::MemberRules;
 use super::{ConnectionKey, Host, OrganizationSlug, SourceKey};
 
 /// Everything that is declared, whole.
@@ -27,6 +28,8 @@ pub struct DeclaredOrganization {
     pub home: Option<Forge>,
     /// The connection that manages its members.
     pub authority: Option<ConnectionKey>,
+    /// Who counts as a member, where the file says it.
+    pub members: Option<MemberRules>,
 }
 
 /// A declared source.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::pipeline::{PipelineStatus, RunKind};
@@ -57,7 +57,7 @@ pub struct Person {
 }
 
 /// A repository as an event names it: what is not told stays `None` and changes nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repository {
     /// Its number.
     pub id: u64,

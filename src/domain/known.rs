@@ -26,6 +26,8 @@ pub enum RecordKey {
     CheckIn(String),
     /// A scan, by the client's id.
     Scan(String),
+    /// Removals that wait for a person.
+    Hold(OrganizationSlug),
     /// A task, by its id. Its version is its fence.
     Task(String),
     /// Not a record but who holds an account, by its number. Its version is [`super::ci::holders_version`].

@@ -3,6 +3,7 @@
 //! Nothing here is async, reads a clock, or knows a forge's field names, a database or a web framework.
 
 pub mod access;
+pub mod audit;
 pub mod change;
 pub mod ci;
 pub mod credential;
@@ -14,6 +15,7 @@ pub mod known;
 pub mod organization;
 pub mod pipeline;
 pub mod project;
+pub mod roster;
 pub mod scan;
 pub mod task;
 pub mod time;

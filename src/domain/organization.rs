@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::project::Proof;
+use super::roster::MemberRules;
 use super::{ConnectionKey, Host, OrganizationSlug, SourceKey, Timestamp, id_of};
 
 /// The two families of forges. An on-premise instance speaks the same language as its cloud sibling.
@@ -95,6 +96,9 @@ pub struct Organization {
     pub created_by: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Who counts as a member, and as what.
+    #[serde(default)]
+    pub members: MemberRules,
 }
 
 /// Where deliveries come from, as the handler needs to know it: no secrets.
@@ -192,6 +196,9 @@ pub struct Connection {
     pub last_event_at: Option<Timestamp>,
     /// When its lists were last read whole.
     pub last_sync_at: Option<Timestamp>,
+    /// When a reading of its members began that was whole: who belongs and was left as they were was confirmed then.
+    #[serde(default)]
+    pub members_read_at: Option<Timestamp>,
     /// `config`, or who or what made it.
     pub created_by: String,
     /// When it was first recorded.
@@ -209,6 +216,13 @@ impl Connection {
     #[must_use]
     pub fn holds(&self) -> bool {
         self.proof == Proof::Proven && self.rejected_at.is_none()
+    }
+
+    /// Whether it is switched off or gone: the forge is not asked through it.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        let off = [ConnectionState::Suspended, ConnectionState::Uninstalled];
+        self.reasons.iter().any(|reason| off.contains(reason))
     }
 
     /// The one state to show: the worst of its reasons.
@@ -255,6 +269,9 @@ pub enum MemberState {
     Removed,
 }
 
+/// The [`Member::role_source`] of a role that a person has set by hand.
+pub const PINNED: &str = "pinned";
+
 /// One person in one organization, keyed by host and numeric user id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
@@ -285,6 +302,18 @@ pub struct Member {
 }
 
 impl Member {
+    /// Whether a person has set the role by hand.
+    #[must_use]
+    pub fn is_pinned(&self) -> bool {
+        self.role_source == PINNED
+    }
+
+    /// Whether the person belongs and may decide everything.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.state == MemberState::Active && self.role == Some(Role::Admin)
+    }
+
     /// The id shown to people and used in URLs, made of what makes a member one.
     #[must_use]
     pub fn id(&self) -> String {

@@ -56,6 +56,7 @@ impl Plan<'_> {
             action: action.to_owned(),
             subject: subject.to_owned(),
             detail: detail.to_owned(),
+            ..AuditEntry::default()
         }));
     }
 
@@ -102,6 +103,7 @@ impl Plan<'_> {
             authority: declared.authority.clone().or(kept),
             created_by: old.map_or_else(|| CONFIG.to_owned(), |old| old.created_by.clone()),
             created_at: old.map_or(self.now, |old| old.created_at),
+            members: declared.members.clone().or(old.map(|old| old.members.clone())).unwrap_or_default(),
         }
     }
 
@@ -212,6 +214,7 @@ impl Plan<'_> {
             roster_stale_since: None,
             last_event_at: None,
             last_sync_at: None,
+            members_read_at: None,
             created_by: CONFIG.to_owned(),
             created_at: self.now,
             proof: Proof::Proven,

@@ -10,17 +10,21 @@ mod check_in;
 mod declare;
 mod group;
 mod installation;
+mod inventory;
 mod lane;
 mod membership;
 mod person;
 mod project;
+mod roster;
 mod route;
 mod run;
 mod work;
 
 pub use check_in::{Decided, Settlement, check_in, check_in_id, wanted_keys};
 pub use declare::{Have, declare};
+pub use inventory::{Inventory, ProjectChange, ProjectStep, inventory};
 pub use lane::lane;
+pub use roster::{Ground, carry_out};
 pub use route::{Routing, route};
 
 use crate::domain::change::Changes;

@@ -8,7 +8,7 @@ use super::route::is_inside;
 use super::work::Work;
 use crate::domain::Timestamp;
 use crate::domain::event::{Person, Repository};
-use crate::domain::organization::Forge;
+use crate::domain::organization::{Connection, Forge};
 use crate::domain::project::{Project, Proof, claim_number};
 
 /// How far the receipt of an old owner's loss may lie behind the time of the transfer.
@@ -33,13 +33,24 @@ pub(super) fn standing(work: &Work<'_>, repository: &Repository, at: Timestamp) 
 }
 
 fn unknown(work: &Work<'_>, repository: &Repository) -> Project {
-    let connection = &work.connection;
-    if let Some(claimed) = work.project(claim_number(&repository.full_path)) {
+    let claimed = work.project(claim_number(&repository.full_path));
+    first_heard(&work.connection, repository, claimed, work.received_at())
+}
+
+/// A project that nothing proven is known of yet: what a job has claimed of it goes over to it.
+pub(super) fn first_heard(
+    connection: &Connection,
+    repository: &Repository,
+    claimed: Option<Project>,
+    at: Timestamp,
+) -> Project {
+    let paused = connection.is_off();
+    if let Some(claimed) = claimed {
         return Project {
             connection: connection.key.clone(),
             external_id: repository.id,
             claimed_as: Some(claimed.external_id),
-            paused: work.is_off(),
+            paused,
             proof: Proof::Proven,
             ..claimed
         };
@@ -59,9 +70,9 @@ fn unknown(work: &Work<'_>, repository: &Repository) -> Project {
         archived: false,
         removed: false,
         moved_away: false,
-        paused: work.is_off(),
+        paused,
         ci_state: "none".to_owned(),
-        first_seen_at: work.received_at(),
+        first_seen_at: at,
         last_check_in_at: None,
         last_push_at: None,
         last_pipeline: None,
@@ -71,8 +82,7 @@ fn unknown(work: &Work<'_>, repository: &Repository) -> Project {
 }
 
 /// Takes over what is told; what is not told stays.
-fn describe(work: &Work<'_>, project: &mut Project, told: &Repository) {
-    let before = (project.full_path.clone(), project.removed, project.connection.clone());
+pub(super) fn take_over(project: &mut Project, told: &Repository, connection: &Connection) {
     if !told.full_path.is_empty() {
         project.rename(&told.full_path);
     }
@@ -83,11 +93,16 @@ fn describe(work: &Work<'_>, project: &mut Project, told: &Repository) {
     project.archived = told.archived.unwrap_or(project.archived);
     project.removed = false;
     project.proof = Proof::Proven;
-    if project.connection != work.connection.key {
-        project.connection = work.connection.key.clone();
+    if project.connection != connection.key {
+        project.connection = connection.key.clone();
         project.moved_away = false;
-        project.paused = work.is_off();
+        project.paused = connection.is_off();
     }
+}
+
+fn describe(work: &Work<'_>, project: &mut Project, told: &Repository) {
+    let before = (project.full_path.clone(), project.removed, project.connection.clone());
+    take_over(project, told, &work.connection);
     // Without a time of its own, a statement moves the clock only where it changed something that could move back.
     let at = work.told_at().or_else(|| {
         let after = (&project.full_path, project.removed, &project.connection);

@@ -248,6 +248,7 @@ impl<'a> Asked<'a> {
             roster_stale_since: None,
             last_event_at: None,
             last_sync_at: None,
+            members_read_at: None,
             created_by: "webhook".to_owned(),
             created_at: now,
             proof: Proof::Proven,

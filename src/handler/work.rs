@@ -72,7 +72,7 @@ impl<'a> Work<'a> {
 
     /// Whether the connection is switched off or gone.
     pub(super) fn is_off(&self) -> bool {
-        self.has(ConnectionState::Suspended) || self.has(ConnectionState::Uninstalled)
+        self.connection.is_off()
     }
 
     pub(super) fn has(&self, reason: ConnectionState) -> bool {
@@ -270,6 +270,7 @@ pub(super) fn audit_entry_by(
         action: action.to_owned(),
         subject: on_one_line(&subject),
         detail: on_one_line(detail),
+        ..AuditEntry::default()
     }
 }
 

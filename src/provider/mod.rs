@@ -2,6 +2,7 @@
 
 mod clock;
 pub mod decoy;
+mod directory;
 mod error;
 pub mod github;
 pub mod gitlab;
@@ -9,6 +10,7 @@ mod pace;
 mod page;
 mod reads;
 
+pub use directory::Directory;
 pub use error::ProviderError;
 pub use pace::Purpose;
 pub use page::{Next, Page, Whole};

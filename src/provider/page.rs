@@ -39,6 +39,16 @@ impl Next {
         Ok(Some(Self(format!("{path}{query}"))))
     }
 
+    /// One that was kept as a text. Wherever it leads, it is followed at home only.
+    pub(super) fn kept(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// To be kept.
+    pub(super) fn into_text(self) -> String {
+        self.0
+    }
+
     /// Its address at this API.
     pub(super) fn path(&self) -> &str {
         &self.0

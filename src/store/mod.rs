@@ -13,8 +13,10 @@ mod job;
 pub mod keep;
 mod list;
 pub mod postgres;
+mod roster;
 pub mod sled;
 mod task;
+mod trail;
 
 use async_trait::async_trait;
 
@@ -23,7 +25,9 @@ pub use figures::StoreFigures;
 pub use job::Jobs;
 pub use keep::{Frozen, Keep};
 pub use list::{DeliveryFilter, FindingFilter, MemberFilter, Page, Paged, ProjectFilter, TaskFilter};
+pub use roster::Rosters;
 pub use task::{TaskClaim, TaskOutcome, TaskSettled, Tasks};
+pub use trail::{Chain, Trail};
 
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change, Changes};
@@ -385,5 +389,8 @@ impl std::fmt::Debug for dyn Store {
 }
 
 /// Everything that is kept.
-pub trait Store: Inbox + Records + Jobs + Access + Credentials + Tasks + Health + Keep {}
-impl<T: Inbox + Records + Jobs + Access + Credentials + Tasks + Health + Keep> Store for T {}
+pub trait Store:
+    Inbox + Records + Jobs + Access + Credentials + Tasks + Rosters + Trail + Health + Keep
+{
+}
+impl<T: Inbox + Records + Jobs + Access + Credentials + Tasks + Rosters + Trail + Health + Keep> Store for T {}

@@ -121,6 +121,14 @@ faults! {
         "A delivery was given up, for the reason in the line.",
         "Its body is kept until somebody has looked.",
         "scm-connect dead-letters list says why; replay tries again, discard lets go.";
+    RemovalsHeld = "removals-held", true,
+        "A list of members would put out too many people at once, or all of them.",
+        "Nobody was put out by it. Who joined was let in, and single leavers are put out by their events.",
+        "scm-connect members held shows who; approve or refuse it within a day, or mend the credential or the forge.";
+    LastAdminKept = "last-admin-kept", true,
+        "The forge no longer has the organization's last admin as one.",
+        "The person stays an admin here until there is another.",
+        "Give somebody else at the forge the place that makes an admin here, or change the role map.";
     AuditUnwritten = "audit-unwritten", true,
         "Something was done, and its line in the audit log could not be written.",
         "What was done is kept.",

@@ -17,7 +17,7 @@ use super::body::{self, Intake, Share};
 use super::error::Problem;
 use super::peer::Visit;
 use super::throttle::Failure;
-use super::{Front, peer};
+use super::{Front, peer, person};
 use crate::domain::OrganizationSlug;
 use crate::domain::access::{TokenKind, TokenRecord};
 
@@ -210,6 +210,7 @@ pub(crate) async fn token_of(request: &HttpRequest, front: &Front) -> Result<Tok
     if record.kind != kind || record.revoked_at.is_some() {
         return Err(invalid());
     }
+    person::check(front, &record).await?;
     Ok(record)
 }
 

@@ -19,6 +19,7 @@ mod name;
 mod ops;
 mod page;
 mod peer;
+mod person;
 mod refused;
 mod route;
 mod serve;

@@ -201,9 +201,18 @@ fn prepare(front: &Front, form: &Form) -> Result<Prepared, String> {
         expires_at: now.plus_ms(TOKEN_LIFE_MS),
         revoked_at: None,
         scope: None,
+        member: None,
     };
     let (name, created_by) = (form.name.clone(), "setup".to_owned());
-    let organization = Organization { slug, name, home: None, authority: None, created_by, created_at: now };
+    let organization = Organization {
+        slug,
+        name,
+        home: None,
+        authority: None,
+        created_by,
+        created_at: now,
+        members: Default::default(),
+    };
     Ok((organization, token, text))
 }
 
@@ -226,6 +235,7 @@ async fn note(front: &Front, slug: &OrganizationSlug) {
         action: "organization.created".to_owned(),
         subject: slug.to_string(),
         detail: "with its first admin token, by the link of the first start".to_owned(),
+        ..AuditEntry::default()
     };
     if let Err(error) = front.store.apply(vec![Change::Audit(entry)], Vec::new()).await {
         let error = error.to_string();

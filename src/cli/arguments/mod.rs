@@ -12,8 +12,8 @@ use url::Url;
 
 pub use deliveries::{DeadLetters, DeadLettersCommand, DeliveriesCommand, DeliveryChoice};
 pub use records::{
-    Ask, ConnectionsCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, TokenChoice,
-    TokenCommand,
+    Ask, AuditCommand, ConnectionsCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand,
+    TokenChoice, TokenCommand,
 };
 
 pub use store::{BackupPlace, Destination, Origin, StoreCommand, Verify};

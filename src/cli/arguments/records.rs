@@ -26,6 +26,9 @@ pub enum Ask {
     /// Members
     #[command(subcommand)]
     Members(MembersCommand),
+    /// The audit log: who changed what, and whether it is all there
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Deliveries: what the forges have sent, and what became of it
     #[command(subcommand)]
     Deliveries(DeliveriesCommand),
@@ -35,6 +38,47 @@ pub enum Ask {
         after_help = "Example:\n  scm-connect dead-letters replay --reason unreadable --dry-run"
     )]
     DeadLetters(DeadLettersCommand),
+}
+
+/// The audit log.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// List who changed what, newest first
+    List {
+        /// Of this organization.
+        #[arg(long, value_parser = OrganizationSlug::parse, value_name = "SLUG")]
+        organization: Option<OrganizationSlug>,
+        /// Which part.
+        #[command(flatten)]
+        list: Part,
+    },
+    /// Write all lines into a file, one JSON object a line, in the order of their chains
+    #[command(after_help = "Example:\n  scm-connect audit export --to audit.jsonl")]
+    Export {
+        /// Of this organization.
+        #[arg(long, value_parser = OrganizationSlug::parse, value_name = "SLUG")]
+        organization: Option<OrganizationSlug>,
+        /// The file; it must not be there yet.
+        #[arg(long, value_name = "FILE")]
+        to: std::path::PathBuf,
+    },
+    /// Check that no line was changed, left out, moved or put between, and name the place where one was
+    #[command(after_help = "Ends with 0 when every line is as it was written, else with 3.
+
+Examples:
+  scm-connect audit verify
+  scm-connect audit verify --file audit.jsonl")]
+    Verify {
+        /// Of this organization.
+        #[arg(long, value_parser = OrganizationSlug::parse, value_name = "SLUG")]
+        organization: Option<OrganizationSlug>,
+        /// Check this export instead.
+        #[arg(long, value_name = "FILE")]
+        file: Option<std::path::PathBuf>,
+        /// How to print.
+        #[command(flatten)]
+        json: Json,
+    },
 }
 
 /// Which part of a list, and how to print it.
@@ -74,6 +118,9 @@ pub enum TokenCommand {
         /// How long it holds: 90d, 12h, 30m.
         #[arg(long, value_parser = Period::parse, value_name = "PERIOD")]
         expires: Option<Period>,
+        /// The id of the member for whom it stands; it ends with their membership.
+        #[arg(long, value_name = "ID")]
+        member: Option<String>,
         /// How to print.
         #[command(flatten)]
         json: Json,
@@ -202,5 +249,24 @@ pub enum MembersCommand {
         /// Which part.
         #[command(flatten)]
         list: Part,
+    },
+    /// Show removals that are too many to be done without an admin's yes
+    Held {
+        /// Of this organization.
+        #[arg(long, value_parser = OrganizationSlug::parse, value_name = "SLUG")]
+        organization: Option<OrganizationSlug>,
+        /// How to print.
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Let held removals go on: exactly the people that `members held` shows under this id
+    Approve {
+        /// The id.
+        id: String,
+    },
+    /// Keep the people of held removals until the hold expires
+    Refuse {
+        /// The id.
+        id: String,
     },
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::super::{Config, Period, StoreUrl};
 use super::{env, parse};
-use crate::domain::organization::{Forge, Kind};
+use crate::domain::organization::{Forge, Kind, Role};
+use crate::domain::roster::Standing;
 use crate::domain::{SourceKey, Timestamp};
 use secrecy::ExposeSecret;
 
@@ -44,6 +45,7 @@ name = "Acme"
 home = "github"
 authority = "acme-github"
 rules = "rules/"
+members = { outside = "read_only", levels = ["20 = read_only", "30=member", "40 = none"], direct_only = true }
 
 [[sources]]
 key = "our-app"
@@ -110,6 +112,15 @@ fn the_documented_sample_is_taken_whole() {
     assert_eq!(first.webhook_secrets[1].not_after, Timestamp::parse_rfc3339("2027-01-01T00:00:00Z"));
     assert_eq!(first.allow_private[0].to_string(), "10.0.0.0/8");
     assert_eq!(config.connections[2].host.as_str(), "git.example.com/gitlab");
+    let members = config.organizations[0].members.as_ref().unwrap();
+    let role = |standing| members.roles.role(standing);
+    assert!(members.direct_only && role(Standing::Outside) == Some(Role::ReadOnly));
+    assert_eq!((role(Standing::Owner), role(Standing::Level(30))), (Some(Role::Admin), Some(Role::Member)));
+    assert_eq!(
+        (role(Standing::Level(15)), role(Standing::Level(50))),
+        (None, None),
+        "the levels are these alone"
+    );
 }
 
 #[test]

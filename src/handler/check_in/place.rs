@@ -186,6 +186,7 @@ fn new(question: &Question<'_>, slug: &OrganizationSlug, key: &ConnectionKey) ->
         roster_stale_since: None,
         last_event_at: None,
         last_sync_at: None,
+        members_read_at: None,
         created_by: "ci".to_owned(),
         created_at: question.now,
         proof: if proven.is_some() { Proof::Proven } else { Proof::Claimed },

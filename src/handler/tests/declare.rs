@@ -24,6 +24,7 @@ fn file() -> Declared {
         name: "Acme".to_owned(),
         home: None,
         authority: Some(key("acme-github")),
+        members: None,
     };
     Declared {
         organizations: vec![organization],
@@ -133,6 +134,7 @@ fn what_was_made_elsewhere_is_left_alone() {
         authority: None,
         created_by: "cli".to_owned(),
         created_at: at(0),
+        members: Default::default(),
     });
     assert_eq!(declare(&file(), &have, at(2)), (vec![], vec![]));
 }
@@ -146,6 +148,7 @@ fn a_key_never_changes_its_owner() {
         name: "Rival".to_owned(),
         home: None,
         authority: None,
+        members: None,
     });
     file.connections[0].organization = org("rival");
     let (changes, warnings) = declare(&file, &have, at(2));

@@ -4,9 +4,11 @@ mod check_in;
 mod declare;
 mod histories;
 mod installation;
+mod inventory;
 mod lane;
 mod membership;
 mod project;
+mod roster;
 mod route;
 mod run;
 
@@ -77,6 +79,7 @@ fn connection(name: &str, organization: &str, forge: Forge, login: &str, id: Opt
         roster_stale_since: None,
         last_event_at: None,
         last_sync_at: None,
+        members_read_at: None,
         created_by: "config".to_owned(),
         created_at: at(0),
         proof: Proof::Proven,
@@ -136,6 +139,7 @@ impl World {
             authority: Some(key("app-acme")),
             created_by: "config".to_owned(),
             created_at: at(0),
+            members: Default::default(),
         };
         let mut world = Self {
             source: source(forge, &["acme"]),
@@ -223,6 +227,7 @@ impl World {
             }
             RecordKey::CheckIn(_)
             | RecordKey::Scan(_)
+            | RecordKey::Hold(_)
             | RecordKey::Task(_)
             | RecordKey::Account(..)
             | RecordKey::Login(..) => None,
@@ -247,7 +252,12 @@ impl World {
             Change::PutSource(new) => self.source = new,
             Change::DropProject(_, _, id) => drop(self.projects.remove(&id)),
             Change::PutCredential(_) | Change::DropCredential(..) | Change::Wish(_) => {}
-            Change::PutCheckIn(_) | Change::PutScan(_) | Change::PutToken(_) => {
+            Change::PutCheckIn(_)
+            | Change::PutScan(_)
+            | Change::PutToken(_)
+            | Change::EndAccess(..)
+            | Change::PutHold(_)
+            | Change::DropHold(_) => {
                 unreachable!("no event makes one")
             }
         }
@@ -303,6 +313,9 @@ fn record_of(change: &Change) -> Option<RecordKey> {
         Change::PutCheckIn(_)
         | Change::PutScan(_)
         | Change::PutToken(_)
+        | Change::EndAccess(..)
+        | Change::PutHold(_)
+        | Change::DropHold(_)
         | Change::PutCredential(_)
         | Change::DropCredential(..)
         | Change::Wish(_)

@@ -1,10 +1,12 @@
 //! GitHub: github.com and GitHub Enterprise Server.
 
 pub mod client;
+mod directory;
 pub mod hook;
 pub mod read;
 mod wire;
 
+pub use directory::Organization;
 use url::Url;
 
 /// Where the API is: beside the site at github.com and ghe.com, under it at GitHub Enterprise Server.

@@ -1,10 +1,12 @@
 //! GitLab: GitLab.com and GitLab Self-Managed.
 
 pub mod client;
+mod directory;
 pub mod hook;
 pub mod read;
 mod wire;
 
+pub use directory::Group;
 use url::Url;
 
 /// Where the API is: under the site, wherever that is.

@@ -16,6 +16,7 @@ pub(super) fn token(id: &str, hash: u8) -> TokenRecord {
         expires_at: NOON.plus_ms(1000),
         revoked_at: None,
         scope: None,
+        member: None,
     }
 }
 

@@ -124,6 +124,9 @@ pub(in crate::store) async fn what_has_moved_gives_the_same_answers(bench: &Benc
     assert_eq!(tally.counts.get("unindexed"), Some(&1));
     let before = answers(bench.store().await.as_ref(), &ids).await;
     assert_eq!(answers(other.store().await.as_ref(), &ids).await, before);
+    let chains = super::roster::check_chains(bench.store().await.as_ref()).await.unwrap();
+    assert!(!chains.is_empty());
+    assert_eq!(super::roster::check_chains(other.store().await.as_ref()).await, Ok(chains));
     other.restart().await;
     let store = other.store().await;
     assert_eq!(answers(store.as_ref(), &ids).await, before);

@@ -10,6 +10,7 @@ pub(in crate::store) mod keep;
 mod model;
 pub(in crate::store) mod order;
 pub(in crate::store) mod records;
+pub(in crate::store) mod roster;
 pub(in crate::store) mod task;
 
 pub(in crate::store) use bench::{Bench, delivery, done};
@@ -72,6 +73,14 @@ macro_rules! contract {
                 an_account_that_was_taken_meanwhile_stops_what_stands_on_it,
                 a_claimed_project_gives_way_to_its_proven_self,
                 check_ins_and_jobs_tokens_end_with_their_time
+            ],
+            roster: [
+                a_reading_goes_on_where_it_stood_after_a_restart,
+                a_page_that_does_not_follow_the_last_one_is_not_kept,
+                members_and_projects_come_by_their_numbers_in_parts,
+                s32_whoever_is_put_out_loses_every_token_in_the_same_act,
+                removals_that_wait_are_decided_once,
+                s55_each_organization_has_a_chain_that_holds
             ],
             credential: [
                 a_credential_opens_after_a_restart_and_is_shown_by_its_end_only,

@@ -15,11 +15,12 @@ use crate::domain::{OrganizationSlug, Timestamp};
 use crate::store::{Access, Page, Paged, StoreError};
 
 const PUT: &str = "
-    insert into token (id, hash, kind, organization, name, created_at, expires_at, revoked_at, scope)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9::json)
+    insert into token (id, hash, kind, organization, name, created_at, expires_at, revoked_at, scope, member)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9::json, $10)
     on conflict (id) do update set hash = excluded.hash, kind = excluded.kind,
         organization = excluded.organization, name = excluded.name, created_at = excluded.created_at,
-        expires_at = excluded.expires_at, revoked_at = excluded.revoked_at, scope = excluded.scope
+        expires_at = excluded.expires_at, revoked_at = excluded.revoked_at, scope = excluded.scope,
+        member = excluded.member
 ";
 const BY_HASH: &str = "select *, scope::text as scope_text from token where hash = $1";
 const LIST: &str = "
@@ -27,6 +28,7 @@ const LIST: &str = "
         and ($3::text is null or kind = $3) order by id limit $4
 ";
 const REVOKE: &str = "update token set revoked_at = coalesce(revoked_at, $2) where id = $1";
+const END_ACCESS: &str = "update token set revoked_at = $2 where member = $1 and revoked_at is null";
 const PUT_CODE: &str = "
     insert into setup_code (hash, expires_at) values ($1, $2)
     on conflict (one) do update set hash = excluded.hash, expires_at = excluded.expires_at
@@ -51,6 +53,7 @@ pub(super) fn token(row: &PgRow) -> Result<TokenRecord, StoreError> {
         expires_at: Timestamp::from_ms(row.try_get("expires_at")?),
         revoked_at: row.try_get::<Option<i64>, _>("revoked_at")?.map(Timestamp::from_ms),
         scope: scope.map(|text| serde_json::from_str(&text)).transpose().map_err(|_| damaged("scope"))?,
+        member: row.try_get("member")?,
     })
 }
 
@@ -68,8 +71,19 @@ pub(super) async fn put_token(connection: &mut PgConnection, token: &TokenRecord
         .bind(token.expires_at.ms())
         .bind(token.revoked_at.map(Timestamp::ms))
         .bind(token.scope.as_ref().map(record::json).transpose()?)
+        .bind(token.member.as_deref())
         .execute(connection)
         .await?;
+    Ok(())
+}
+
+/// Ends the tokens that stand for this member.
+pub(super) async fn end_access(
+    connection: &mut PgConnection,
+    member: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(END_ACCESS).bind(member).bind(now.ms()).execute(connection).await?;
     Ok(())
 }
 
@@ -99,6 +113,7 @@ async fn redeem(
         action: "organization.created".into(),
         subject: organization.slug.to_string(),
         detail: "with its first admin token".into(),
+        ..AuditEntry::default()
     };
     let changes = vec![Change::PutOrganization(organization), Change::Audit(entry)];
     lock(connection, &record::stripes(&absent, &changes)).await?;
@@ -106,8 +121,8 @@ async fn redeem(
     if used.rows_affected() == 0 || !record::hold(connection, &absent).await? {
         return Ok(Answer::Undo(false));
     }
-    record::apply(connection, changes).await?;
     put_token(connection, token).await?;
+    record::apply(connection, changes).await?;
     Ok(Answer::Keep(true))
 }
 

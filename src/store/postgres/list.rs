@@ -1,17 +1,18 @@
 //! Pages of projects, members, runs and the audit log: each by an index, from the place where the last one ended.
 
 use sqlx::Row;
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::PgPool;
 
 use super::delivery::text;
 use super::find::parsed;
 use super::page;
 use super::record::{member_state, project_state};
+use super::trail::{entry, line};
 use crate::domain::change::AuditEntry;
 use crate::domain::organization::Member;
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
-use crate::domain::{ConnectionKey, OrganizationSlug, Timestamp};
+use crate::domain::{ConnectionKey, OrganizationSlug};
 use crate::store::{MemberFilter, Page, Paged, ProjectFilter, StoreError};
 
 /// Projects through one index; what comes before them in it is fixed by `$index`.
@@ -139,33 +140,16 @@ pub(super) async fn pipelines(
     Ok(page::cut(page, found.collect::<Result<_, StoreError>>()?))
 }
 
-const AUDIT: &str = "
-    select at, sequence, organization, actor, action, subject, detail from audit
-    where (at, sequence) < ($1, $2) and $3::text is null order by at desc, sequence desc limit $4
-";
-const AUDIT_OF: &str = "
-    select at, sequence, organization, actor, action, subject, detail from audit
-    where organization = $3 and (at, sequence) < ($1, $2) order by at desc, sequence desc limit $4
-";
-
-/// Reads a line, and its place.
-pub(super) fn entry(row: &PgRow) -> Result<((i64, i64), AuditEntry), StoreError> {
-    let organization: Option<String> = row.try_get("organization")?;
-    let named = |name: String| {
-        OrganizationSlug::parse(&name)
-            .map_err(|_| StoreError::Corrupt("an audit line names no valid organization".into()))
-    };
-    let at: i64 = row.try_get("at")?;
-    let entry = AuditEntry {
-        at: Timestamp::from_ms(at),
-        organization: organization.map(named).transpose()?,
-        actor: row.try_get("actor")?,
-        action: row.try_get("action")?,
-        subject: row.try_get("subject")?,
-        detail: row.try_get("detail")?,
-    };
-    Ok(((at, row.try_get("sequence")?), entry))
-}
+const AUDIT: &str = concat!(
+    "select ",
+    line!(),
+    " from audit where (at, sequence) < ($1, $2) and $3::text is null order by at desc, sequence desc limit $4"
+);
+const AUDIT_OF: &str = concat!(
+    "select ",
+    line!(),
+    " from audit where organization = $3 and (at, sequence) < ($1, $2) order by at desc, sequence desc limit $4"
+);
 
 /// A page of the audit log, newest first.
 pub(super) async fn audit(
@@ -185,10 +169,8 @@ pub(super) async fn audit(
     Ok(page::cut(page, rows.iter().map(entry).collect::<Result<_, _>>()?))
 }
 
-const AUDIT_AT: &str = "
-    select at, sequence, organization, actor, action, subject, detail from audit
-    where at = $1 and sequence > $2 order by sequence limit $3
-";
+const AUDIT_AT: &str =
+    concat!("select ", line!(), " from audit where at = $1 and sequence > $2 order by sequence limit $3");
 /// Lines of one moment looked at together.
 const STEP: i64 = 256;
 

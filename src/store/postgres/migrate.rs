@@ -15,6 +15,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (2, "jobs", include_str!("migrations/0002_jobs.sql")),
     (3, "scans", include_str!("migrations/0003_scans.sql")),
     (4, "tasks", include_str!("migrations/0004_tasks.sql")),
+    (5, "members", include_str!("migrations/0005_members.sql")),
 ];
 
 fn migrator() -> Migrator {

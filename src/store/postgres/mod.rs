@@ -36,12 +36,14 @@ mod reading;
 mod record;
 mod records;
 mod replay;
+mod roster;
 mod scan;
 mod settings;
 mod settle;
 mod task;
 #[cfg(test)]
 pub(in crate::store) mod tests;
+mod trail;
 mod verify;
 mod wake;
 

@@ -7,8 +7,8 @@ use sqlx::PgConnection;
 
 use super::act::{STRIPES, Stripe};
 use super::delivery::text;
-use super::{access, credential, job, scan, task};
-use crate::domain::change::{AuditEntry, Change};
+use super::{access, credential, job, roster, scan, task, trail};
+use crate::domain::change::Change;
 use crate::domain::known::RecordKey;
 use crate::domain::organization::{Connection, Member, MemberState, Organization, Source};
 use crate::domain::pipeline::{Pipeline, RunKind};
@@ -35,11 +35,15 @@ fn key_of(change: &Change) -> Option<RecordKey> {
         }
         Change::PutCheckIn(it) => RecordKey::CheckIn(it.id.clone()),
         Change::PutScan(it) => RecordKey::Scan(it.unique_id.clone()),
+        Change::PutHold(it) => RecordKey::Hold(it.organization.clone()),
+        Change::DropHold(organization) => RecordKey::Hold(organization.clone()),
         Change::Wish(it) => RecordKey::Task(it.id()),
         // A credential is written with its connection or source, whose stripe is held.
-        Change::PutToken(_) | Change::PutCredential(_) | Change::DropCredential(..) | Change::Audit(_) => {
-            return None;
-        }
+        Change::PutToken(_)
+        | Change::EndAccess(..)
+        | Change::PutCredential(_)
+        | Change::DropCredential(..)
+        | Change::Audit(_) => return None,
     })
 }
 
@@ -65,6 +69,7 @@ fn stripe(key: &RecordKey) -> i32 {
         }
         RecordKey::CheckIn(id) => short_hash(&[b"check-in", id.as_bytes()]),
         RecordKey::Scan(id) => short_hash(&[b"scan", id.as_bytes()]),
+        RecordKey::Hold(slug) => short_hash(&[b"hold", slug.as_str().as_bytes()]),
         RecordKey::Task(id) => short_hash(&[b"task", id.as_bytes()]),
         RecordKey::Account(host, id) => {
             short_hash(&[b"account", host.as_str().as_bytes(), &id.to_be_bytes()])
@@ -122,6 +127,9 @@ async fn version(connection: &mut PgConnection, key: &RecordKey) -> Result<u64, 
         RecordKey::Scan(id) => {
             sqlx::query_scalar("select version from scan where unique_id = $1").bind(id.as_str())
         }
+        RecordKey::Hold(slug) => {
+            sqlx::query_scalar("select version from member_hold where organization = $1").bind(slug.as_str())
+        }
         RecordKey::Task(id) => sqlx::query_scalar("select fence from task where id = $1").bind(id.as_str()),
         RecordKey::Account(host, id) => return job::account_version(connection, host, *id).await,
         RecordKey::Login(host, login) => return job::login_version(connection, host, login).await,
@@ -143,8 +151,10 @@ pub(super) async fn hold(
     Ok(true)
 }
 
-/// Writes all of them. The caller holds their stripes.
+/// Writes all of them, lines of the audit log last: their chains are what acts wait for each other at. The caller holds
+/// their stripes.
 pub(super) async fn apply(connection: &mut PgConnection, changes: Vec<Change>) -> Result<(), StoreError> {
+    let mut lines = Vec::new();
     for change in changes {
         match change {
             Change::PutOrganization(it) => put_organization(connection, &it, None).await?,
@@ -159,11 +169,19 @@ pub(super) async fn apply(connection: &mut PgConnection, changes: Vec<Change>) -
             Change::PutCheckIn(it) => job::put_check_in(connection, &it, None).await?,
             Change::PutScan(it) => scan::put_scan(connection, &it, None).await?,
             Change::PutToken(it) => access::put_token(connection, &it).await?,
+            Change::EndAccess(member, at) => access::end_access(connection, &member, at).await?,
+            Change::PutHold(it) => roster::put_hold(connection, &it).await?,
+            Change::DropHold(organization) => roster::drop_hold(connection, &organization).await?,
             Change::PutCredential(it) => credential::put(connection, &it).await?,
             Change::DropCredential(owner, kind) => credential::erase(connection, &owner, kind).await?,
             Change::Wish(it) => task::wish(connection, &it).await?,
-            Change::Audit(entry) => put_audit(connection, &entry).await?,
+            Change::Audit(entry) => lines.push(entry),
         }
+    }
+    // Everybody takes the chains in the same order.
+    lines.sort_by(|one, other| one.organization.cmp(&other.organization));
+    for line in lines {
+        trail::put(connection, line).await?;
     }
     Ok(())
 }
@@ -305,21 +323,6 @@ pub(super) async fn put_run(
         .bind(kind_letter(run.kind))
         .bind(json(run)?)
         .bind(number(version))
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Adds a line to the audit log.
-pub(super) async fn put_audit(connection: &mut PgConnection, entry: &AuditEntry) -> Result<(), StoreError> {
-    let sql = "insert into audit (at, organization, actor, action, subject, detail) values ($1, $2, $3, $4, $5, $6)";
-    sqlx::query(sql)
-        .bind(entry.at.ms())
-        .bind(entry.organization.as_ref().map(OrganizationSlug::as_str))
-        .bind(text(&entry.actor))
-        .bind(text(&entry.action))
-        .bind(text(&entry.subject))
-        .bind(text(&entry.detail))
         .execute(connection)
         .await?;
     Ok(())

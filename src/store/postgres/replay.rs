@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::act::lock;
 use super::delivery::{id, number, state, uuid};
-use super::{queue, record};
+use super::{queue, trail};
 use crate::domain::change::AuditEntry;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::{DeliveryId, OrganizationSlug, Timestamp};
@@ -44,8 +44,8 @@ pub(super) async fn replay(
         // A worker has it this moment: that is what was asked for.
         return Ok(true);
     }
-    audit(connection, of, was, organization, actor, "delivery.replayed", now).await?;
     wake(connection, of, now).await?;
+    audit(connection, of, was, organization, actor, "delivery.replayed", now).await?;
     Ok(true)
 }
 
@@ -65,8 +65,9 @@ async fn audit(
         action: action.to_owned(),
         subject: of.to_string(),
         detail: format!("was {}", was.as_str()),
+        ..AuditEntry::default()
     };
-    record::put_audit(connection, &entry).await
+    trail::put(connection, entry).await
 }
 
 const WAKE: &str = "
@@ -98,8 +99,8 @@ pub(super) async fn note_copy(
     let organization: Option<String> = row.try_get("organization")?;
     let organization = organization.as_deref().and_then(|slug| OrganizationSlug::parse(slug).ok());
     let (was, action) = (DeliveryState::Dead, "delivery.redelivered");
-    audit(connection, of, was, organization, "webhook", action, now).await?;
     wake(connection, of, now).await?;
+    audit(connection, of, was, organization, "webhook", action, now).await?;
     Ok(Accepted::Woken(of))
 }
 
@@ -114,8 +115,8 @@ pub(super) async fn discard(
 ) -> Result<bool, StoreError> {
     let Some((DeliveryState::Dead, organization)) = look(connection, of).await? else { return Ok(false) };
     let was = DeliveryState::Dead;
+    sqlx::query(DISCARD).bind(uuid(of)).execute(&mut *connection).await?;
     audit(connection, of, was, organization, actor, "delivery.discarded", now).await?;
-    sqlx::query(DISCARD).bind(uuid(of)).execute(connection).await?;
     Ok(true)
 }
 

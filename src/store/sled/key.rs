@@ -6,6 +6,7 @@
 use crate::domain::credential::{CredentialKind, CredentialOwner};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::pipeline::RunKind;
+use crate::domain::roster::Subject;
 use crate::domain::{ConnectionKey, DeliveryId, Host, OrganizationSlug, SourceKey, Timestamp};
 pub(super) use crate::store::frame::short_hash;
 
@@ -57,6 +58,12 @@ pub(super) enum Table {
     Token = b'T',
     TokenByHash = b'h',
     TokenByEnd = b'E',
+    TokenOfMember = b'Q',
+    AuditLink = b'D',
+    AuditHead = b'Z',
+    Hold = b'I',
+    Reading = b'U',
+    KeptPage = b'Y',
     Credential = b'K',
     Task = b'G',
     TaskByDue = b'g',
@@ -65,7 +72,7 @@ pub(super) enum Table {
 
 impl Table {
     /// All tables.
-    pub(super) const ALL: [Self; 48] = [
+    pub(super) const ALL: [Self; 54] = [
         Self::Meta,
         Self::Part,
         Self::Delivery,
@@ -110,6 +117,12 @@ impl Table {
         Self::Token,
         Self::TokenByHash,
         Self::TokenByEnd,
+        Self::TokenOfMember,
+        Self::AuditLink,
+        Self::AuditHead,
+        Self::Hold,
+        Self::Reading,
+        Self::KeptPage,
         Self::Credential,
         Self::Task,
         Self::TaskByDue,
@@ -285,6 +298,33 @@ pub(super) fn task(id: &str) -> Key {
 
 pub(super) fn approval(hash: &[u8; 32]) -> Key {
     Key::of(Table::Approval).bytes(hash)
+}
+
+/// The lines of a chain, by their number; an empty name is the operator's.
+pub(super) fn chain(organization: Option<&OrganizationSlug>) -> Key {
+    Key::of(Table::AuditLink).text(organization.map_or("", |slug| slug.as_str()))
+}
+
+pub(super) fn chain_head(organization: Option<&OrganizationSlug>) -> Key {
+    Key::of(Table::AuditHead).text(organization.map_or("", |slug| slug.as_str()))
+}
+
+pub(super) fn hold(organization: &OrganizationSlug) -> Key {
+    Key::of(Table::Hold).text(organization.as_str())
+}
+
+pub(super) fn reading(connection: &ConnectionKey, subject: Subject) -> Key {
+    Key::of(Table::Reading).text(connection.as_str()).text(subject.as_str())
+}
+
+/// Pages of readings; behind it generation and number.
+pub(super) fn kept_pages(connection: &ConnectionKey, subject: Subject) -> Key {
+    Key::of(Table::KeptPage).text(connection.as_str()).text(subject.as_str())
+}
+
+/// The tokens that stand for a member.
+pub(super) fn tokens_of(member: &str) -> Key {
+    Key::of(Table::TokenOfMember).text(member)
 }
 
 pub(super) fn check_in(id: &str) -> Key {

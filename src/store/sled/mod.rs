@@ -37,6 +37,7 @@ mod recount;
 mod recovery;
 mod redo;
 mod repair;
+mod roster;
 mod row;
 mod scrub;
 mod snapshot;

@@ -52,6 +52,7 @@ async fn with_records(store: &super::SledStore, count: i64) {
             action: "test".into(),
             subject: number.to_string(),
             detail: "x".repeat(200),
+            ..crate::domain::change::AuditEntry::default()
         });
         store.apply(vec![change], Vec::new()).await.unwrap();
     }

@@ -31,6 +31,12 @@ struct AuditView {
     subject: String,
     /// More, in words.
     detail: String,
+    /// What it was before.
+    before: Option<String>,
+    /// What it is since.
+    after: Option<String>,
+    /// What led to it.
+    why: Option<String>,
 }
 
 pub(crate) const LIST: Operation = Operation::list(
@@ -54,6 +60,9 @@ fn view(record: &AuditEntry) -> AuditView {
         action: record.action.clone(),
         subject: record.subject.clone(),
         detail: record.detail.clone(),
+        before: record.before.clone(),
+        after: record.after.clone(),
+        why: record.why.clone(),
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod connection;
 pub(crate) mod delivery;
+pub(crate) mod held;
 pub(crate) mod keep;
 pub(crate) mod member;
 pub(crate) mod organization;
@@ -14,6 +15,7 @@ pub(crate) mod replay;
 pub(crate) mod status;
 pub(crate) mod task;
 pub(crate) mod token;
+pub(crate) mod trail;
 
 use std::future::Future;
 
@@ -99,6 +101,7 @@ async fn note<G>(
         action: action.to_owned(),
         subject: subject.to_owned(),
         detail,
+        ..AuditEntry::default()
     };
     call.front.store.apply(vec![Change::Audit(entry)], Vec::new()).await?;
     Ok(())

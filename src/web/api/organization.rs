@@ -121,6 +121,7 @@ pub(crate) async fn create(call: Call<OperatorOnly>) -> Answer {
         authority: None,
         created_by: "cli".to_owned(),
         created_at: now,
+        members: Default::default(),
     };
     let answer = view(&organization);
     let audit = AuditEntry {
@@ -130,6 +131,7 @@ pub(crate) async fn create(call: Call<OperatorOnly>) -> Answer {
         action: "organization.created".to_owned(),
         subject: wish.slug.to_string(),
         detail: String::new(),
+        ..AuditEntry::default()
     };
     let changes = vec![Change::PutOrganization(organization), Change::Audit(audit)];
     let fresh = vec![(RecordKey::Organization(wish.slug), 0)];

@@ -7,11 +7,12 @@ use utoipa::ToSchema;
 use super::query::Query;
 use super::{Answer, listed, note, parse, time, walk};
 use crate::domain::access::{TokenKind, TokenRecord};
+use crate::domain::organization::{Member, MemberState};
 use crate::domain::{OrganizationSlug, Timestamp};
 use crate::web::auth::{Admin, Call};
 use crate::web::describe::{self, Body, Content, Good, Name, Operation, Parameter, Shape};
 use crate::web::error::Problem;
-use crate::web::name;
+use crate::web::{name, person};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const LIFE_DEFAULT_MS: i64 = 90 * DAY_MS;
@@ -40,6 +41,9 @@ struct TokenView {
     /// When it was revoked.
     #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
     revoked_at: Option<String>,
+    /// The id of the member for whom it stands; null for a program's.
+    #[schema(examples("0123456789abcdef01234567"))]
+    member: Option<String>,
 }
 
 fn view(record: &TokenRecord) -> TokenView {
@@ -51,6 +55,7 @@ fn view(record: &TokenRecord) -> TokenView {
         created_at: record.created_at.rfc3339(),
         expires_at: record.expires_at.rfc3339(),
         revoked_at: time(record.revoked_at),
+        member: record.member.clone(),
     }
 }
 
@@ -83,7 +88,7 @@ pub(crate) const CREATE: Operation =
     Operation::new("createToken", "Make a token", &[describe::json::<MadeView>(201, "It was made.")])
         .parameters(&[describe::ORGANIZATION])
         .body(Body::Json(Shape::of::<NewToken>()))
-        .codes(&["organization-missing", "name-invalid", "expiry-invalid"]);
+        .codes(&["organization-missing", "name-invalid", "expiry-invalid", "member-invalid"]);
 pub(crate) const REVOKE: Operation = Operation::new(
     "revokeToken",
     "Revoke a token",
@@ -108,6 +113,9 @@ struct NewToken {
     /// When it ends: within the next 366 days; in 90 days without this.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
+    /// The id of the member for whom it stands: it ends with their membership, and opens no more than their role.
+    #[schema(examples("0123456789abcdef01234567"))]
+    member: Option<String>,
 }
 
 pub(crate) async fn create(call: Call<Admin>) -> Answer {
@@ -116,6 +124,7 @@ pub(crate) async fn create(call: Call<Admin>) -> Answer {
     let missing = || Problem::bad("organization-missing", "name the organization: ?organization=…");
     let organization = organization.ok_or_else(missing)?;
     let wish: NewToken = parse(&call.body)?;
+    owner(&call, &organization, &wish).await?;
     let (record, text) = make(&call, organization, wish)?;
     let detail = format!("kind {}, until {}", record.kind.as_str(), record.expires_at);
     note(&call, &record.organization, "token.created", &record.id, detail).await?;
@@ -128,6 +137,19 @@ pub(crate) async fn create(call: Call<Admin>) -> Answer {
     };
     call.front.store.put_token(record).await?;
     Ok(HttpResponse::Created().json(made))
+}
+
+/// Whoever the token shall stand for belongs, and may do so much.
+async fn owner(call: &Call<Admin>, organization: &OrganizationSlug, wish: &NewToken) -> Result<(), Problem> {
+    let Some(id) = &wish.member else { return Ok(()) };
+    let found = call.front.store.member(id).await?.filter(|member| member.organization == *organization);
+    let fits =
+        |member: &Member| member.state == MemberState::Active && person::carries(member.role, wish.kind);
+    if found.as_ref().is_some_and(fits) {
+        return Ok(());
+    }
+    let message = "there is no such active member here, or their role does not carry a token of this kind";
+    Err(Problem::bad("member-invalid", message).help("scm-connect members list shows ids and roles"))
 }
 
 fn make(
@@ -151,6 +173,7 @@ fn make(
         expires_at,
         revoked_at: None,
         scope: None,
+        member: wish.member,
     };
     Ok((record, text))
 }

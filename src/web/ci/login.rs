@@ -178,6 +178,7 @@ async fn note(front: &Front, admin: &TokenRecord, at: Timestamp) -> Result<(), P
         action: "login.approved".to_owned(),
         subject: "semgrep login".to_owned(),
         detail: "a command line may fetch a CI token".to_owned(),
+        ..AuditEntry::default()
     };
     front.store.apply(vec![Change::Audit(entry)], Vec::new()).await?;
     Ok(())
@@ -218,6 +219,7 @@ pub(crate) async fn fetch(
         expires_at: now.plus_ms(TOKEN_MS),
         revoked_at: None,
         scope: None,
+        member: None,
     };
     if front.store.redeem_approval(&hash, record, now).await? {
         return Ok(HttpResponse::Ok().json(json!({"token": text})));

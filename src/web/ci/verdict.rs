@@ -74,6 +74,7 @@ async fn judge(call: Call<Admin>, rejects: bool) -> Answer {
             action: if rejects { "connection.rejected" } else { "connection.allowed" }.to_owned(),
             subject: key.to_string(),
             detail: format!("{} {}", new.host, new.account.login),
+            ..AuditEntry::default()
         };
         let changes = vec![Change::PutConnection(Box::new(new)), Change::Audit(audit)];
         let expects = vec![(RecordKey::Connection(key.clone()), found.version)];

@@ -21,6 +21,7 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
     ("forbidden", 403, "The token is known, but may not do that."),
     ("foreign-origin", 403, "The form was sent by a page of another site."),
     ("fork-pipeline", 403, "A job of a fork, or one that strangers can start, makes nothing."),
+    ("held-changed", 409, "What waits for a yes has changed since it was looked at. Nothing was changed."),
     ("id-token-invalid", 401, "The ID token proves nothing here; why is in the operator's log."),
     (
         "id-token-keys",
@@ -32,6 +33,16 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
     ("length-invalid", 400, "The declared length cannot be read."),
     ("limit-invalid", 400, "`limit` is no number from 1 to 200."),
     ("media-type", 415, "The body is of a type that is not taken here."),
+    (
+        "member-invalid",
+        400,
+        "There is no such member here, or their role does not carry a token of this kind.",
+    ),
+    (
+        "member-unconfirmed",
+        401,
+        "The token stands for a person whose membership the forge has not confirmed for an hour.",
+    ),
     ("method-not-allowed", 405, "The address does not answer to this method; `Allow` names those that work."),
     ("name-invalid", 400, "The name is empty, too long, or has control characters in it."),
     ("no-delivery", 400, "The request is proven, but it is no delivery."),

@@ -12,7 +12,13 @@ use crate::web::Front;
 use crate::web::auth::Via;
 use crate::web::serve::public_app;
 
-async fn call(front: &Arc<Front>, method: &str, path: &str, token: &str, body: Value) -> (u16, Value) {
+pub(super) async fn call(
+    front: &Arc<Front>,
+    method: &str,
+    path: &str,
+    token: &str,
+    body: Value,
+) -> (u16, Value) {
     let app = init_service(public_app(Arc::clone(front), Via::Public)).await;
     let request = TestRequest::default().method(method.parse().unwrap()).uri(path);
     let request = request.insert_header(("authorization", format!("Bearer {token}")));

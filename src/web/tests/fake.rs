@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::sample::{audit, connection, host, member, organization, project, record, slug, task};
+use super::sample::{audit, connection, hold, host, member, organization, project, record, slug, task};
 use super::{NOW, token};
 use crate::domain::access::{Approval, TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change};
@@ -18,6 +18,7 @@ use crate::domain::known::{Candidates, Known, Lookup, RecordKey, Versioned};
 use crate::domain::organization::*;
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
+use crate::domain::roster::Hold;
 use crate::domain::scan::{Branch, Finding, Scan};
 use crate::domain::task::Task;
 use crate::domain::*;
@@ -46,6 +47,7 @@ pub(super) struct State {
     pub(super) audit: Vec<AuditEntry>,
     pub(super) deliveries: Vec<DeliveryRecord>,
     pub(super) tokens: Vec<TokenRecord>,
+    pub(super) holds: Vec<Hold>,
     pub(super) tasks: Vec<Task>,
     pub(super) setup: Option<([u8; 32], Timestamp)>,
 }
@@ -68,6 +70,7 @@ impl Fake {
                 state.projects.push(project(name));
                 state.members.push(member(name));
                 state.audit.push(audit(name));
+                state.holds.push(hold(name));
                 state.tasks.push(task(name));
                 state.deliveries.push(record(n, Some(name), DeliveryState::Dead));
                 for text in ["read", "admin", "ci", "admin-expired", "admin-revoked"] {
@@ -198,7 +201,7 @@ impl Records for Fake {
         for (key, _) in expects {
             let slug = match key {
                 RecordKey::Organization(slug) => slug,
-                RecordKey::Connection(_) => continue,
+                RecordKey::Connection(_) | RecordKey::Hold(_) => continue,
                 _ => unimplemented!(),
             };
             if state.organizations.iter().any(|known| known.slug == slug) {
@@ -209,6 +212,10 @@ impl Records for Fake {
             match change {
                 Change::PutOrganization(organization) => state.organizations.push(organization),
                 Change::Audit(entry) => state.audit.push(entry),
+                Change::PutHold(new) => {
+                    state.holds.retain(|old| old.organization != new.organization);
+                    state.holds.push(*new);
+                }
                 Change::PutConnection(new) => {
                     state.connections.retain(|old| old.key != new.key);
                     state.connections.push(*new);

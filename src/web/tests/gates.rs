@@ -41,6 +41,9 @@ async fn target(front: &Arc<Front>, path: &str, tenant: Option<&str>) -> String 
             if path.contains("deliveries") { "99999999-9999-9999-9999-999999999999" } else { "missing" },
         );
     };
+    if path.starts_with("/api/v1/members/held/") {
+        return path.replace("{id}", &super::sample::hold(tenant).id());
+    }
     let id = match path.trim_start_matches("/api/v1/").split('/').next().unwrap() {
         "organizations" | "" => tenant.to_owned(),
         "ci" => "gitlab".to_owned(),

@@ -4,8 +4,10 @@ mod api;
 mod describe;
 mod fake;
 mod fake_keep;
+mod fake_roster;
 mod gates;
 mod hook;
+mod member;
 mod sample;
 mod setup;
 mod wire;
@@ -167,5 +169,6 @@ fn token(text: &str, organization: &str) -> TokenRecord {
         expires_at: NOW.plus_ms(if text.ends_with("expired") { 0 } else { 1000 }),
         revoked_at: text.ends_with("revoked").then_some(NOW),
         scope: None,
+        member: None,
     }
 }

@@ -5,6 +5,7 @@ use crate::domain::change::AuditEntry;
 use crate::domain::delivery::{DeliveryRecord, DeliveryState};
 use crate::domain::organization::*;
 use crate::domain::project::{Project, Proof};
+use crate::domain::roster::{HeldPerson, Hold, HoldCause, HoldState};
 use crate::domain::*;
 
 pub(super) fn slug(text: &str) -> OrganizationSlug {
@@ -22,7 +23,15 @@ pub(super) fn delivery_id(n: u8) -> DeliveryId {
 pub(super) fn organization(name: &str) -> Organization {
     let (home, authority) = (None, None);
     let created_by = "config".to_owned();
-    Organization { slug: slug(name), name: name.to_owned(), home, authority, created_by, created_at: NOW }
+    Organization {
+        slug: slug(name),
+        name: name.to_owned(),
+        home,
+        authority,
+        created_by,
+        created_at: NOW,
+        members: Default::default(),
+    }
 }
 
 pub(super) fn connection(name: &str) -> Connection {
@@ -44,6 +53,7 @@ pub(super) fn connection(name: &str) -> Connection {
         roster_stale_since: None,
         last_event_at: Some(NOW),
         last_sync_at: None,
+        members_read_at: None,
         created_by: "config".to_owned(),
         created_at: NOW,
         proof: Proof::Proven,
@@ -129,6 +139,23 @@ pub(super) fn audit(name: &str) -> AuditEntry {
         action: "organization.created".to_owned(),
         subject: name.to_owned(),
         detail: String::new(),
+        ..AuditEntry::default()
+    }
+}
+
+/// Its id is made of the organization's name and the person.
+pub(super) fn hold(name: &str) -> Hold {
+    let login = format!("{name}-leaver");
+    Hold {
+        organization: slug(name),
+        connection: connection(name).key,
+        cause: HoldCause::TooMany,
+        since: NOW,
+        expires_at: NOW.plus_ms(1_000_000),
+        managed: 4,
+        people: vec![HeldPerson { id: 5, login, role: Some(Role::Member) }],
+        state: HoldState::Waiting,
+        decided_by: None,
     }
 }
 

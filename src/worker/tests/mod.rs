@@ -1,6 +1,7 @@
 //! The loops, on a store that is told what to answer.
 
 pub(super) mod fake;
+mod fake_roster;
 
 mod inbox;
 mod indexer;
@@ -72,6 +73,7 @@ fn organization() -> Organization {
         authority: None,
         created_by: "config".into(),
         created_at: Timestamp::from_ms(0),
+        members: Default::default(),
     }
 }
 
@@ -94,6 +96,7 @@ fn connection(source: &Source) -> Connection {
         roster_stale_since: None,
         last_event_at: None,
         last_sync_at: None,
+        members_read_at: None,
         created_by: "config".into(),
         created_at: Timestamp::from_ms(0),
         proof: Proof::Proven,

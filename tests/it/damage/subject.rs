@@ -119,6 +119,7 @@ fn records() -> Vec<Change> {
             authority: None,
             created_by: "config".into(),
             created_at: NOON,
+            members: Default::default(),
         }),
         Change::PutSource(Source {
             key: SourceKey::parse("our-app").unwrap(),
@@ -143,6 +144,7 @@ fn token() -> TokenRecord {
         expires_at: NOON.plus_ms(1_000_000),
         revoked_at: None,
         scope: None,
+        member: None,
     }
 }
 
@@ -198,6 +200,7 @@ fn audit(number: u64) -> AuditEntry {
         action: "test".into(),
         subject: number.to_string(),
         detail: String::new(),
+        ..AuditEntry::default()
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod book;
 mod fault;
+mod follow;
 mod github;
 mod gitlab;
 mod http;

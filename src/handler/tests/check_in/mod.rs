@@ -75,6 +75,7 @@ fn caller(organization: &str) -> CiCaller {
         expires_at: at(1_000_000),
         revoked_at: None,
         scope: None,
+        member: None,
     };
     CiCaller::of(&token, at(1)).unwrap()
 }
@@ -213,5 +214,6 @@ fn organization(slug: &OrganizationSlug) -> Organization {
         authority: None,
         created_by: String::new(),
         created_at: at(0),
+        members: Default::default(),
     }
 }

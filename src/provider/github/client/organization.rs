@@ -56,6 +56,21 @@ impl Session {
         self.whole::<Vec<_>>(path, Some(MEMBERS)).await
     }
 
+    /// One page of them, from the beginning or from where an earlier page ended.
+    ///
+    /// # Errors
+    /// As [`Self::members`].
+    pub async fn members_page(
+        &self,
+        login: &str,
+        role: OrganizationRole,
+        from: Option<&Next>,
+    ) -> Result<Page<Account>, ProviderError> {
+        let role = role.as_str();
+        let first = || format!("orgs/{}/members?role={role}&per_page={PER_PAGE}", segment(login));
+        self.page::<Vec<_>>(from.map_or_else(first, |next| next.path().to_owned()), Some(MEMBERS)).await
+    }
+
     /// One person's membership. [`ProviderError::Gone`]: not a member, or not shown.
     ///
     /// # Errors
@@ -72,6 +87,32 @@ impl Session {
     pub async fn outside_collaborators(&self, login: &str) -> Result<Whole<Account>, ProviderError> {
         let path = format!("orgs/{}/outside_collaborators?per_page={PER_PAGE}", segment(login));
         self.whole::<Vec<_>>(path, Some(MEMBERS)).await
+    }
+
+    /// One page of them.
+    ///
+    /// # Errors
+    /// As [`ProviderError`] says.
+    pub async fn outside_collaborators_page(
+        &self,
+        login: &str,
+        from: Option<&Next>,
+    ) -> Result<Page<Account>, ProviderError> {
+        let first = || format!("orgs/{}/outside_collaborators?per_page={PER_PAGE}", segment(login));
+        self.page::<Vec<_>>(from.map_or_else(first, |next| next.path().to_owned()), Some(MEMBERS)).await
+    }
+
+    /// One page of the invitations that nobody has accepted yet.
+    ///
+    /// # Errors
+    /// As [`Self::invitations`].
+    pub async fn invitations_page(
+        &self,
+        login: &str,
+        from: Option<&Next>,
+    ) -> Result<Page<Invitation>, ProviderError> {
+        let first = || format!("orgs/{}/invitations?per_page={PER_PAGE}", segment(login));
+        self.page::<Vec<_>>(from.map_or_else(first, |next| next.path().to_owned()), Some(MEMBERS)).await
     }
 
     /// Invitations that nobody has accepted yet.

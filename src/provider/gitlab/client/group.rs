@@ -39,6 +39,28 @@ impl Session {
         self.whole(&format!("groups/{group}/members/all?per_page={PER_PAGE}")).await
     }
 
+    /// One page of them, from the beginning or from where an earlier page ended.
+    ///
+    /// # Errors
+    /// As [`ProviderError`] says.
+    pub async fn members_page(&self, group: u64, from: Option<&Next>) -> Result<Page<Member>, ProviderError> {
+        let first = || format!("groups/{group}/members/all?per_page={PER_PAGE}");
+        self.page(&from.map_or_else(first, |next| next.path().to_owned())).await
+    }
+
+    /// One page of those who are in a group directly.
+    ///
+    /// # Errors
+    /// As [`ProviderError`] says.
+    pub async fn direct_members_page(
+        &self,
+        group: u64,
+        from: Option<&Next>,
+    ) -> Result<Page<Member>, ProviderError> {
+        let first = || format!("groups/{group}/members?per_page={PER_PAGE}");
+        self.page(&from.map_or_else(first, |next| next.path().to_owned())).await
+    }
+
     /// Who is in a group directly.
     ///
     /// # Errors
@@ -53,6 +75,14 @@ impl Session {
     /// As [`ProviderError`] says.
     pub async fn member(&self, group: u64, person: u64) -> Result<Member, ProviderError> {
         self.read(&format!("groups/{group}/members/all/{person}")).await
+    }
+
+    /// One person who is in a group directly.
+    ///
+    /// # Errors
+    /// As [`Self::member`].
+    pub async fn direct_member(&self, group: u64, person: u64) -> Result<Member, ProviderError> {
+        self.read(&format!("groups/{group}/members/{person}")).await
     }
 
     /// One person in a project.

@@ -136,6 +136,9 @@ pub struct Member {
     /// The last day of the membership.
     #[serde(default)]
     pub expires_at: Option<NaiveDate>,
+    /// `active` or `awaiting`, where somebody has to approve; not said by every version.
+    #[serde(default, deserialize_with = "short")]
+    pub membership_state: String,
 }
 
 /// A group.

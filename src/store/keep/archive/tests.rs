@@ -57,6 +57,7 @@ fn items() -> Vec<Item> {
         action: "test".into(),
         subject: "x".into(),
         detail: String::new(),
+        ..AuditEntry::default()
     };
     let envelope = Envelope {
         external_id: "a".into(),

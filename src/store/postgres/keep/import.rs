@@ -4,7 +4,7 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::super::delivery::{number, text, uuid};
-use super::super::{access, credential, job, queue, record, scan, task};
+use super::super::{access, credential, job, queue, record, scan, task, trail};
 use crate::domain::credential::SealedCredential;
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
 use crate::domain::{ConnectionKey, DeliveryId, OrganizationSlug, Timestamp};
@@ -148,7 +148,7 @@ async fn put(connection: &mut PgConnection, one: Incoming, arrival: i64) -> Resu
         },
         Fact::Task(it) => task::put(connection, &it).await,
         Fact::SetupCode(code) => access::put_setup_code(connection, &code.hash, code.expires_at).await,
-        Fact::Audit(entry) => record::put_audit(connection, &entry).await,
+        Fact::Audit(entry) => trail::put(connection, entry).await,
         Fact::Body(body) => put_body(connection, &body).await,
         Fact::Delivery(kept) => put_delivery(connection, *kept, one.bytes, arrival).await,
         Fact::Unindexed(kept) => {

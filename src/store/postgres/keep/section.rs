@@ -6,7 +6,8 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::super::delivery::id;
-use super::super::{access, find, list};
+use super::super::trail::{entry, line};
+use super::super::{access, find};
 use crate::domain::Timestamp;
 use crate::domain::credential::SealedCredential;
 use crate::domain::known::Versioned;
@@ -221,10 +222,8 @@ pub(super) async fn setup_code(
         .collect()
 }
 
-const AUDIT: &str = "
-    select at, sequence, organization, actor, action, subject, detail from audit
-    where (at, sequence) > ($1, $2) order by at, sequence limit $3
-";
+const AUDIT: &str =
+    concat!("select ", line!(), " from audit where (at, sequence) > ($1, $2) order by at, sequence limit $3");
 
 pub(super) async fn audit(connection: &mut PgConnection, after: &Place) -> Result<Vec<Found>, StoreError> {
     let rows = sqlx::query(AUDIT)
@@ -235,7 +234,7 @@ pub(super) async fn audit(connection: &mut PgConnection, after: &Place) -> Resul
         .await?;
     rows.iter()
         .map(|row| {
-            let ((at, sequence), entry) = list::entry(row)?;
+            let ((at, sequence), entry) = entry(row)?;
             Ok((place(after, Vec::new(), vec![at, sequence]), Fact::Audit(entry).into()))
         })
         .collect()

@@ -11,6 +11,9 @@ use crate::domain::organization::Organization;
 use crate::store::StoreError;
 use crate::store::keep::SetupCode;
 
+/// More tokens nobody has.
+const TOKENS_MAX: usize = 10_000;
+
 /// The row of a token.
 pub(in super::super) fn token(id: &str) -> Key {
     Key::of(Table::Token).text(id)
@@ -28,7 +31,18 @@ pub(in super::super) fn put_token(stage: &mut Stage<'_>, record: &TokenRecord) -
     if record.scope.is_some() {
         stage.mark(Key::of(Table::TokenByEnd).time(record.expires_at).text(&record.id), record.id.as_bytes());
     }
+    if let Some(member) = &record.member {
+        stage.mark(key::tokens_of(member).text(&record.id), record.id.as_bytes());
+    }
     stage.put(token(&record.id), record)
+}
+
+/// Ends the tokens that stand for this member.
+pub(super) fn end_access(stage: &mut Stage<'_>, member: &str, now: Timestamp) -> Result<(), StoreError> {
+    for (_, id) in stage.with_prefix(&key::tokens_of(member), TOKENS_MAX)? {
+        revoke(stage, &String::from_utf8_lossy(&id), now)?;
+    }
+    Ok(())
 }
 
 /// Forgets jobs' tokens that ended before `before`, up to `limit`. Returns how many.
@@ -92,6 +106,7 @@ pub(in super::super) fn redeem(
         action: "organization.created".into(),
         subject: organization.slug.to_string(),
         detail: "with its first admin token".into(),
+        ..AuditEntry::default()
     };
     record::apply(stage, vec![Change::PutOrganization(organization), Change::Audit(entry)])?;
     put_token(stage, record)?;

@@ -60,6 +60,7 @@ fn one(stage: &mut Stage<'_>, mut stored: Stored, now: Timestamp) -> Result<bool
         action: "delivery.lost".into(),
         subject: stored.record.id.to_string(),
         detail: format!("its bytes are gone; it was {}", state.as_str()),
+        ..AuditEntry::default()
     };
     record::apply(stage, vec![Change::Audit(entry)])?;
     if state.is_final() {
@@ -86,6 +87,7 @@ pub(in super::super) fn note(
         action: "store.loss-accepted".into(),
         subject: "store".into(),
         detail: sentence.chars().take(500).collect(),
+        ..AuditEntry::default()
     };
     record::apply(stage, vec![Change::Audit(entry)])
 }

@@ -9,9 +9,11 @@ pub(super) mod loss;
 pub(super) mod purge;
 pub(super) mod record;
 pub(super) mod replay;
+pub(super) mod roster;
 pub(super) mod scan;
 pub(super) mod settle;
 pub(super) mod task;
+pub(super) mod trail;
 
 use serde::{Deserialize, Serialize};
 

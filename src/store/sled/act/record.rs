@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::super::key::{self, Key, Table};
 use super::super::stage::{Rows, Stage};
 use crate::domain::ConnectionKey;
-use crate::domain::change::{AuditEntry, Change};
+use crate::domain::change::Change;
 use crate::domain::ci::{CheckIn, holders_version};
 use crate::domain::known::{RecordKey, Versioned};
 use crate::domain::organization::{Connection, Member};
@@ -45,6 +45,7 @@ fn key_of(record: &RecordKey) -> Key {
         }
         RecordKey::CheckIn(id) => key::check_in(id),
         RecordKey::Scan(unique_id) => key::scan(unique_id),
+        RecordKey::Hold(organization) => key::hold(organization),
         RecordKey::Task(id) => key::task(id),
         RecordKey::Account(host, id) => key::account(host, *id),
         RecordKey::Login(host, login) => key::login(host, login).bytes(b"p"),
@@ -102,10 +103,13 @@ pub(in super::super) fn apply(stage: &mut Stage<'_>, changes: Vec<Change>) -> Re
         Change::PutCheckIn(check_in) => put_check_in(stage, &check_in),
         Change::PutScan(scan) => super::scan::put_scan(stage, &scan),
         Change::PutToken(token) => super::access::put_token(stage, &token),
+        Change::EndAccess(member, at) => super::access::end_access(stage, &member, at),
+        Change::PutHold(hold) => put(stage, key::hold(&hold.organization), hold.as_ref()).map(drop),
+        Change::DropHold(organization) => stage.delete(key::hold(&organization)),
         Change::PutCredential(one) => stage.put(key::credential(&one.about.owner, one.about.kind), &one),
         Change::DropCredential(owner, kind) => stage.delete(key::credential(&owner, kind)),
         Change::Wish(wish) => super::task::wish(stage, &wish),
-        Change::Audit(entry) => put_audit(stage, &entry),
+        Change::Audit(entry) => super::trail::put(stage, entry),
     })
 }
 
@@ -251,17 +255,4 @@ fn reindex(
     }
     after.into_iter().for_each(|key| stage.mark(key, value));
     Ok(())
-}
-
-fn put_audit(stage: &mut Stage<'_>, entry: &AuditEntry) -> Result<(), StoreError> {
-    let counter = key::meta("audit-sequence");
-    let sequence = stage.read::<u64>(&counter)?.unwrap_or(0).saturating_add(1);
-    stage.put(counter, &sequence)?;
-    let key = Key::of(Table::Audit).time(entry.at).number(sequence);
-    if let Some(organization) = &entry.organization {
-        let index =
-            Key::of(Table::AuditOfOrganization).text(organization.as_str()).time(entry.at).number(sequence);
-        stage.mark(index, key.as_bytes());
-    }
-    stage.put(key, entry)
 }

@@ -39,6 +39,7 @@ fn audit(
         action: action.to_owned(),
         subject: stored.record.id.to_string(),
         detail: format!("was {}", stored.record.state.as_str()),
+        ..AuditEntry::default()
     };
     record::apply(stage, vec![Change::Audit(entry)])
 }

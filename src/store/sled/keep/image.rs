@@ -68,6 +68,12 @@ const fn is_copied(table: Table) -> bool {
         | Table::TaskByDue
         | Table::TaskByTime
         | Table::ScanByNumber
+        | Table::TokenOfMember
+        | Table::AuditLink
+        | Table::AuditHead
+        | Table::Hold
+        | Table::Reading
+        | Table::KeptPage
         | Table::Approval => false,
     }
 }

@@ -2,6 +2,7 @@
 
 mod door;
 mod hook;
+mod life;
 mod list;
 mod route;
 mod state;

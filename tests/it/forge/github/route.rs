@@ -246,10 +246,9 @@ impl Github {
                     Err(reply) => return reply,
                 };
                 let role = asked.query("role").unwrap_or("all");
-                let rows = org
-                    .members
-                    .iter()
-                    .filter(|row| (all || row.public) && (role == "all" || row.role == role));
+                let rows = org.members.iter().filter(|row| {
+                    row.state == "active" && (all || row.public) && (role == "all" || row.role == role)
+                });
                 self.page(asked, &accounts(rows.map(|row| row.login.as_str()).collect()), bare)
             }
             ("GET", ["memberships", person]) => {

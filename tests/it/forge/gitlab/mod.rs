@@ -1,6 +1,7 @@
 //! A fake GitLab, GitLab.com or an instance: strict where the real one is.
 
 mod hook;
+mod life;
 mod route;
 
 use std::collections::BTreeMap;

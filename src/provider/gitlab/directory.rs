@@ -1,0 +1,155 @@
+//! A group at GitLab, as a whole.
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::client::{self, Session};
+use crate::domain::Clock;
+use crate::domain::event::Repository;
+use crate::domain::organization::Account;
+use crate::domain::project::Visibility;
+use crate::domain::roster::{Entry, List, Listed, MemberRules, PageRead, Rows, Standing, Subject};
+use crate::provider::{Directory, Next, Page, ProviderError};
+
+/// One group, seen through one credential. Everything is asked by number, so that its name makes no difference.
+pub struct Group {
+    session: Session,
+    id: u64,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Group").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Group {
+    /// The group with this number.
+    #[must_use]
+    pub fn new(session: Session, id: u64, clock: Clock) -> Self {
+        Self { session, id, clock }
+    }
+
+    fn today(&self) -> NaiveDate {
+        DateTime::<Utc>::from_timestamp_millis((self.clock)().ms()).unwrap_or_default().date_naive()
+    }
+
+    /// The person of a row, if it counts: whose account is in order and whose membership is not over.
+    fn listed(&self, row: client::Member) -> Option<Listed> {
+        let over = row.expires_at.is_some_and(|last| last < self.today());
+        let counts = row.state == "active" && !over && !is_program(&row.username);
+        let waits = row.membership_state == "awaiting";
+        let standing = if waits { Standing::Invited } else { Standing::Level(row.access_level.0) };
+        counts.then_some(Listed { id: row.id.get(), login: row.username, standing })
+    }
+
+    fn people(&self, page: Page<client::Member>) -> PageRead {
+        let given = page.items.len() as u64;
+        let rows = page.items.into_iter().filter_map(|row| self.listed(row)).collect();
+        PageRead { rows: Rows::People(rows), given, next: page.next.map(Next::into_text), total: page.total }
+    }
+}
+
+/// The names that GitLab gives the bots behind tokens and service accounts: a member list does not say what they are.
+fn is_program(username: &str) -> bool {
+    let of_token = |prefix: &str| {
+        let rest = username.strip_prefix(prefix).and_then(|rest| rest.split_once('_'));
+        rest.is_some_and(|(number, rest)| {
+            !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) && rest.starts_with("bot")
+        })
+    };
+    of_token("group_") || of_token("project_") || username.starts_with("service_account_")
+}
+
+fn repository(row: client::Project) -> Repository {
+    let visibility = match row.visibility.as_str() {
+        "public" => Some(Visibility::Public),
+        "internal" => Some(Visibility::Internal),
+        "private" => Some(Visibility::Private),
+        _ => None,
+    };
+    Repository {
+        id: row.id.get(),
+        full_path: row.path_with_namespace,
+        default_branch: row.default_branch.filter(|branch| !branch.is_empty()),
+        visibility,
+        archived: Some(row.archived),
+    }
+}
+
+#[async_trait]
+impl Directory for Group {
+    fn lists(&self, subject: Subject, rules: &MemberRules) -> Vec<List> {
+        match subject {
+            Subject::Repositories => vec![List::Repositories],
+            Subject::People if rules.direct_only => vec![List::DirectMembers],
+            Subject::People => vec![List::GroupMembers],
+        }
+    }
+
+    async fn account(&self) -> Result<Account, ProviderError> {
+        let found = self.session.group(self.id).await?;
+        Ok(Account { login: found.full_path, external_id: Some(self.id) })
+    }
+
+    async fn page(&self, list: List, from: Option<&str>) -> Result<PageRead, ProviderError> {
+        let from = from.map(Next::kept);
+        let from = from.as_ref();
+        match list {
+            List::GroupMembers => Ok(self.people(self.session.members_page(self.id, from).await?)),
+            List::DirectMembers => Ok(self.people(self.session.direct_members_page(self.id, from).await?)),
+            List::Repositories => {
+                let page = self.session.projects(self.id, from).await?;
+                let given = page.items.len() as u64;
+                // What is marked for deletion is still listed, and is gone for everybody who works there.
+                let kept = page.items.into_iter().filter(|row| row.marked_for_deletion_on.is_none());
+                let rows = Rows::Repositories(kept.map(repository).collect());
+                Ok(PageRead { rows, given, next: page.next.map(Next::into_text), total: page.total })
+            }
+            List::Owners | List::Members | List::OutsideCollaborators | List::Invitations => {
+                Err(ProviderError::Gone)
+            }
+        }
+    }
+
+    async fn person(
+        &self,
+        id: u64,
+        _login: &str,
+        rules: &MemberRules,
+    ) -> Result<Option<Entry>, ProviderError> {
+        let found = if rules.direct_only {
+            self.session.direct_member(self.id, id).await
+        } else {
+            self.session.member(self.id, id).await
+        };
+        match found {
+            Ok(row) => {
+                let entry = |row: Listed| Entry { login: row.login, standings: vec![row.standing] };
+                Ok(self.listed(row).map(entry))
+            }
+            Err(ProviderError::Gone) => {
+                // Not there, or nothing is shown any more: whoever sees the group sees who is in it.
+                self.account().await?;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_program;
+
+    #[test]
+    fn the_bots_behind_tokens_and_service_accounts_are_no_people() {
+        for name in ["group_72_bot", "group_72_bot_1f3a", "project_9_bot2", "service_account_group_72_ab"] {
+            assert!(is_program(name), "{name}");
+        }
+        for name in ["ada", "group_bot", "group_x_bot", "group__bot", "project_9_robot", "bot_group_72"] {
+            assert!(!is_program(name), "{name}");
+        }
+    }
+}

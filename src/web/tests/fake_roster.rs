@@ -1,0 +1,44 @@
+//! [`Rosters`] and [`Trail`] of the stand-in store: removals that wait, and chains of one line.
+
+use async_trait::async_trait;
+
+use super::fake::Fake;
+use crate::domain::audit::Link;
+use crate::domain::change::AuditEntry;
+use crate::domain::known::Versioned;
+use crate::domain::organization::Member;
+use crate::domain::project::Project;
+use crate::domain::roster::{Hold, KeptPage, Reading, Subject};
+use crate::domain::{ConnectionKey, Host, OrganizationSlug};
+use crate::store::{Chain, Rosters, StoreError, Trail};
+
+type Answer<T> = Result<T, StoreError>;
+
+#[async_trait]
+#[rustfmt::skip]
+impl Rosters for Fake {
+    async fn reading_of(&self, _: &ConnectionKey, _: Subject) -> Answer<Option<Reading>> { unimplemented!() }
+    async fn keep_page(&self, _: &ConnectionKey, _: Subject, _: &Reading, _: KeptPage) -> Answer<bool> { unimplemented!() }
+    async fn kept_pages(&self, _: &ConnectionKey, _: Subject, _: u64, _: u32, _: usize) -> Answer<Vec<KeptPage>> { unimplemented!() }
+    async fn forget_reading(&self, _: &ConnectionKey, _: Subject) -> Answer<bool> { unimplemented!() }
+    async fn members_numbered(&self, _: &OrganizationSlug, _: &Host, _: Option<u64>, _: usize) -> Answer<Vec<Versioned<Member>>> { unimplemented!() }
+    async fn projects_numbered(&self, _: &OrganizationSlug, _: &Host, _: Option<u64>, _: usize) -> Answer<Vec<Versioned<Project>>> { unimplemented!() }
+    async fn hold(&self, of: &OrganizationSlug) -> Answer<Option<Versioned<Hold>>> {
+        let found = self.state().holds.iter().find(|hold| hold.organization == *of).cloned();
+        Ok(found.map(|value| Versioned { version: 1, value }))
+    }
+}
+
+#[async_trait]
+#[rustfmt::skip]
+impl Trail for Fake {
+    async fn chains(&self) -> Answer<Vec<Chain>> {
+        let link = |line: &AuditEntry| (line.organization.clone(), Link { number: 1, hash: line.id() });
+        Ok(self.state().audit.iter().map(link).collect())
+    }
+    async fn chained(&self, of: Option<&OrganizationSlug>, after: u64, _: usize) -> Answer<Vec<AuditEntry>> {
+        let mut all = self.state().audit.clone();
+        all.retain(|line| line.organization.as_ref() == of && after == 0);
+        Ok(all)
+    }
+}

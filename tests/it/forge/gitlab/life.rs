@@ -1,0 +1,40 @@
+//! What happens at the fake GitLab while time goes by.
+
+use super::Gitlab;
+
+impl Gitlab {
+    /// Somebody leaves a group, or is put out.
+    pub(crate) fn leaves(&self, group: u64, person: u64) {
+        self.state().groups.get_mut(&group).unwrap().members.remove(&person);
+    }
+
+    /// An account is blocked; its memberships stay listed.
+    pub(crate) fn blocks(&self, person: u64) {
+        self.state().people.get_mut(&person).unwrap().state = "blocked";
+    }
+
+    /// A person has another name from now on.
+    pub(crate) fn renames_person(&self, person: u64, to: &str) {
+        self.state().people.get_mut(&person).unwrap().username = to.into();
+    }
+
+    /// A group has another path from now on.
+    pub(crate) fn renames_group(&self, group: u64, to: &str) {
+        self.state().groups.get_mut(&group).unwrap().path = to.into();
+    }
+
+    /// A project has another name from now on.
+    pub(crate) fn renames_project(&self, project: u64, to: &str) {
+        self.state().projects.get_mut(&project).unwrap().name = to.into();
+    }
+
+    /// A project goes to another group.
+    pub(crate) fn transfers(&self, project: u64, to: u64) {
+        self.state().projects.get_mut(&project).unwrap().group = to;
+    }
+
+    /// A project is gone.
+    pub(crate) fn deletes(&self, project: u64) {
+        self.state().projects.remove(&project);
+    }
+}
