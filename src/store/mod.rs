@@ -323,9 +323,9 @@ pub trait Records: Send + Sync {
     ) -> Result<Paged<AuditEntry>, StoreError>;
 }
 
-/// Tokens and the one-time code of the first start.
+/// Tokens and the one-time code of the first start, beside the tickets of browsers.
 #[async_trait]
-pub trait Access: Send + Sync {
+pub trait Access: Tickets {
     /// Keeps a new token's record.
     async fn put_token(&self, token: TokenRecord) -> Result<(), StoreError>;
     /// Finds a token by the SHA-256 of its text.
@@ -392,10 +392,7 @@ impl std::fmt::Debug for dyn Store {
 
 /// Everything that is kept.
 pub trait Store:
-    Inbox + Records + Jobs + Access + Credentials + Tasks + Tickets + Rosters + Trail + Health + Keep
+    Inbox + Records + Jobs + Access + Credentials + Tasks + Rosters + Trail + Health + Keep
 {
 }
-impl<T: Inbox + Records + Jobs + Access + Credentials + Tasks + Tickets + Rosters + Trail + Health + Keep>
-    Store for T
-{
-}
+impl<T: Inbox + Records + Jobs + Access + Credentials + Tasks + Rosters + Trail + Health + Keep> Store for T {}

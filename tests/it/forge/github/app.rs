@@ -62,14 +62,4 @@ impl Github {
         let row: &mut MemberRow = members.iter_mut().find(|row| row.login == login).unwrap();
         (row.role, row.state) = (role, place);
     }
-
-    /// The organization takes another name, and somebody else its old one.
-    pub(crate) fn renames_org(&self, org: &str, new: &str) {
-        let mut state = self.state();
-        let row = state.orgs.remove(org).unwrap();
-        state.orgs.insert(new.to_owned(), row);
-        for row in state.installations.values_mut().filter(|row| row.account == org) {
-            new.clone_into(&mut row.account);
-        }
-    }
 }
