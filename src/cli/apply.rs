@@ -171,18 +171,21 @@ organization = "acme"
 kind = "gitlab_cloud"
 account = "acme"
 access_token = { value = "glpat-canary-there" }
+webhook_secrets = [{ value = "canary-hook-there" }]
 [[connections]]
 key = "other"
 organization = "acme"
 kind = "gitlab_cloud"
 account = "elsewhere"
 access_token = { value = "glpat-canary-other" }
+webhook_secrets = [{ value = "canary-hook-other" }]
 [[connections]]
 key = "fresh"
 organization = "acme"
 kind = "gitlab_cloud"
 account = "fresh"
 access_token = { value = "glpat-canary-fresh" }
+webhook_secrets = [{ value = "canary-hook-fresh" }]
 "#;
         std::fs::write(&file, text).unwrap();
         let config = Config::load(Some(&file), BTreeMap::new()).unwrap();

@@ -68,6 +68,11 @@ impl Connections {
         if is_off(&old) != is_off(&new) {
             changes.extend(self.projects_paused(&new, is_off(&new)).await?);
             self.forget(&new);
+            if !is_off(&new) {
+                // Nothing was told in between.
+                let (kind, organization) = (TaskKind::SyncConnection, &new.organization);
+                changes.push(Change::Wish(Box::new(Wish::now(kind, organization, &new.key, "system", now))));
+            }
         }
         changes.push(Change::PutConnection(Box::new(new)));
         Ok(Performed::Done { changes, expects: vec![(RecordKey::Connection(old.key), version)], note })

@@ -218,7 +218,8 @@ impl<'a> Asked<'a> {
     fn made_by_job(&self) -> Option<&'a Connection> {
         let (source, id) = (self.source, self.about().account.as_ref().and_then(|account| account.id));
         let may = move |holder: &&Connection| {
-            let is_same = holder.account.external_id.is_none() || holder.account.external_id == id;
+            // Where an event names an account by its path alone, the path has to do.
+            let is_same = id.is_none() || holder.account.external_id.is_none_or(|known| Some(known) == id);
             is_same && source.organizations.contains(&holder.organization)
         };
         self.candidates.by_login.iter().filter(may).min_by_key(|holder| holder.proof)

@@ -140,9 +140,14 @@ impl Fake {
         self.with(|script| script.calls.get(verb).copied().unwrap_or(0))
     }
 
-    /// Waits until what is asked for holds.
+    /// Waits until what is asked for holds; an hour of the test's own time is enough for all that is asked here.
     pub(in crate::worker) async fn until(&self, holds: impl Fn(&Script) -> bool) {
+        let began = tokio::time::Instant::now();
         loop {
+            assert!(
+                began.elapsed() < Duration::from_secs(3_600),
+                "what was waited for did not come in an hour"
+            );
             let moved = self.moved.notified();
             if holds(&lock(&self.script)) {
                 return;

@@ -14,6 +14,7 @@ async fn connected(scope: &str) -> (Bench, std::sync::Arc<FakeGitlab>, String) {
     bench.organization("acme", None).await;
     let gitlab = FakeGitlab::cloud();
     let group = gitlab.group("acme");
+    gitlab.project(group, "site");
     let token = gitlab.group_token(group, 50, &[scope]);
     bench.adds(Kind::GitlabSelfManaged, &gitlab.site(), "acme", &token).await.unwrap();
     bench.works().await;

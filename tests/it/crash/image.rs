@@ -134,6 +134,8 @@ async fn judge(rig: &mut Rig, shots: Vec<Shot>, enough: usize) -> Vec<String> {
         let acked = shot.entries.values().filter(|entry| entry.answer.is_ack()).count();
         println!("image {number}: {acked} acknowledged, {} wrong", wrong.len());
         if let Some(first) = wrong.first() {
+            // At once: a campaign that is ended early must say what it has seen.
+            println!("image {number}: {first}");
             bad.push(format!("image {number} ({} wrong): {first}", wrong.len()));
         }
         std::fs::remove_file(&shot.image).unwrap();

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use scm_connect::cli::client::Client as Control;
 use scm_connect::domain::{DeliveryId, Timestamp};
@@ -15,10 +15,13 @@ use super::daemon::Daemon;
 use super::ledger::{Entry, Ledger};
 use super::parcel::document_hash;
 
-/// All that is queued is handled by then.
-const SETTLED_WITHIN: Duration = Duration::from_secs(60);
-/// An answered delivery is in the lists by then; one that is lost never is.
-const LISTED_WITHIN: Duration = Duration::from_secs(15);
+/// How often it is looked again, and after how long. Looks are counted and not seconds: on a machine that stands still or
+/// is busy with others the daemon has as much of it, for each look, as the test.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// All that is queued is handled after so many looks.
+const SETTLED_WITHIN: usize = 600;
+/// An answered delivery is in the lists after so many looks; one that is lost never is.
+const LISTED_WITHIN: usize = 150;
 /// Bodies asked for one by one, at most; all are read when the store is opened afterwards.
 const BODIES_ASKED_MAX: usize = 100;
 
@@ -53,17 +56,18 @@ async fn list(daemon: &Daemon, what: &str) -> Vec<Value> {
 /// Waits until everything acknowledged is listed (an index may lag behind an answer) and nothing is queued, and reads
 /// all.
 pub(crate) async fn kept(entries: &Entries, daemon: &Daemon) -> Kept {
-    let began = Instant::now();
+    let mut looks = 0;
     loop {
+        looks += 1;
         let deliveries = list(daemon, "deliveries").await;
         let listed: BTreeSet<&str> = deliveries.iter().map(|one| text(one, "external_id")).collect();
         let is_open = |one: &Value| !FINAL.contains(&text(one, "state"));
         let is_missing =
             |(id, entry): (&String, &Entry)| entry.answer.is_ack() && !listed.contains(id.as_str());
-        let wait = deliveries.iter().any(is_open) && began.elapsed() < SETTLED_WITHIN
-            || entries.iter().any(is_missing) && began.elapsed() < LISTED_WITHIN;
+        let wait = deliveries.iter().any(is_open) && looks < SETTLED_WITHIN
+            || entries.iter().any(is_missing) && looks < LISTED_WITHIN;
         if wait {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(LOOK_EVERY).await;
             continue;
         }
         let projects = list(daemon, "projects").await;

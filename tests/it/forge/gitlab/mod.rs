@@ -291,7 +291,9 @@ impl Answers for Gitlab {
     fn answer(&self, asked: &Asked) -> Reply {
         self.book.note(asked);
         let fault = self.book.fault(asked);
-        let right = self.right(asked);
+        // A status and nothing else: nothing is done.
+        let is_refused = matches!(fault, Some(Fault::Status(_)));
+        let right = if is_refused { Reply::empty(204) } else { self.right(asked) };
         if let Some(Fault::Limit(_, headers, _)) = &fault {
             let wait_s =
                 headers.iter().find(|(name, _)| *name == "retry-after").map_or(60, |(_, wait)| *wait);
