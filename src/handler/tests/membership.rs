@@ -247,7 +247,7 @@ fn s08_a_word_through_another_connection_than_the_authority_asks_for_nothing() {
     let mut world = world(Some(MemberState::Active));
     world.change_connection(|connection| "app".clone_into(&mut connection.credential));
     world.organization.authority = Some(key("somebody-else"));
-    for fact in [added(3), removed(3), invited(None)] {
+    for fact in [added(3), removed(3), invited(None), Fact::Suspended, Fact::Unsuspended] {
         let changes = world.deliver(&event(Some(20), fact.clone()), 5000);
         assert_eq!(wishes(&changes), [], "{fact:?}");
     }

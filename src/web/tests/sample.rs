@@ -21,7 +21,7 @@ pub(super) fn delivery_id(n: u8) -> DeliveryId {
 }
 
 pub(super) fn organization(name: &str) -> Organization {
-    let (home, authority) = (None, None);
+    let (home, authority) = (None, Some(connection(name).key));
     let created_by = "config".to_owned();
     Organization {
         slug: slug(name),

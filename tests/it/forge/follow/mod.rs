@@ -20,6 +20,7 @@ use scm_connect::domain::project::Proof;
 use scm_connect::domain::roster::MemberRules;
 use scm_connect::domain::{ConnectionKey, Host, OrganizationSlug, SourceKey, Timestamp};
 use scm_connect::follow::{Follower, MembersSynced, Mode, SyncError, Whose};
+use scm_connect::provider::github::client::Github as Client;
 use scm_connect::provider::{Directory, github, gitlab};
 use scm_connect::store::{Store, sled};
 
@@ -241,7 +242,12 @@ pub(super) async fn at_github(forge: &Arc<Github>) -> (Desk, github::Organizatio
 
 /// The organization, seen with a token of these scopes.
 pub(super) fn through(forge: &Arc<Github>, scopes: &str) -> github::Organization {
-    let session = story::client(forge).token(forge.token("olga", Some(scopes)).into());
+    with(forge, &story::patient_client(forge), scopes)
+}
+
+/// The same, through this client.
+pub(super) fn with(forge: &Arc<Github>, client: &Client, scopes: &str) -> github::Organization {
+    let session = client.token(forge.token("olga", Some(scopes)).into());
     github::Organization::new(session, forge.org_id("acme"), "acme".into(), false)
 }
 
@@ -249,7 +255,7 @@ pub(super) fn through(forge: &Arc<Github>, scopes: &str) -> github::Organization
 pub(super) async fn at_gitlab(forge: &Arc<Gitlab>) -> (Desk, gitlab::Group, u64) {
     let group = forge.group("acme");
     let token = forge.group_token(group, 50, &["api"]);
-    let session = story::gitlab::client(forge).token(token.as_str().into());
+    let session = story::gitlab::patient_client(forge).token(token.as_str().into());
     let theirs = Arc::clone(forge);
     let desk = Desk::new(Forge::Gitlab, group, "acme", move || theirs.book.now_s()).await;
     let directory = gitlab::Group::new(session, group, Arc::clone(&desk.clock) as _);
