@@ -17,8 +17,19 @@ use crate::store::postgres::{claim, connect, record};
 
 /// Something that hangs has failed; nothing here takes as long.
 const HANGS_AFTER: Duration = Duration::from_secs(20);
-/// Long enough to see that somebody waits.
-const WAITS: Duration = Duration::from_millis(300);
+
+/// Returns once somebody in this database waits for a lock that another holds.
+async fn somebody_waits(url: &url::Url) {
+    let mut looking = connect::one(&connect::options(url).unwrap()).await.unwrap();
+    let waiting = "select exists (select from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock')";
+    let looks = async {
+        while !sqlx::query_scalar::<_, bool>(waiting).fetch_one(&mut looking).await.unwrap() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(HANGS_AFTER, looks).await.expect("nobody waits");
+}
 
 async fn two(url: &url::Url) -> (PgConnection, PgConnection) {
     let options = connect::options(url).unwrap();
@@ -56,7 +67,7 @@ async fn r21_a_copy_waits_for_its_first_ones_commit_and_takes_its_place_when_the
         sqlx::query(sql).bind(key).bind(NOON.ms()).execute(&mut *held).await.unwrap();
         let store = bench.store().await;
         let copy = tokio::spawn(async move { store.accept(contract::delivery("a", b"x"), NOON).await });
-        tokio::time::sleep(WAITS).await;
+        somebody_waits(&url).await;
         assert!(!copy.is_finished(), "it is answered before its first copy is kept");
         if commits {
             held.commit().await.unwrap();
@@ -84,7 +95,7 @@ async fn a_lane_is_left_and_entered_one_after_the_other() {
     let store = bench.store().await;
     let leaving =
         tokio::spawn(async move { store.settle_delivery(claim, contract::done(), NOON).await.map(drop) });
-    tokio::time::sleep(WAITS).await;
+    somebody_waits(&url).await;
     held.commit().await.unwrap();
     tokio::time::timeout(HANGS_AFTER, leaving).await.unwrap().unwrap().unwrap();
     assert_eq!(bench.claims_one(NOON).await.record.id, behind);
@@ -107,7 +118,7 @@ async fn of_two_that_expect_a_record_to_be_absent_one_writes_it() {
         lock(&mut late, &record::stripes(&theirs, &put)).await.unwrap();
         record::hold(&mut late, &theirs).await.unwrap()
     });
-    tokio::time::sleep(WAITS).await;
+    somebody_waits(&url).await;
     assert!(!other.is_finished(), "it decides before the other has");
     held.commit().await.unwrap();
     assert!(!tokio::time::timeout(HANGS_AFTER, other).await.unwrap().unwrap(), "both wrote it");
