@@ -14,6 +14,7 @@
 //! | [`provider`] | what each forge's deliveries look like and mean |
 //! | [`handler`] | what an event changes; pure |
 //! | [`store`] | what is kept, behind small verbs; [`store::sled`] is the embedded one, [`store::postgres`] the shared one |
+//! | [`connect`] | connections: ready clients of their forges, and what is done through them |
 //! | [`ci`] | what CI jobs say to us, and how far it is proven |
 //! | [`follow`] | members and projects as the forges have them: read whole, planned, weighed, done |
 //! | [`seal`] | encryption at rest, API tokens |
@@ -30,6 +31,7 @@ pub mod app;
 pub mod ci;
 pub mod cli;
 pub mod config;
+pub mod connect;
 pub mod demo;
 pub mod domain;
 pub mod fault;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use url::Url;
 
 use super::{Daemon, Manner, clock, runtime_dir, store_dir};
-use crate::cli::arguments::OrganizationsCommand;
+use crate::cli::apply as plans;
+use crate::cli::arguments::{Apply, OrganizationsCommand};
 use crate::cli::{Ask, Client, Environment, Exit, Failure, Terminal, ask as questions};
 use crate::config::{Config, ConfigError, StoreUrl};
 use crate::domain::Clock;
@@ -33,6 +34,26 @@ pub(super) async fn ask(
     let answer = questions::ask(what, answering.client(), terminal, clock()).await;
     answering.end().await;
     answer
+}
+
+/// Makes what a file says, by whoever can.
+pub(super) async fn apply(
+    what: &Apply,
+    url: Option<&Url>,
+    load: &impl Fn() -> Result<Config, ConfigError>,
+    environment: &Environment,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    let wanted = Config::load(Some(&what.file), environment.clone())?;
+    if url.is_some() {
+        let client = Client::find(url, None, environment).await?;
+        let client = client.ok_or_else(|| Failure::usage("--url names no daemon"))?;
+        return plans::apply(&wanted, what.dry_run, what.json.json, &client, terminal).await;
+    }
+    let answering = Answering::find(&load()?, environment, &clock()).await?;
+    let done = plans::apply(&wanted, what.dry_run, what.json.json, answering.client(), terminal).await;
+    answering.end().await;
+    done
 }
 
 /// Whether there is a store. Changes nothing.

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -11,9 +11,11 @@ use url::Url;
 use super::folder::Folder;
 use super::jobs::Jobs;
 use super::notice::Reporter;
-use super::{declare, edge, random, store_dir, watch};
+use super::tasks::Performers;
+use super::{declare, doors, edge, forges, random, store_dir, tasks, watch};
 use crate::cli::{Exit, Failure};
 use crate::config::{Config, StoreUrl};
+use crate::connect::Forges;
 use crate::domain::Clock;
 use crate::seal::token::{Bearer, Token};
 use crate::store::{Page, Retention, Store};
@@ -55,7 +57,9 @@ pub struct Daemon {
     certificate: Option<Arc<Certificate>>,
     /// With which it was started.
     config: Config,
-    watch: tokio::task::JoinHandle<()>,
+    /// What goes on beside the requests and the workers.
+    attendants: Vec<tokio::task::JoinHandle<()>>,
+    declared_doors: doors::Declared,
     /// Where the public listener really is; the port may have been 0.
     pub public: SocketAddr,
     /// Where the ops listener really is.
@@ -131,7 +135,11 @@ impl Daemon {
         let (control, folder) = control(config, manner)?;
         let aside = config.key_file.with_file_name("aside");
         let jobs = Jobs::new(config, Arc::clone(&store), &clock, &public_url, &aside, manner.stand_in_keys)?;
-        let front = edge::front(config, Arc::clone(&store), exporter, &clock, public_url, &jobs)?;
+        let forges = Arc::new(Forges::new(Arc::clone(&store), forges::ways(config, &clock)));
+        let connections = Arc::new(edge::connections(forges, Arc::clone(&store), &clock, &public_url));
+        let front =
+            edge::front(config, &connections, Arc::clone(&store), exporter, &clock, public_url, &jobs)?;
+        let declared_doors = doors::open(&front, config).await?;
         let reporter = Arc::new(Reporter::new(Arc::clone(&front.health)));
         let listeners = Listeners {
             public: if manner.works { vec![public_socket] } else { Vec::new() },
@@ -141,11 +149,7 @@ impl Daemon {
         };
         let running = web::start(Arc::clone(&front), listeners).map_err(io)?;
         front.health.set_replayed();
-        let watch = tokio::spawn(watch::watch(
-            Arc::clone(&front.health),
-            store_dir(config).map(Path::to_owned),
-            Arc::clone(&clock),
-        ));
+        let attendants = attend(config, manner, &front, &clock, &declared_doors);
         let workers = manner.works.then(|| {
             let keep = Retention {
                 payload_ms: config.retention.payload.ms(),
@@ -159,7 +163,9 @@ impl Daemon {
             let notice = Arc::clone(&reporter);
             let parts =
                 worker::Parts::new(Arc::clone(&store), Arc::clone(&clock), keep, notice, Arc::new(chance));
-            worker::start(parts, &CancellationToken::new())
+            let performers =
+                Performers { connections: Arc::clone(&connections), members: Arc::clone(&front.members) };
+            worker::start(parts.with_performer(Arc::new(performers)), &CancellationToken::new())
         });
         Ok(Self {
             front,
@@ -172,7 +178,8 @@ impl Daemon {
             _folder: folder,
             certificate,
             config: config.clone(),
-            watch,
+            attendants,
+            declared_doors,
             public,
             ops,
             setup_link,
@@ -200,7 +207,9 @@ impl Daemon {
             let keys = cold.join(", ");
             return Err(Failure::usage(format!("only a restart can change {keys}; nothing was changed")));
         }
-        let doors = edge::doors(config)?;
+        let declared = edge::doors(config)?;
+        let stored = doors::all(declared.clone(), self.store.as_ref()).await;
+        let doors = stored.map_err(|error| Failure { exit: Exit::Store, message: error.to_string() })?;
         let put_jobs = self.jobs.reload(config, clock)?;
         let fresh = edge::certificate(config)?;
         let hash = edge::config_hash(config, self.store.as_ref(), clock)?;
@@ -209,15 +218,17 @@ impl Daemon {
         if let Some((certificate, fresh)) = self.certificate.as_ref().zip(fresh) {
             certificate.replace(fresh);
         }
+        *self.declared_doors.lock().unwrap_or_else(PoisonError::into_inner) = declared;
         self.front.doors.swap(doors);
         put_jobs();
+        self.front.connections.forges().set_ways(forges::ways(config, clock));
         self.front.set_config_hash(hash);
         Ok(())
     }
 
     /// Takes no more requests, lets what is under way end, and closes the store; ten seconds at most in all.
     pub async fn stop(self) {
-        self.watch.abort();
+        self.attendants.iter().for_each(tokio::task::JoinHandle::abort);
         self.running.stop(REQUESTS_WITHIN).await;
         if let Some(workers) = &self.workers {
             let stopped = workers.stop(WORKERS_WITHIN).await;
@@ -228,6 +239,27 @@ impl Daemon {
             report!(Fault::StoreSlowClose, "the store did not close in time; the next start replays its log");
         }
     }
+}
+
+/// Begins what goes on beside the requests and the workers: a look at disk and clock, doors kept as the store has them,
+/// and checks and syncs kept going.
+fn attend(
+    config: &Config,
+    manner: &Manner,
+    front: &Arc<Front>,
+    clock: &Clock,
+    declared: &doors::Declared,
+) -> Vec<tokio::task::JoinHandle<()>> {
+    let dir = store_dir(config).map(Path::to_owned);
+    let mut attendants = vec![
+        tokio::spawn(watch::watch(Arc::clone(&front.health), dir, Arc::clone(clock))),
+        tokio::spawn(doors::keep(Arc::clone(front), Arc::clone(declared))),
+    ];
+    if manner.works {
+        attendants.push(tokio::spawn(tasks::sweep(Arc::clone(&front.connections))));
+        attendants.push(tokio::spawn(tasks::follow(Arc::clone(&front.store), Arc::clone(clock))));
+    }
+    attendants
 }
 
 fn io(error: std::io::Error) -> Failure {

@@ -6,12 +6,15 @@ use std::sync::{Arc, Mutex};
 
 use url::Url;
 
+use super::follow::Accounts;
 use super::jobs::Jobs;
 use super::random;
 use crate::cli::Failure;
 use crate::config::Config;
+use crate::connect::{Connections, Forges};
 use crate::domain::access::TokenKind;
 use crate::domain::{Clock, SourceKey};
+use crate::follow::{Desk, Follower};
 use crate::provider::Door;
 use crate::seal::token::{self, Bearer, Presented, Token};
 use crate::store::Store;
@@ -72,9 +75,26 @@ fn check(text: &str) -> Option<(TokenKind, [u8; 32])> {
     }
 }
 
+/// What connections are asked about with.
+pub(super) fn connections(
+    forges: Arc<Forges>,
+    store: Arc<dyn Store>,
+    clock: &Clock,
+    public_url: &Url,
+) -> Connections {
+    let chance = || {
+        let mut bytes = [0; 8];
+        random(&mut bytes);
+        u64::from_le_bytes(bytes)
+    };
+    let secret = |bytes: &mut [u8]| getrandom::fill(bytes).is_ok();
+    Connections::new(forges, store, Arc::clone(clock), Arc::new(chance), Arc::new(secret), public_url.clone())
+}
+
 /// Everything the edge shares between requests.
 pub(super) fn front(
     config: &Config,
+    connections: &Arc<Connections>,
     store: Arc<dyn Store>,
     exporter: Arc<Exporter>,
     clock: &Clock,
@@ -87,7 +107,11 @@ pub(super) fn front(
         ..Limits::default()
     };
     let config_hash = Mutex::new(config_hash(config, store.as_ref(), clock)?);
+    let accounts = Accounts { connections: Arc::clone(connections), clock: Arc::clone(clock) };
+    let follower = Follower::new(Arc::clone(&store), Arc::clone(clock));
+    let members = Arc::new(Desk::new(follower, Arc::new(accounts)));
     Ok(Arc::new(Front {
+        members,
         doors: Doors::new(doors(config)?),
         store,
         clock: Arc::clone(clock),
@@ -104,6 +128,7 @@ pub(super) fn front(
         token_mint: Arc::new(mint),
         check_ins: Arc::clone(&jobs.check_ins),
         scans: Arc::clone(&jobs.scans),
+        connections: Arc::clone(connections),
         budget: Budget::new(limits.inflight_bytes_max),
         peers: Peers::default(),
         throttle: Throttle::new(limits.failures_burst, limits.failures_per_minute),

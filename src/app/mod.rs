@@ -7,13 +7,17 @@ mod check;
 mod daemon;
 mod declare;
 mod demo;
+mod doors;
 mod edge;
 mod folder;
+mod follow;
+mod forges;
 mod jobs;
 mod keep;
 mod notice;
 mod serve;
 mod supervisor;
+mod tasks;
 mod watch;
 
 use std::ffi::OsString;
@@ -140,6 +144,7 @@ async fn dispatch(
         Command::Store(command) => keep::store(command, &load()?, environment, terminal).await,
         Command::Backup(place) => keep::backup(&place.to, &load()?, environment, terminal).await,
         Command::Restore(origin) => keep::restore(&origin.file, &load()?, terminal).await,
+        Command::Apply(what) => ask::apply(&what, arguments.url.as_ref(), &load, environment, terminal).await,
         Command::Ask(what) => ask::ask(what, arguments.url.as_ref(), &load, environment, terminal).await,
     }
 }

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::arguments::{Ask, ConnectionsCommand, OrganizationsCommand, Part, ProjectsCommand, TokenCommand};
+use super::arguments::{Ask, OrganizationsCommand, Part, ProjectsCommand, TokenCommand};
 use super::client::{Client, Items};
 use super::exit::{Exit, Failure};
 use super::progress::Bar;
 use super::terminal::{Column, Terminal};
-use super::{audit, deliveries, member};
+use super::{audit, connections, deliveries, member};
 use crate::domain::Timestamp;
 use crate::domain::access::TokenKind;
 
@@ -27,7 +27,8 @@ pub async fn ask(
     match what {
         Ask::Token(command) => token(command, client, terminal, now).await,
         Ask::Organizations(command) => organizations(command, client, terminal).await,
-        Ask::Connections(command) => connections(command, client, terminal).await,
+        Ask::Connections(command) => connections::connections(command, client, terminal).await,
+        Ask::Secrets(command) => connections::secrets(command, client, terminal).await,
         Ask::Projects(command) => projects(command, client, terminal).await,
         Ask::Members(command) => member::members(command, client, terminal).await,
         Ask::Audit(command) => audit::audit(command, client, terminal).await,
@@ -155,30 +156,6 @@ async fn organizations(
             let columns: &[Column] =
                 &[("SLUG", "slug"), ("NAME", "name"), ("HOME", "home"), ("AUTHORITY", "authority")];
             list(client, terminal, "organizations", &[], &part, columns).await
-        }
-    }
-}
-
-async fn connections(
-    command: ConnectionsCommand,
-    client: &Client,
-    terminal: &mut Terminal,
-) -> Result<Exit, Failure> {
-    match command {
-        ConnectionsCommand::List { organization, list: part } => {
-            let columns: &[Column] = &[
-                ("KEY", "key"),
-                ("ORGANIZATION", "organization"),
-                ("KIND", "kind"),
-                ("ACCOUNT", "account.login"),
-                ("STATE", "state"),
-                ("LAST EVENT", "last_event_at"),
-            ];
-            list(client, terminal, "connections", &query([("organization", organization)]), &part, columns)
-                .await
-        }
-        ConnectionsCommand::Show { key, json } => {
-            show(&client.get(&["connections", &key], &[]).await?, json.json, terminal)
         }
     }
 }

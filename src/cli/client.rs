@@ -35,6 +35,10 @@ pub struct Items {
     pub next_cursor: Option<String>,
 }
 
+/// Codes by which the forge, not the daemon, has said no.
+const BY_FORGE: [&str; 4] =
+    ["credential-refused", "installation-suspended", "not-installed", "scope-missing"];
+
 /// What a daemon says when it does not do it.
 #[derive(Debug, Deserialize)]
 struct Refusal {
@@ -296,6 +300,7 @@ fn refused(status: u16, body: &[u8]) -> Failure {
     let exit = match status {
         _ if code.starts_with("store-") => Exit::Store,
         _ if code.starts_with("forge-") => Exit::Forge,
+        _ if BY_FORGE.contains(&code) => Exit::Forge,
         404 => Exit::NotFound,
         400 | 422 => Exit::Usage,
         _ => Exit::Failed,

@@ -7,6 +7,7 @@ use super::ask::{list, query};
 use super::client::{Client, Items};
 use super::exit::{Exit, Failure};
 use super::terminal::{Column, Terminal};
+use crate::domain::roster::RoleMap;
 
 pub(super) async fn members(
     command: MembersCommand,
@@ -28,6 +29,14 @@ pub(super) async fn members(
             let query = query([("organization", organization), ("state", state)]);
             list(client, terminal, "members", &query, &part, columns).await
         }
+        MembersCommand::Sync { organization, dry_run, roles, json } => {
+            let mut body = json!({ "dry_run": dry_run });
+            if let (false, Some(object)) = (roles.is_empty(), body.as_object_mut()) {
+                object.insert("roles".into(), role_map(&roles)?);
+            }
+            let told = client.post_within(Some(organization.as_str()), &["members", "sync"], &body).await?;
+            sync(&told, dry_run, json.json, terminal)
+        }
         MembersCommand::Held { organization, json } => {
             held(client, terminal, organization.map(String::from), json.json).await
         }
@@ -38,6 +47,61 @@ pub(super) async fn members(
             decide(client, terminal, &id, "refuse", "they stay until the hold expires").await
         }
     }
+}
+
+/// The documented role map with these places changed, as the API takes it.
+fn role_map(typed: &[String]) -> Result<Value, Failure> {
+    let mut map = serde_json::to_value(RoleMap::default())
+        .map_err(|error| Failure::failed(format!("the role map cannot be written: {error}")))?;
+    for text in typed {
+        let wrong =
+            || Failure::usage(format!("--role {text}: use PLACE=ROLE, such as owner=member or 30=none"));
+        let (place, role) = text.split_once('=').ok_or_else(wrong)?;
+        let role = match role {
+            "none" => Value::Null,
+            "admin" | "member" | "read_only" => Value::String(role.to_owned()),
+            _ => return Err(wrong()),
+        };
+        let place_is_level = place.parse::<u16>().is_ok();
+        let table = if place_is_level { map.get_mut("levels") } else { Some(&mut map) };
+        let table = table.and_then(Value::as_object_mut).ok_or_else(wrong)?;
+        if !place_is_level && !matches!(place, "owner" | "member" | "outside" | "billing") {
+            return Err(wrong());
+        }
+        table.insert(place.to_owned(), role);
+    }
+    Ok(map)
+}
+
+fn sync(told: &Value, dry_run: bool, as_json: bool, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    if as_json {
+        terminal.json(told)?;
+        return Ok(Exit::Done);
+    }
+    if !dry_run {
+        let id = told.get("id").and_then(Value::as_str).unwrap_or_default();
+        terminal.remark(&format!("it will be done soon; task {id} says how it went"))?;
+        return Ok(Exit::Done);
+    }
+    let rows = |key: &str| told.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let columns: &[Column] = &[
+        ("WHAT", "what"),
+        ("LOGIN", "login"),
+        ("NUMBER", "external_id"),
+        ("FROM", "from"),
+        ("TO", "to"),
+        ("WHY", "why"),
+    ];
+    let (steps, kept) = (rows("steps"), rows("kept"));
+    terminal.rows(columns, &[steps.clone(), kept].concat())?;
+    let number = |key: &str| told.get(key).and_then(Value::as_u64).unwrap_or(0);
+    let (listed, members, held) = (number("listed"), number("members"), number("held"));
+    let count = steps.len();
+    terminal.remark(&format!(
+        "{listed} people at the forge, {members} members here: {count} steps, of which {held} would wait for a yes; \
+         nothing was changed"
+    ))?;
+    Ok(Exit::Done)
 }
 
 async fn held(

@@ -1,9 +1,11 @@
 //! The command line: what can be typed, how the daemon is asked, and how its answers look.
 
+pub mod apply;
 pub mod arguments;
 pub mod ask;
 mod audit;
 pub mod client;
+mod connections;
 mod deliveries;
 pub mod exit;
 pub mod health;

@@ -4,12 +4,14 @@
 
 pub mod access;
 pub mod audit;
+pub mod capability;
 pub mod change;
 pub mod ci;
 pub mod credential;
 pub mod declared;
 pub mod delivery;
 pub mod event;
+pub mod health;
 pub mod id;
 pub mod known;
 pub mod organization;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::health::Health;
 use super::project::Proof;
 use super::roster::MemberRules;
 use super::{ConnectionKey, Host, OrganizationSlug, SourceKey, Timestamp, id_of};
@@ -118,6 +119,20 @@ pub struct Source {
     pub created_by: String,
     /// No longer declared: its queued deliveries mean nothing any more.
     pub removed: bool,
+    /// The GitHub App behind it, when it was made or entered here.
+    #[serde(default)]
+    pub app: Option<App>,
+}
+
+/// A GitHub App, without its secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct App {
+    /// Its number.
+    pub id: u64,
+    /// Its name for sign-in.
+    pub client_id: Option<String>,
+    /// Its name in addresses.
+    pub slug: String,
 }
 
 /// An account at a forge: an organization, a user, or a group.
@@ -157,6 +172,27 @@ pub enum ConnectionState {
     WaitingFirstJob,
     /// All is well.
     Connected,
+}
+
+impl ConnectionState {
+    /// The word used in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Uninstalled => "uninstalled",
+            Self::Suspended => "suspended",
+            Self::TokenInvalid => "token_invalid",
+            Self::Unreachable => "unreachable",
+            Self::PermissionMissing => "permission_missing",
+            Self::WebhookDisabled => "webhook_disabled",
+            Self::RateLimited => "rate_limited",
+            Self::TokenExpiring => "token_expiring",
+            Self::Limited => "limited",
+            Self::AwaitingApproval => "awaiting_approval",
+            Self::WaitingFirstJob => "waiting_first_job",
+            Self::Connected => "connected",
+        }
+    }
 }
 
 /// One account at one forge instance, tied to one organization.
@@ -209,6 +245,12 @@ pub struct Connection {
     /// When an admin rejected it: it is blocked from making itself again.
     #[serde(default)]
     pub rejected_at: Option<Timestamp>,
+    /// When an admin paused it: nothing is asked of the forge until it is resumed.
+    #[serde(default)]
+    pub paused_at: Option<Timestamp>,
+    /// What the checks have found.
+    #[serde(default)]
+    pub health: Health,
 }
 
 impl Connection {
@@ -228,7 +270,8 @@ impl Connection {
     /// The one state to show: the worst of its reasons.
     #[must_use]
     pub fn state(&self) -> ConnectionState {
-        self.reasons.iter().copied().min().unwrap_or(ConnectionState::Connected)
+        let paused = self.paused_at.map(|_| ConnectionState::Suspended);
+        self.reasons.iter().copied().chain(paused).min().unwrap_or(ConnectionState::Connected)
     }
 
     /// Adds a reason, once.

@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::change::Change;
+use super::known::RecordKey;
 use super::{ConnectionKey, OrganizationSlug, Timestamp, id_of};
 
 /// What is to be done. Each has exactly one who does it.
@@ -16,8 +18,14 @@ pub enum TaskKind {
     CheckConnection,
     /// Read a connection's projects whole.
     SyncConnection,
+    /// Read the members of a connection's account whole.
+    SyncMembers,
+    /// Read one person's membership; the subject is their number.
+    SyncPerson,
     /// Take away at the forge what we made there.
     DisconnectConnection,
+    /// Replace a token by its successor.
+    RotateToken,
 }
 
 impl TaskKind {
@@ -27,7 +35,10 @@ impl TaskKind {
         match self {
             Self::CheckConnection => "check_connection",
             Self::SyncConnection => "sync_connection",
+            Self::SyncMembers => "sync_members",
+            Self::SyncPerson => "sync_person",
             Self::DisconnectConnection => "disconnect_connection",
+            Self::RotateToken => "rotate_token",
         }
     }
 }
@@ -251,4 +262,30 @@ impl Task {
         }
         self
     }
+}
+
+/// How performing a task went.
+#[derive(Debug)]
+pub enum Performed {
+    /// It was done.
+    Done {
+        /// What was learnt, to be written with the task's end.
+        changes: Vec<Change>,
+        /// The records that were looked at, with their versions: when one has changed since, the task is done anew.
+        expects: Vec<(RecordKey, u64)>,
+        /// What came of it, in a sentence.
+        note: String,
+    },
+    /// It may work later.
+    Later {
+        /// Not before, where the forge says so; else as the schedule says.
+        at: Option<Timestamp>,
+        /// What went wrong; nobody's secrets, no forge's own words.
+        error: String,
+    },
+    /// It cannot be done; somebody has to look.
+    Failed {
+        /// What went wrong.
+        error: String,
+    },
 }

@@ -7,12 +7,18 @@
 //! Whatever ends half-way is gone on from: pages are kept with the reading, and a plan is made anew from them. Nobody
 //! is put out by a list alone: whoever is missing in it is asked about once more.
 
+mod desk;
 mod members;
 mod person;
 mod projects;
 mod read;
+mod task;
+mod timer;
 
+pub use desk::{Desk, NoPlan};
 pub use person::PersonSynced;
+pub use task::{Directories, NoDirectory, single, whole};
+pub use timer::look;
 
 use std::sync::Arc;
 

@@ -155,6 +155,7 @@ impl Plan<'_> {
                     organizations: vec![connection.organization.clone()],
                     created_by: CONFIG.to_owned(),
                     removed: false,
+                    app: None,
                 });
             }
         }
@@ -219,6 +220,8 @@ impl Plan<'_> {
             created_at: self.now,
             proof: Proof::Proven,
             rejected_at: None,
+            paused_at: None,
+            health: crate::domain::health::Health::default(),
         }
     }
 
@@ -270,6 +273,7 @@ fn source(declared: &DeclaredSource) -> Source {
         organizations: declared.organizations.clone(),
         created_by: CONFIG.to_owned(),
         removed: false,
+        app: None,
     }
 }
 

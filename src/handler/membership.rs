@@ -78,8 +78,7 @@ fn admit(work: &mut Work<'_>, person: &Person, action: &str) {
         member.source = work.connection.key.clone();
     }
     member.seen_at = Some(at);
-    // Without a client for the forge, the next reading of the whole list decides.
-    work.mark_roster_stale();
+    work.doubt(person.id);
     if was != Some(member.state) {
         work.audit(action, subject(person), "pending until the forge confirms it");
     }
@@ -102,8 +101,8 @@ pub(super) fn removed(work: &mut Work<'_>, person: Option<&Person>) {
         return work.apply();
     }
     let at = work.at();
+    work.doubt(person.id);
     if known.and_then(|member| member.seen_at).is_some_and(|seen| at < seen) {
-        work.mark_roster_stale();
         return work.supersede(format!("a newer statement about {} was applied", person.login));
     }
     let mut member = known.cloned().unwrap_or_else(|| stranger(work, person));
@@ -119,7 +118,6 @@ pub(super) fn removed(work: &mut Work<'_>, person: Option<&Person>) {
 /// The same bytes came before: perhaps they are true again, perhaps somebody sends them again. Nothing is open for
 /// the person until the forge has been asked.
 fn freeze(work: &mut Work<'_>, mut member: Member, person: &Person) {
-    work.mark_roster_stale();
     if member.state == MemberState::Active {
         let detail = "the same removal came before: frozen until the forge confirms it";
         work.audit("member.frozen", subject(person), detail);

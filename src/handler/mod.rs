@@ -9,6 +9,7 @@
 mod check_in;
 mod declare;
 mod group;
+mod health;
 mod installation;
 mod inventory;
 mod lane;
@@ -18,14 +19,16 @@ mod project;
 mod roster;
 mod route;
 mod run;
+pub mod sync;
 mod work;
 
 pub use check_in::{Decided, Settlement, check_in, check_in_id, wanted_keys};
 pub use declare::{Have, declare};
+pub use health::{Found, Look, judge};
 pub use inventory::{Inventory, ProjectChange, ProjectStep, inventory};
 pub use lane::lane;
 pub use roster::{Ground, carry_out};
-pub use route::{Routing, route};
+pub use route::{Routing, holders, route, slug_of};
 
 use crate::domain::change::Changes;
 use crate::domain::event::{Event, Fact, Repository};

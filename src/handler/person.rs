@@ -40,7 +40,10 @@ pub(super) fn deleted(work: &mut Work<'_>, person: &Person) {
     let known = work.known.member(person.id).cloned();
     let follows = |source: &ConnectionKey| work.is_authority() || *source == work.connection.key;
     match known {
-        Some(member) if follows(&member.source) => take_out(work, member, "member.removed"),
+        Some(member) if follows(&member.source) => {
+            work.doubt(person.id);
+            take_out(work, member, "member.removed");
+        }
         _ => noted(work, "person.deleted", person),
     }
 }

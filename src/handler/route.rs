@@ -5,11 +5,12 @@
 
 use super::work::audit_entry;
 use crate::domain::change::{Change, Changes, Reason, Verdict};
+use crate::domain::ci::holders_version;
 use crate::domain::event::{About, AccountRef, Event, Fact};
-use crate::domain::known::Candidates;
+use crate::domain::known::{Candidates, RecordKey};
 use crate::domain::organization::{Account, Connection, ConnectionState, Forge, Kind, Source};
 use crate::domain::project::Proof;
-use crate::domain::{ConnectionKey, OrganizationSlug, Timestamp, id_of};
+use crate::domain::{ConnectionKey, Host, OrganizationSlug, Timestamp, id_of};
 
 /// Where an event belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +58,23 @@ pub fn route(source: &Source, event: &Event, candidates: &Candidates, now: Times
         },
         _ => Routing::end(Verdict::Unbound),
     }
+}
+
+/// Who held the event's account when it was routed. A connection that an event makes is written only if that still
+/// holds: a first CI job in the same instant may have made one.
+#[must_use]
+pub fn holders(host: &Host, about: &About, candidates: &Candidates) -> Vec<(RecordKey, u64)> {
+    let number = about.group.or_else(|| about.account.as_ref().and_then(|account| account.id));
+    let by_number = holders_version(candidates.by_account.as_ref().map(|holder| &holder.key));
+    let number = number.map(|id| (RecordKey::Account(host.clone(), id), by_number));
+    let named = about.account.as_ref().map(|account| account.login.split('/').next().unwrap_or_default());
+    let mut keys: Vec<&ConnectionKey> =
+        candidates.by_login.iter().filter(|it| it.holds()).map(|it| &it.key).collect();
+    keys.sort();
+    let by_name = holders_version(keys);
+    let named = named.filter(|name| !name.is_empty());
+    let named = named.map(|name| (RecordKey::Login(host.clone(), name.to_lowercase()), by_name));
+    number.into_iter().chain(named).collect()
 }
 
 /// A hook says hello.
@@ -200,7 +218,8 @@ impl<'a> Asked<'a> {
     fn made_by_job(&self) -> Option<&'a Connection> {
         let (source, id) = (self.source, self.about().account.as_ref().and_then(|account| account.id));
         let may = move |holder: &&Connection| {
-            let is_same = holder.account.external_id.is_none() || holder.account.external_id == id;
+            // Where an event names an account by its path alone, the path has to do.
+            let is_same = id.is_none() || holder.account.external_id.is_none_or(|known| Some(known) == id);
             is_same && source.organizations.contains(&holder.organization)
         };
         self.candidates.by_login.iter().filter(may).min_by_key(|holder| holder.proof)
@@ -253,6 +272,8 @@ impl<'a> Asked<'a> {
             created_at: now,
             proof: Proof::Proven,
             rejected_at: None,
+            paused_at: None,
+            health: crate::domain::health::Health::default(),
         })
     }
 
@@ -281,7 +302,8 @@ fn full_path(fact: &Fact) -> Option<&str> {
 }
 
 /// What of a name may stand in a key.
-pub(super) fn slug_of(login: &str) -> String {
+#[must_use]
+pub fn slug_of(login: &str) -> String {
     let mut slug = String::new();
     for letter in login.chars().map(|letter| letter.to_ascii_lowercase()) {
         if letter.is_ascii_lowercase() || letter.is_ascii_digit() {

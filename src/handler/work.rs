@@ -8,6 +8,7 @@ use crate::domain::known::{Known, RecordKey};
 use crate::domain::organization::{Connection, ConnectionState, Member};
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::{Project, Proof};
+use crate::domain::task::{TaskKind, Wish};
 use crate::domain::{OrganizationSlug, Timestamp};
 
 /// A forge's clock that runs ahead by more than this may not freeze a record until its future has come.
@@ -16,6 +17,9 @@ const CLOCK_AHEAD_MS: i64 = 5 * 60 * 1000;
 /// A connection is not written for its `last_event_at` alone more often than this: every event of an account would
 /// queue up at that one record.
 const HEARD_EVERY_MS: i64 = 1000;
+
+/// So long after an event, what it was about is read.
+const SETTLED_MS: i64 = 10_000;
 
 /// One event being handled.
 pub(super) struct Work<'a> {
@@ -27,6 +31,7 @@ pub(super) struct Work<'a> {
     member: Option<Member>,
     run: Option<Pipeline>,
     audit: Vec<AuditEntry>,
+    wishes: Vec<Wish>,
     applied: bool,
     superseded: Option<String>,
     ignored: Option<Reason>,
@@ -42,6 +47,7 @@ impl<'a> Work<'a> {
             member: None,
             run: None,
             audit: Vec::new(),
+            wishes: Vec::new(),
             applied: false,
             superseded: None,
             ignored: None,
@@ -120,9 +126,34 @@ impl<'a> Work<'a> {
         self.ignored = Some(reason);
     }
 
-    /// The member list may be out of date since now, or since longer.
+    /// The member list may be out of date since now, or since longer: it is to be read.
     pub(super) fn mark_roster_stale(&mut self) {
         self.connection.roster_stale_since.get_or_insert(self.known.received_at);
+        self.wish(TaskKind::SyncMembers, String::new());
+    }
+
+    /// What is known of a person's membership may be out of date: they are to be read by themselves, or, where nobody
+    /// can ask, with the list.
+    pub(super) fn doubt(&mut self, person: u64) {
+        if self.can_ask() {
+            self.wish(TaskKind::SyncPerson, person.to_string());
+        } else {
+            self.mark_roster_stale();
+        }
+    }
+
+    fn can_ask(&self) -> bool {
+        self.is_authority() && self.connection.credential != "none"
+    }
+
+    /// Soon, but not before the forge's own list has come to know of it.
+    fn wish(&mut self, kind: TaskKind, subject: String) {
+        if !self.can_ask() || self.wishes.iter().any(|wish| wish.kind == kind && wish.subject == subject) {
+            return;
+        }
+        let (at, connection) = (self.known.received_at, &self.connection);
+        let wish = Wish::now(kind, &connection.organization, &connection.key, "webhook", at);
+        self.wishes.push(Wish { subject, due_at: at.plus_ms(SETTLED_MS), ..wish });
     }
 
     /// The project as it is known, or as this work has changed it already.
@@ -190,6 +221,7 @@ impl<'a> Work<'a> {
         changes.extend(projects.map(|project| Change::PutProject(Box::new(project))));
         changes.extend(members.map(|member| Change::PutMember(Box::new(member))));
         changes.extend(runs.map(|run| Change::PutPipeline(Box::new(run))));
+        changes.extend(self.wishes.into_iter().map(|wish| Change::Wish(Box::new(wish))));
         changes.extend(self.audit.into_iter().map(Change::Audit));
         if changes.is_empty() || is_worth_writing(known, &self.connection) {
             changes.insert(0, Change::PutConnection(Box::new(self.connection)));

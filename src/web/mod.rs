@@ -49,8 +49,10 @@ pub use tls::{Certificate, server_config};
 
 use crate::ci::CheckIns;
 use crate::ci::scan::Scans;
+use crate::connect::Connections;
 use crate::domain::access::TokenKind;
 use crate::domain::{Clock, Timestamp};
+use crate::follow::Desk;
 use crate::store::Store;
 
 /// Reads a token's text: its kind and the SHA-256 by which its record is found. `None`: the checksum is wrong.
@@ -147,6 +149,10 @@ pub struct Front {
     pub check_ins: Arc<CheckIns>,
     /// Takes what scanners say.
     pub scans: Arc<Scans>,
+    /// Reads members, and shows what would follow.
+    pub members: Arc<Desk>,
+    /// Asks forges, and knows what to make of their answers.
+    pub connections: Arc<Connections>,
     /// Bytes of unfinished bodies.
     pub budget: Budget,
     /// Open requests per peer.

@@ -2,10 +2,13 @@
 
 use super::Front;
 use super::error::Problem;
-use crate::domain::Timestamp;
 use crate::domain::access::{TokenKind, TokenRecord};
-use crate::domain::organization::{Member, MemberState, Role};
+use crate::domain::change::Change;
+use crate::domain::organization::{Connection, Member, MemberState, Role};
+use crate::follow::single;
 
+/// Who comes in so long after the forge has last confirmed them is asked about anew.
+const CONFIRMED_MS: i64 = 10 * 60 * 1000;
 /// A membership that the forge has not confirmed for so long opens nothing more.
 const UNCONFIRMED_MS_MAX: i64 = 60 * 60 * 1000;
 
@@ -29,7 +32,11 @@ pub(super) async fn check(front: &Front, token: &TokenRecord) -> Result<(), Prob
     if !carries(member.role, token.kind) {
         return Err(Problem::forbidden());
     }
-    let confirmed = confirmed_at(front, &member).await?;
+    let source = front.store.connection(&member.source).await?;
+    let confirmed = member.last_confirmed_at.max(source.as_ref().and_then(|source| source.members_read_at));
+    if confirmed.is_none_or(|at| front.now().since(at) > CONFIRMED_MS) {
+        ask_again(front, &member, source.as_ref()).await?;
+    }
     if confirmed.is_some_and(|at| front.now().since(at) <= UNCONFIRMED_MS_MAX) {
         return Ok(());
     }
@@ -37,8 +44,11 @@ pub(super) async fn check(front: &Front, token: &TokenRecord) -> Result<(), Prob
         .help("look at the connection: scm-connect connections show"))
 }
 
-/// When the forge last said that the person belongs: by themselves, or in a list that left them as they were.
-pub(super) async fn confirmed_at(front: &Front, member: &Member) -> Result<Option<Timestamp>, Problem> {
-    let source = front.store.connection(&member.source).await?;
-    Ok(member.last_confirmed_at.max(source.and_then(|source| source.members_read_at)))
+/// Has the person read by themselves. Whoever comes in often causes one such reading, not many: equal wishes are one task.
+async fn ask_again(front: &Front, member: &Member, source: Option<&Connection>) -> Result<(), Problem> {
+    if source.is_some_and(|source| source.credential != "none" && !source.is_off()) {
+        let wish = single(member, "token", front.now());
+        front.store.apply(vec![Change::Wish(Box::new(wish))], Vec::new()).await?;
+    }
+    Ok(())
 }

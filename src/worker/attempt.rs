@@ -188,6 +188,7 @@ async fn judge(context: &Context, claim: &Claim, event: &mut Option<Arc<Event>>)
         None => Arc::clone(event.insert(read(context, &source, claim).await?)),
     };
     let candidates = patience::ask(|| store.candidates(&source.key, &source.host, &event.about)).await?;
+    let holders = handler::holders(&source.host, &event.about, &candidates);
     let (route, now) = (context.rules.route, context.now());
     let (from, about) = (source.clone(), Arc::clone(&event));
     let routed = bounds::run(move || match route(&from, &about, &candidates, now) {
@@ -205,7 +206,12 @@ async fn judge(context: &Context, claim: &Claim, event: &mut Option<Arc<Event>>)
     known.received_at = claim.record.received_at;
     known.replay_suspected = claim.record.replay_suspected;
     let handle = context.rules.handle;
-    Ok(bounds::run(move || handle(&event, &known)).await?)
+    let is_new = known.connection.version == 0;
+    let mut changes = bounds::run(move || handle(&event, &known)).await?;
+    if is_new {
+        changes.expects.extend(holders);
+    }
+    Ok(changes)
 }
 
 async fn read(context: &Context, source: &Source, claim: &Claim) -> Result<Arc<Event>, Trouble> {

@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use outbox::{Perform, Performed};
+pub use outbox::Perform;
 
 use crate::domain::change::Changes;
 use crate::domain::delivery::{Delivery, Lane};

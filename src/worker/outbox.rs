@@ -17,9 +17,7 @@ use super::schedule::{STOPPED, Series};
 use super::supervise::Pulse;
 use super::{Context, metric};
 use crate::domain::Timestamp;
-use crate::domain::change::Change;
-use crate::domain::known::RecordKey;
-use crate::domain::task::Task;
+use crate::domain::task::{Performed, Task};
 use crate::store::{StoreError, TaskClaim, TaskOutcome, TaskSettled};
 use crate::telemetry::{Fault, report};
 
@@ -33,32 +31,6 @@ const IDLE: Duration = Duration::from_millis(500);
 const TIME_MAX: Duration = Duration::from_secs(60 * 60);
 /// When the records change under a task so often, it is better done later.
 const DONE_AGAIN_MAX: u32 = 4;
-
-/// How performing a task went.
-#[derive(Debug)]
-pub enum Performed {
-    /// It was done.
-    Done {
-        /// What was learnt, to be written with the task's end.
-        changes: Vec<Change>,
-        /// The records that were looked at, with their versions: when one has changed since, the task is done anew.
-        expects: Vec<(RecordKey, u64)>,
-        /// What came of it, in a sentence.
-        note: String,
-    },
-    /// It may work later.
-    Later {
-        /// Not before, where the forge says so; else as the schedule says.
-        at: Option<Timestamp>,
-        /// What went wrong; nobody's secrets, no forge's own words.
-        error: String,
-    },
-    /// It cannot be done; somebody has to look.
-    Failed {
-        /// What went wrong.
-        error: String,
-    },
-}
 
 /// Does what tasks ask for.
 #[async_trait]

@@ -10,6 +10,7 @@
 )]
 
 mod ci;
+mod connect;
 mod crash;
 mod damage;
 mod edge;

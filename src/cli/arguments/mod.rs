@@ -1,5 +1,6 @@
 //! Everything that can be typed.
 
+mod connections;
 mod deliveries;
 mod records;
 mod store;
@@ -10,10 +11,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use url::Url;
 
+pub use connections::{ConnectionsCommand, CredentialFiles, Named, NewConnection, SecretsCommand};
 pub use deliveries::{DeadLetters, DeadLettersCommand, DeliveriesCommand, DeliveryChoice};
 pub use records::{
-    Ask, AuditCommand, ConnectionsCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand,
-    TokenChoice, TokenCommand,
+    Ask, AuditCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, TokenChoice, TokenCommand,
 };
 
 pub use store::{BackupPlace, Destination, Origin, StoreCommand, Verify};
@@ -139,6 +140,15 @@ Example:
   scm-connect restore /backups/today.jsonl.zst --config scm.toml"
     )]
     Restore(Origin),
+    /// Make the organizations and connections of a file that the daemon has not; shows the plan first
+    #[command(
+        after_help = "What is there already is never changed, and nothing is taken away. Ends with 1 when something
+differs and a person has to decide.
+
+Example:
+  scm-connect apply team.toml --dry-run"
+    )]
+    Apply(Apply),
     /// What is asked of the daemon, or of the store when no daemon runs.
     #[command(flatten)]
     Ask(Ask),
@@ -150,6 +160,19 @@ pub struct Demo {
     /// End afterwards instead of staying up.
     #[arg(long)]
     pub once: bool,
+}
+
+/// Makes what a file says.
+#[derive(Debug, Clone, Args)]
+pub struct Apply {
+    /// The file: `[[organizations]]` and `[[connections]]` as in the config.
+    pub file: PathBuf,
+    /// Show the plan and do nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub json: Json,
 }
 
 /// Checks everything that can be checked beforehand.

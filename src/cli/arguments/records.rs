@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{DeadLettersCommand, DeliveriesCommand, Json, forge};
+use super::{ConnectionsCommand, DeadLettersCommand, DeliveriesCommand, Json, SecretsCommand, forge};
 use crate::config::Period;
 use crate::domain::OrganizationSlug;
 use crate::domain::access::TokenKind;
@@ -20,6 +20,9 @@ pub enum Ask {
     /// Connections to forges
     #[command(subcommand)]
     Connections(ConnectionsCommand),
+    /// Secrets of connections
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
     /// Projects
     #[command(subcommand)]
     Projects(ProjectsCommand),
@@ -190,28 +193,6 @@ pub enum OrganizationsCommand {
     List(Part),
 }
 
-/// Connections.
-#[derive(Debug, Subcommand)]
-pub enum ConnectionsCommand {
-    /// List connections
-    List {
-        /// Of this organization.
-        #[arg(long, value_name = "SLUG")]
-        organization: Option<String>,
-        /// Which part.
-        #[command(flatten)]
-        list: Part,
-    },
-    /// Show one connection
-    Show {
-        /// Its key.
-        key: String,
-        /// How to print.
-        #[command(flatten)]
-        json: Json,
-    },
-}
-
 /// Projects.
 #[derive(Debug, Subcommand)]
 pub enum ProjectsCommand {
@@ -249,6 +230,22 @@ pub enum MembersCommand {
         /// Which part.
         #[command(flatten)]
         list: Part,
+    },
+    /// Read an organization's members from the forge
+    #[command(after_help = "Example:\n  scm-connect members sync --organization acme --dry-run")]
+    Sync {
+        /// Whose.
+        #[arg(long, value_parser = OrganizationSlug::parse, value_name = "SLUG")]
+        organization: OrganizationSlug,
+        /// Only show what would be done.
+        #[arg(long)]
+        dry_run: bool,
+        /// With --dry-run: by this role of a place, such as owner=member, outside=none or 30=read_only.
+        #[arg(long = "role", value_name = "PLACE=ROLE", requires = "dry_run")]
+        roles: Vec<String>,
+        /// How to print.
+        #[command(flatten)]
+        json: Json,
     },
     /// Show removals that are too many to be done without an admin's yes
     Held {

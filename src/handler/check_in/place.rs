@@ -191,5 +191,7 @@ fn new(question: &Question<'_>, slug: &OrganizationSlug, key: &ConnectionKey) ->
         created_at: question.now,
         proof: if proven.is_some() { Proof::Proven } else { Proof::Claimed },
         rejected_at: None,
+        paused_at: None,
+        health: crate::domain::health::Health::default(),
     })
 }

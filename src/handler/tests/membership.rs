@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::change::{Reason, Verdict};
+use crate::domain::task::TaskKind;
 
 fn invited(person: Option<Person>) -> Fact {
     Fact::MemberInvited { person, role: None }
@@ -205,4 +206,49 @@ fn a_payloads_text_stays_short_and_on_one_line_in_the_log() {
     world.deliver(&event(None, Fact::KeyChanged { login, added: true }), 100);
     let subject = &world.audit.last().unwrap().subject;
     assert!(subject.len() <= 512 && subject.starts_with("ab[31m"), "{subject}");
+}
+
+/// Kind, subject and time of what is wished.
+fn wishes(changes: &Changes) -> Vec<(TaskKind, String, Timestamp)> {
+    let wish = |change: &Change| match change {
+        Change::Wish(wish) => Some((wish.kind, wish.subject.clone(), wish.due_at)),
+        _ => None,
+    };
+    changes.changes.iter().filter_map(wish).collect()
+}
+
+#[test]
+fn s08_every_word_about_a_person_has_the_forge_asked_about_them_ten_seconds_later() {
+    let whole = |ms| vec![(TaskKind::SyncMembers, String::new(), at(ms))];
+    let one = |ms| vec![(TaskKind::SyncPerson, "3".to_owned(), at(ms))];
+    for (fact, expected) in [
+        (added(3), one(15_000)),
+        (changed(3), one(15_000)),
+        (removed(3), one(15_000)),
+        (invited(Some(person(3))), one(15_000)),
+        (Fact::PersonDeleted { person: person(3) }, one(15_000)),
+        (invited(None), whole(15_000)),
+        (Fact::MemberRemoved { person: None }, whole(15_000)),
+        (Fact::TeamChanged { team: None, person: None }, whole(15_000)),
+    ] {
+        for credential in ["access_token", "none"] {
+            let mut world = world(Some(MemberState::Active));
+            world.change_connection(|connection| credential.clone_into(&mut connection.credential));
+            let changes = world.deliver(&event(Some(20), fact.clone()), 5000);
+            let asks = credential != "none" || world.connection().credential != "none";
+            let expected = if asks { expected.clone() } else { Vec::new() };
+            assert_eq!(wishes(&changes), expected, "{fact:?} with {credential}");
+        }
+    }
+}
+
+#[test]
+fn s08_a_word_through_another_connection_than_the_authority_asks_for_nothing() {
+    let mut world = world(Some(MemberState::Active));
+    world.change_connection(|connection| "app".clone_into(&mut connection.credential));
+    world.organization.authority = Some(key("somebody-else"));
+    for fact in [added(3), removed(3), invited(None), Fact::Suspended, Fact::Unsuspended] {
+        let changes = world.deliver(&event(Some(20), fact.clone()), 5000);
+        assert_eq!(wishes(&changes), [], "{fact:?}");
+    }
 }

@@ -57,6 +57,7 @@ fn source(forge: Forge, organizations: &[&str]) -> Source {
         organizations: organizations.iter().map(|slug| org(slug)).collect(),
         created_by: "config".to_owned(),
         removed: false,
+        app: None,
     }
 }
 
@@ -84,6 +85,8 @@ fn connection(name: &str, organization: &str, forge: Forge, login: &str, id: Opt
         created_at: at(0),
         proof: Proof::Proven,
         rejected_at: None,
+        paused_at: None,
+        health: crate::domain::health::Health::default(),
     }
 }
 

@@ -52,6 +52,7 @@ fn a_source() -> Source {
         organizations,
         created_by: "config".into(),
         removed: false,
+        app: None,
     }
 }
 
@@ -79,6 +80,8 @@ pub(super) fn connection(key: &str, installation: u64) -> Connection {
         created_at: NOON,
         proof: Proof::Proven,
         rejected_at: None,
+        paused_at: None,
+        health: crate::domain::health::Health::default(),
     }
 }
 

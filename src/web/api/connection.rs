@@ -5,9 +5,11 @@ use utoipa::ToSchema;
 
 use super::query::Query;
 use super::{Answer, listed, shown, time};
-use crate::domain::ConnectionKey;
+use crate::domain::capability::of_installation;
+use crate::domain::health::{Capability, Channel, MadeHook};
 use crate::domain::organization::{Connection, ConnectionState, Forge, Kind};
 use crate::domain::project::Proof;
+use crate::domain::{ConnectionKey, Timestamp};
 use crate::web::auth::{Call, Reader};
 use crate::web::describe::{self, Operation};
 use crate::web::error::Problem;
@@ -15,7 +17,7 @@ use crate::web::error::Problem;
 /// One account at one forge, tied to one organization.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Connection)]
-struct ConnectionView {
+pub(crate) struct ConnectionView {
     /// The same as `key`.
     #[schema(examples("acme-github"))]
     id: String,
@@ -45,7 +47,8 @@ struct ConnectionView {
     /// Everything that is not well, worst first; `state` is the first of them.
     reasons: Vec<ConnectionState>,
     /// What each feature needs and has. Empty where the forge told us no permissions.
-    capabilities: Vec<Capability>,
+    capabilities: Vec<CapabilityView>,
+    health: HealthView,
     /// `all` or `selected`, where the forge says so.
     #[schema(examples("selected"))]
     repository_selection: Option<String>,
@@ -65,6 +68,9 @@ struct ConnectionView {
     /// When an admin rejected it: it is blocked from making itself again.
     #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
     rejected_at: Option<String>,
+    /// When an admin paused it: nothing is asked of the forge until it is resumed.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
+    paused_at: Option<String>,
 }
 
 /// An org, user or group at a forge.
@@ -81,18 +87,69 @@ struct AccountView {
 
 /// One permission that a feature needs, and what was granted.
 #[derive(Serialize, ToSchema)]
-struct Capability {
+#[schema(as = Capability)]
+struct CapabilityView {
     /// The feature, as a stable word.
     #[schema(examples("members"))]
-    feature: &'static str,
-    /// `permission:level`.
+    feature: String,
+    /// The permission or scope, as the forge calls it.
     #[schema(examples("members:read"))]
     needs: String,
-    /// The level that was granted; null for none.
+    /// What was granted of it; null for nothing.
     #[schema(examples("read"))]
     granted: Option<String>,
     /// Whether that is enough.
     ok: bool,
+}
+
+/// What the checks have found.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConnectionHealth)]
+struct HealthView {
+    /// When the forge was last asked.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
+    checked_at: Option<String>,
+    /// Since when each reason holds.
+    since: Vec<SinceView>,
+    /// When the credential ends, where the forge says so.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
+    expires_at: Option<String>,
+    /// What was wrong the last time.
+    #[schema(examples("the forge does not accept the credential"))]
+    last_error: Option<String>,
+    /// How events reach us: `group_hook`, `project_hooks`, `polling`, `unknown`.
+    #[schema(examples("group_hook"))]
+    events_by: &'static str,
+    /// Hooks that we made.
+    hooks: Vec<HookView>,
+}
+
+/// A reason and since when it holds.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReasonSince)]
+struct SinceView {
+    state: ConnectionState,
+    /// Since then.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
+    since: String,
+}
+
+/// A hook that we made.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MadeHook)]
+struct HookView {
+    /// `group` or `project`.
+    #[schema(examples("group"))]
+    place: String,
+    /// The group's or project's number.
+    #[schema(examples("72"))]
+    of: String,
+    /// The hook's number there.
+    #[schema(examples("9"))]
+    id: String,
+    /// The forge's word: `executable`, `temporarily_disabled`, `disabled`; empty where it says none.
+    #[schema(examples("executable"))]
+    alert_status: String,
 }
 
 pub(crate) const LIST: Operation = Operation::list(
@@ -107,41 +164,50 @@ pub(crate) const SHOW: Operation = Operation::new(
     &[describe::json::<ConnectionView>(200, "The connection.")],
 );
 
-/// What each feature needs of a GitHub installation.
-const NEEDS: [(&str, &str, &str); 8] = [
-    ("connect", "metadata", "read"),
-    ("members", "members", "read"),
-    ("comments", "pull_requests", "write"),
-    ("assistant", "contents", "read"),
-    ("onboarding", "contents", "write"),
-    ("onboarding", "workflows", "write"),
-    ("onboarding", "pull_requests", "write"),
-    ("onboarding_secrets", "secrets", "write"),
-];
-
-fn rank(level: &str) -> u8 {
-    match level {
-        "read" => 1,
-        "write" => 2,
-        "admin" => 3,
-        _ => 0,
-    }
-}
-
-/// Of the permissions that were granted, not of those that were asked for. Empty where the forge told us none.
-fn capabilities(connection: &Connection) -> Vec<Capability> {
-    if connection.kind.forge() != Forge::Github || connection.installation.is_none() {
-        return Vec::new();
-    }
-    let judge = |&(feature, permission, level): &(&'static str, &str, &str)| {
-        let granted = connection.permissions.get(permission).cloned();
-        let ok = granted.as_deref().is_some_and(|granted| rank(granted) >= rank(level));
-        Capability { feature, needs: format!("{permission}:{level}"), granted, ok }
+/// As the last check found it; before the first one, as the installation's events told.
+fn capabilities(connection: &Connection) -> Vec<CapabilityView> {
+    let known = &connection.health.capabilities;
+    let told = match (known.is_empty(), connection.installation) {
+        (true, Some(_)) if connection.kind.forge() == Forge::Github => {
+            of_installation(&connection.permissions)
+        }
+        _ => known.clone(),
     };
-    NEEDS.iter().map(judge).collect()
+    let view = |one: Capability| CapabilityView {
+        feature: one.feature,
+        needs: one.needs,
+        granted: one.granted,
+        ok: one.ok,
+    };
+    told.into_iter().map(view).collect()
 }
 
-fn view(record: &Connection) -> ConnectionView {
+fn health(connection: &Connection) -> HealthView {
+    let health = &connection.health;
+    let since =
+        |(state, at): (&ConnectionState, &Timestamp)| SinceView { state: *state, since: at.rfc3339() };
+    let hook = |it: &MadeHook| HookView {
+        place: it.place.clone(),
+        of: it.of.to_string(),
+        id: it.id.to_string(),
+        alert_status: it.alert_status.clone(),
+    };
+    HealthView {
+        checked_at: time(health.checked_at),
+        since: health.since.iter().map(since).collect(),
+        expires_at: time(health.expires_at),
+        last_error: health.last_error.clone(),
+        events_by: match health.channel {
+            Channel::Unknown => "unknown",
+            Channel::GroupHook => "group_hook",
+            Channel::ProjectHooks => "project_hooks",
+            Channel::Polling => "polling",
+        },
+        hooks: health.hooks.iter().map(hook).collect(),
+    }
+}
+
+pub(crate) fn view(record: &Connection) -> ConnectionView {
     ConnectionView {
         id: record.key.to_string(),
         key: record.key.to_string(),
@@ -159,6 +225,7 @@ fn view(record: &Connection) -> ConnectionView {
         state: record.state(),
         reasons: record.reasons.clone(),
         capabilities: capabilities(record),
+        health: health(record),
         repository_selection: record.repository_selection.clone(),
         last_event_at: time(record.last_event_at),
         last_sync_at: time(record.last_sync_at),
@@ -166,6 +233,7 @@ fn view(record: &Connection) -> ConnectionView {
         created_at: record.created_at.rfc3339(),
         proof: record.proof,
         rejected_at: time(record.rejected_at),
+        paused_at: time(record.paused_at),
     }
 }
 

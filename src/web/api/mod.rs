@@ -1,6 +1,7 @@
 //! The API's answers. Every record is shown through a struct that lists its fields; none is written out whole.
 
 pub(crate) mod audit;
+pub(crate) mod connect;
 pub(crate) mod connection;
 pub(crate) mod delivery;
 pub(crate) mod held;
@@ -13,6 +14,7 @@ pub(crate) mod redact;
 pub(crate) mod refused;
 pub(crate) mod replay;
 pub(crate) mod status;
+pub(crate) mod sync;
 pub(crate) mod task;
 pub(crate) mod token;
 pub(crate) mod trail;

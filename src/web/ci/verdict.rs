@@ -4,18 +4,14 @@ use actix_web::HttpResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::connect::Verb;
 use crate::domain::ConnectionKey;
-use crate::domain::change::{AuditEntry, Change};
-use crate::domain::known::RecordKey;
-use crate::domain::organization::ConnectionState;
 use crate::web::api::Answer;
+use crate::web::api::connect::problem;
 use crate::web::api::query::Query;
 use crate::web::auth::{Admin, Call};
 use crate::web::describe::{self, Operation};
 use crate::web::error::Problem;
-
-/// A connection that others write at the same moment is read again so often.
-const TRIES_MAX: usize = 16;
 
 /// An admin's word on a connection.
 #[derive(Serialize, ToSchema)]
@@ -51,36 +47,13 @@ pub(crate) async fn allow(call: Call<Admin>) -> Answer {
 async fn judge(call: Call<Admin>, rejects: bool) -> Answer {
     Query::of(&call.query, if rejects { &REJECT } else { &ALLOW })?;
     let key = ConnectionKey::parse(&call.id).map_err(|_| Problem::not_found())?;
-    for _ in 0..TRIES_MAX {
-        let found = call.front.store.versioned_connection(&key).await?;
-        let seen = found.filter(|found| call.caller.sees(Some(&found.value.organization)));
-        let found = seen.ok_or_else(Problem::not_found)?;
-        let answer = VerdictView { key: key.to_string(), rejected: rejects };
-        if found.value.rejected_at.is_some() == rejects {
-            return Ok(HttpResponse::Ok().json(answer));
-        }
-        let mut new = found.value;
-        if rejects {
-            new.rejected_at = Some(call.front.now());
-            new.add_reason(ConnectionState::Uninstalled);
-        } else {
-            new.rejected_at = None;
-            new.clear_reasons(&[ConnectionState::Uninstalled]);
-        }
-        let audit = AuditEntry {
-            at: call.front.now(),
-            organization: Some(new.organization.clone()),
-            actor: call.caller.actor(),
-            action: if rejects { "connection.rejected" } else { "connection.allowed" }.to_owned(),
-            subject: key.to_string(),
-            detail: format!("{} {}", new.host, new.account.login),
-            ..AuditEntry::default()
-        };
-        let changes = vec![Change::PutConnection(Box::new(new)), Change::Audit(audit)];
-        let expects = vec![(RecordKey::Connection(key.clone()), found.version)];
-        if call.front.store.apply(changes, expects).await? {
-            return Ok(HttpResponse::Ok().json(answer));
-        }
+    let found = call.front.store.connection(&key).await?;
+    let seen = found.filter(|found| call.caller.sees(Some(&found.organization)));
+    let found = seen.ok_or_else(Problem::not_found)?;
+    if found.rejected_at.is_some() != rejects {
+        let verb = if rejects { Verb::Reject } else { Verb::Allow };
+        let done = call.front.connections.act(&key, verb, &call.caller.actor()).await;
+        done.map_err(problem)?;
     }
-    Err(Problem::busy())
+    Ok(HttpResponse::Ok().json(VerdictView { key: key.to_string(), rejected: rejects }))
 }

@@ -85,6 +85,7 @@ impl Fake {
                     organizations: vec![slug(name)],
                     created_by: "config".to_owned(),
                     removed: false,
+                    app: None,
                 });
             }
         }
@@ -219,6 +220,15 @@ impl Records for Fake {
                 Change::PutConnection(new) => {
                     state.connections.retain(|old| old.key != new.key);
                     state.connections.push(*new);
+                }
+                Change::PutProject(new) => {
+                    state.projects.retain(|old| old.id() != new.id());
+                    state.projects.push(*new);
+                }
+                Change::Wish(wish) => {
+                    let before = state.tasks.iter().position(|old| old.id == wish.id());
+                    let before = before.map(|at| state.tasks.remove(at));
+                    state.tasks.push(Task::wished(before, &wish));
                 }
                 _ => unimplemented!(),
             }
@@ -375,21 +385,5 @@ impl Access for Fake {
         state.organizations.push(organization);
         state.tokens.push(token);
         Ok(true)
-    }
-}
-
-#[async_trait]
-impl crate::store::Health for Fake {
-    async fn probe(&self, _: Timestamp) -> Result<(), StoreError> {
-        Ok(())
-    }
-    async fn figures(&self) -> Result<StoreFigures, StoreError> {
-        Ok(StoreFigures::default())
-    }
-    async fn verify(&self, _: &(dyn Fn(u64, u64) + Send + Sync)) -> Result<Vec<String>, StoreError> {
-        Ok(vec![])
-    }
-    async fn close(&self) -> Result<(), StoreError> {
-        Ok(())
     }
 }

@@ -78,3 +78,19 @@ impl Tasks for Fake {
         Ok(paged(all, page))
     }
 }
+
+#[async_trait]
+impl Health for Fake {
+    async fn probe(&self, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn figures(&self) -> Result<StoreFigures, StoreError> {
+        Ok(StoreFigures::default())
+    }
+    async fn verify(&self, _: &(dyn Fn(u64, u64) + Send + Sync)) -> Result<Vec<String>, StoreError> {
+        Ok(vec![])
+    }
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

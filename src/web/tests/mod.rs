@@ -24,11 +24,14 @@ use super::{Budget, Doors, Doorway, Front, Health, Limits, Peers, RefusedLog, Th
 use crate::ci::CheckIns;
 use crate::ci::id_token::{FetchKeys, Issuer, Verifier};
 use crate::ci::scan::{Scans, Spool};
+use crate::connect::{Connections, Forges, Ways};
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::ci::Policy;
 use crate::domain::delivery::{Authenticate, Encoding, Envelope, RawDelivery, Rejected};
-use crate::domain::organization::Forge;
+use crate::domain::organization::{Connection, Forge};
 use crate::domain::{OrganizationSlug, SourceKey, Timestamp};
+use crate::follow::{Desk, Directories, Follower, NoDirectory};
+use crate::provider::Directory;
 
 const NOW: Timestamp = Timestamp::from_ms(1_790_000_000_000);
 
@@ -98,6 +101,24 @@ fn scans(
     Arc::new(Scans::new(store, Arc::clone(check_ins), HashMap::new(), spool, Arc::clone(clock)))
 }
 
+fn connections(store: Arc<dyn crate::store::Store>, clock: &crate::domain::Clock) -> Connections {
+    let ways = Ways::undeclared(Arc::clone(clock));
+    let forges = Arc::new(Forges::new(Arc::clone(&store), ways));
+    let (chance, random) = (Arc::new(|| 0), Arc::new(|_: &mut [u8]| true));
+    let url = url::Url::parse("https://scm.example.com/").unwrap();
+    Connections::new(forges, store, Arc::clone(clock), chance, random, url)
+}
+
+/// Nobody's members can be read here.
+struct NoDirectories;
+
+#[async_trait::async_trait]
+impl Directories for NoDirectories {
+    async fn directory(&self, _: &Connection) -> Result<Box<dyn Directory>, NoDirectory> {
+        Err(NoDirectory::Quiet("nothing is asked in a test of the edge".to_owned()))
+    }
+}
+
 /// A front for tests; the token `admin-acme` is an admin token of acme, and so on.
 fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
     let clock: crate::domain::Clock = Arc::new(|| NOW);
@@ -108,8 +129,12 @@ fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
         doors.into_iter().map(|(key, forge)| (SourceKey::parse(key).unwrap(), door(forge))).collect();
     let check_ins = check_ins(Arc::clone(&store) as Arc<dyn crate::store::Store>, &clock);
     let scans = scans(Arc::clone(&store) as Arc<dyn crate::store::Store>, &check_ins, &clock);
+    let connections = Arc::new(connections(Arc::clone(&store) as Arc<dyn crate::store::Store>, &clock));
+    let follower = Follower::new(Arc::clone(&store) as Arc<dyn crate::store::Store>, Arc::clone(&clock));
+    let members = Arc::new(Desk::new(follower, Arc::new(NoDirectories)));
     Front {
         store,
+        connections,
         doors: Doors::new(doors),
         health: Arc::new(Health::new(Arc::clone(&clock))),
         clock,
@@ -132,6 +157,7 @@ fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
         }),
         scans,
         check_ins,
+        members,
         budget: Budget::new(limits.inflight_bytes_max),
         peers: Peers::default(),
         throttle: Throttle::new(limits.failures_burst, limits.failures_per_minute),

@@ -21,7 +21,7 @@ pub(super) fn delivery_id(n: u8) -> DeliveryId {
 }
 
 pub(super) fn organization(name: &str) -> Organization {
-    let (home, authority) = (None, None);
+    let (home, authority) = (None, Some(connection(name).key));
     let created_by = "config".to_owned();
     Organization {
         slug: slug(name),
@@ -54,10 +54,12 @@ pub(super) fn connection(name: &str) -> Connection {
         last_event_at: Some(NOW),
         last_sync_at: None,
         members_read_at: None,
-        created_by: "config".to_owned(),
+        created_by: "cli".to_owned(),
         created_at: NOW,
         proof: Proof::Proven,
         rejected_at: None,
+        paused_at: None,
+        health: health::Health::default(),
     }
 }
 

@@ -41,6 +41,7 @@ pub(in crate::worker) fn source() -> Source {
         organizations: vec![OrganizationSlug::parse("acme").unwrap()],
         created_by: "config".into(),
         removed: false,
+        app: None,
     }
 }
 

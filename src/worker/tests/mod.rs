@@ -101,6 +101,8 @@ fn connection(source: &Source) -> Connection {
         created_at: Timestamp::from_ms(0),
         proof: Proof::Proven,
         rejected_at: None,
+        paused_at: None,
+        health: crate::domain::health::Health::default(),
     }
 }
 

@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::Floor;
 use super::fake::Fake;
-use crate::domain::task::{Task, TaskKind, Wish};
+use crate::domain::task::{Performed, Task, TaskKind, Wish};
 use crate::domain::{ConnectionKey, OrganizationSlug, Timestamp};
 use crate::store::{StoreError, TaskOutcome};
 use crate::worker::schedule::STOPPED;
-use crate::worker::{Perform, Performed, start};
+use crate::worker::{Perform, start};
 
 /// What a task says in its subject is what happens.
 struct Obeys;

@@ -129,6 +129,7 @@ fn records() -> Vec<Change> {
             organizations: vec![slug()],
             created_by: "config".into(),
             removed: false,
+            app: None,
         }),
     ]
 }

@@ -87,6 +87,11 @@ impl Book {
         self.faults.lock().unwrap().push(fault);
     }
 
+    /// Takes every planted fault away.
+    pub(crate) fn heals(&self) {
+        self.faults.lock().unwrap().clear();
+    }
+
     /// The fault for this request, if one is planted; each strikes as often as it was told to.
     pub(crate) fn fault(&self, asked: &Asked) -> Option<Fault> {
         let mut faults = self.faults.lock().unwrap();

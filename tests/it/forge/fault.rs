@@ -47,6 +47,11 @@ impl Planted {
         Self { path, page: 1, times: 1, fault }
     }
 
+    /// Strikes until it is healed, at every path that ends like this.
+    pub(crate) fn always(path: &'static str, fault: Fault) -> Self {
+        Self::at(path, fault).times(u32::MAX)
+    }
+
     pub(crate) fn page(self, page: u32) -> Self {
         Self { page, ..self }
     }

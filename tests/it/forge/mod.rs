@@ -13,4 +13,6 @@ mod story;
 
 pub(crate) use book::{BEGIN_S, Book, Budget};
 pub(crate) use fault::{Fault, Planted};
+pub(crate) use github::{APP_KEY, Github as FakeGithub};
+pub(crate) use gitlab::Gitlab as FakeGitlab;
 pub(crate) use http::{Answers, Asked, Reply, serve};

@@ -49,6 +49,11 @@ impl App {
         known.entry(installation).or_insert_with(make).clone()
     }
 
+    /// Lets go of an installation's tokens. Who still holds its session can use the one it has.
+    pub fn forget(&self, installation: u64) {
+        self.installations.lock().unwrap_or_else(PoisonError::into_inner).remove(&installation);
+    }
+
     /// What it is, and what it asks for.
     ///
     /// # Errors

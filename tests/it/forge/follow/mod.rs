@@ -1,6 +1,7 @@
 //! Members and projects that follow the fakes: each test is a story, and at its end the forge's rules were kept.
 
 mod brake;
+mod daemon;
 mod histories;
 mod members;
 mod partial;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use scm_connect::domain::access::{TokenKind, TokenRecord};
 use scm_connect::domain::change::Change;
+use scm_connect::domain::health::Health;
 use scm_connect::domain::organization::{
     Account, Connection, Forge, Kind, Member, MemberState, Organization, Role,
 };
@@ -18,6 +20,7 @@ use scm_connect::domain::project::Proof;
 use scm_connect::domain::roster::MemberRules;
 use scm_connect::domain::{ConnectionKey, Host, OrganizationSlug, SourceKey, Timestamp};
 use scm_connect::follow::{Follower, MembersSynced, Mode, SyncError, Whose};
+use scm_connect::provider::github::client::Github as Client;
 use scm_connect::provider::{Directory, github, gitlab};
 use scm_connect::store::{Store, sled};
 
@@ -222,6 +225,8 @@ fn connection(forge: Forge, number: u64, login: &str, now: Timestamp) -> Connect
         created_at: now,
         proof: Proof::Proven,
         rejected_at: None,
+        paused_at: None,
+        health: Health::default(),
     }
 }
 
@@ -237,7 +242,12 @@ pub(super) async fn at_github(forge: &Arc<Github>) -> (Desk, github::Organizatio
 
 /// The organization, seen with a token of these scopes.
 pub(super) fn through(forge: &Arc<Github>, scopes: &str) -> github::Organization {
-    let session = story::client(forge).token(forge.token("olga", Some(scopes)).into());
+    with(forge, &story::patient_client(forge), scopes)
+}
+
+/// The same, through this client.
+pub(super) fn with(forge: &Arc<Github>, client: &Client, scopes: &str) -> github::Organization {
+    let session = client.token(forge.token("olga", Some(scopes)).into());
     github::Organization::new(session, forge.org_id("acme"), "acme".into(), false)
 }
 
@@ -245,7 +255,7 @@ pub(super) fn through(forge: &Arc<Github>, scopes: &str) -> github::Organization
 pub(super) async fn at_gitlab(forge: &Arc<Gitlab>) -> (Desk, gitlab::Group, u64) {
     let group = forge.group("acme");
     let token = forge.group_token(group, 50, &["api"]);
-    let session = story::gitlab::client(forge).token(token.as_str().into());
+    let session = story::gitlab::patient_client(forge).token(token.as_str().into());
     let theirs = Arc::clone(forge);
     let desk = Desk::new(Forge::Gitlab, group, "acme", move || theirs.book.now_s()).await;
     let directory = gitlab::Group::new(session, group, Arc::clone(&desk.clock) as _);

@@ -7,9 +7,9 @@ use scm_connect::provider::ProviderError;
 
 use super::super::github::Github;
 use super::super::gitlab::Gitlab;
-use super::super::story::pass;
+use super::super::story::{client, pass};
 use super::super::{Fault, Planted};
-use super::{Desk, at_github, at_gitlab, through};
+use super::{Desk, at_github, at_gitlab, through, with};
 
 async fn crowd(forge: &Arc<Github>) -> (Desk, scm_connect::provider::github::Organization) {
     let (desk, directory) = at_github(forge).await;
@@ -40,7 +40,7 @@ async fn r33_no_fault_of_a_page_puts_anybody_out() {
             let forge = Github::cloud();
             let (desk, _) = crowd(&forge).await;
             // Somebody who remembers no page, so that what comes is looked at.
-            let directory = through(&forge, "read:org");
+            let directory = with(&forge, &client(&forge), "read:org");
             forge.plants(Planted::at("/members", fault.clone()).page(page).times(1));
             let ended = desk.syncs(&directory).await;
             assert!(may_end || page == 1 || ended.is_err(), "{fault:?} at {page}: {ended:?}");

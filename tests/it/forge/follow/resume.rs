@@ -57,7 +57,7 @@ async fn r34_what_has_not_changed_costs_nothing_of_the_limit() {
 }
 
 #[tokio::test]
-async fn r31_nothing_is_asked_while_limited_and_the_reading_goes_on_afterwards() {
+async fn r31_a_reading_waits_out_every_limit_and_goes_on() {
     let forge = Github::cloud();
     forge.allows_hourly(12);
     let (desk, directory) = crowd(&forge, 1_450).await;

@@ -61,6 +61,11 @@ impl Github {
         self.state.lock().unwrap()
     }
 
+    /// Where people see it.
+    pub(crate) fn site(&self) -> Url {
+        self.url.get().unwrap().clone()
+    }
+
     /// Where its API is.
     pub(crate) fn api(&self) -> Url {
         self.url.get().unwrap().join(self.base().trim_start_matches('/')).unwrap()
@@ -160,6 +165,17 @@ impl Github {
         for token in state.tokens.values_mut() {
             token.void |= matches!(token.holder, Holder::Installation(id) if id == installation);
         }
+    }
+
+    /// What was suspended goes on.
+    pub(crate) fn unsuspends(&self, installation: u64) {
+        self.state().installations.get_mut(&installation).unwrap().suspended = false;
+    }
+
+    /// An owner grants other permissions.
+    pub(crate) fn grants(&self, installation: u64, permissions: &[(&str, &str)]) {
+        let granted = permissions.iter().map(|(name, level)| ((*name).into(), (*level).into())).collect();
+        self.state().installations.get_mut(&installation).unwrap().permissions = granted;
     }
 
     pub(crate) fn uninstalls(&self, installation: u64) {

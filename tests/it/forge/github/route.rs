@@ -226,9 +226,11 @@ impl Github {
 
     fn at_org(&self, asked: &Asked, caller: &Caller, login: &str, rest: &[&str]) -> Reply {
         let mut state = self.state();
-        if !state.orgs.contains_key(login) {
+        // A name is found whatever its letter case, and told as it is spelled.
+        let Some(login) = state.orgs.keys().find(|name| name.eq_ignore_ascii_case(login)).cloned() else {
             return gone();
-        }
+        };
+        let login = login.as_str();
         if let ["hooks", hooks @ ..] = rest {
             let new = (state.next_id(), state.next_id());
             let own = &mut state.orgs.get_mut(login).unwrap().hooks;

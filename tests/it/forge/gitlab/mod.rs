@@ -58,6 +58,8 @@ struct TokenRow {
     scopes: Vec<String>,
     family: u64,
     state: TokenState,
+    /// Its last day is the one before.
+    ends: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,13 +181,19 @@ impl Gitlab {
         id
     }
 
+    /// A project is gone.
+    pub(crate) fn loses(&self, project: u64) {
+        self.state().projects.remove(&project);
+    }
+
     /// A person's token.
     pub(crate) fn token(&self, person: u64, scopes: &[&str]) -> String {
         let mut state = self.state();
         let id = state.next_id();
         let token = format!("glpat-{id}.01.canary");
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        let row = TokenRow { id, person, scopes, family: id, state: TokenState::Good };
+        let row =
+            TokenRow { id, person, scopes, family: id, state: TokenState::Good, ends: "2026-12-31".into() };
         state.tokens.insert(token.clone(), row);
         token
     }
@@ -195,6 +203,48 @@ impl Gitlab {
         let bot = self.somebody(&format!("group_{group}_bot_1f3a"), "active", true);
         self.member(group, bot, level);
         self.token(bot, scopes)
+    }
+
+    /// A project's token: a bot that is in its group.
+    pub(crate) fn project_token(&self, project: u64, level: u16, scopes: &[&str]) -> String {
+        let group = self.state().projects[&project].group;
+        let bot = self.somebody(&format!("project_{project}_bot_1f3a"), "active", true);
+        self.member(group, bot, level);
+        self.token(bot, scopes)
+    }
+
+    /// The token ends that day.
+    pub(crate) fn ends(&self, token: &str, day: &str) {
+        self.state().tokens.get_mut(token).unwrap().ends = day.into();
+    }
+
+    /// Somebody takes the token back.
+    pub(crate) fn revokes(&self, token: &str) {
+        self.state().tokens.get_mut(token).unwrap().state = TokenState::Void;
+    }
+
+    /// Hooks of a group, as people see them.
+    pub(crate) fn group_hooks(&self, group: u64) -> Vec<Value> {
+        self.state().groups[&group].hooks.iter().map(|hook| hook.value.clone()).collect()
+    }
+
+    /// Hooks of a project.
+    pub(crate) fn project_hooks(&self, project: u64) -> Vec<Value> {
+        self.state().projects[&project].hooks.iter().map(|hook| hook.value.clone()).collect()
+    }
+
+    /// What proves a group's only hook's deliveries: its plain token and its signing token.
+    pub(crate) fn group_hook_secrets(&self, group: u64) -> (Option<String>, Option<String>) {
+        let state = self.state();
+        let hook = &state.groups[&group].hooks[0];
+        (hook.token.clone(), hook.signing_token.clone())
+    }
+
+    /// The forge switches a group's hooks off.
+    pub(crate) fn disables_group_hooks(&self, group: u64) {
+        for hook in &mut self.state().groups.get_mut(&group).unwrap().hooks {
+            hook.value["alert_status"] = json!("disabled");
+        }
     }
 
     /// A hook sent this and got that answer; gives the event's number.
@@ -241,7 +291,9 @@ impl Answers for Gitlab {
     fn answer(&self, asked: &Asked) -> Reply {
         self.book.note(asked);
         let fault = self.book.fault(asked);
-        let right = self.right(asked);
+        // A status and nothing else: nothing is done.
+        let is_refused = matches!(fault, Some(Fault::Status(_)));
+        let right = if is_refused { Reply::empty(204) } else { self.right(asked) };
         if let Some(Fault::Limit(_, headers, _)) = &fault {
             let wait_s =
                 headers.iter().find(|(name, _)| *name == "retry-after").map_or(60, |(_, wait)| *wait);
@@ -321,6 +373,7 @@ impl Gitlab {
                 other.state = TokenState::Void;
             }
         }
-        (row.state == TokenState::Good).then_some(row)
+        let today = chrono::DateTime::from_timestamp(self.book.now_s(), 0).unwrap().date_naive().to_string();
+        (row.state == TokenState::Good && row.ends > today).then_some(row)
     }
 }

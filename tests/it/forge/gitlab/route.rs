@@ -88,7 +88,9 @@ impl Gitlab {
 
     fn at_group(&self, asked: &Asked, token: &TokenRow, id: &str, rest: &[&str]) -> Reply {
         let mut state = self.state();
-        let found = state.groups.values().find(|row| row.id.to_string() == id || row.path == id);
+        // A path is found whatever its letter case, and told as it is spelled.
+        let found =
+            state.groups.values().find(|row| row.id.to_string() == id || row.path.eq_ignore_ascii_case(id));
         let Some((id, level)) = found.and_then(|row| Some((row.id, *row.members.get(&token.person)?))) else {
             return gone();
         };
@@ -179,6 +181,6 @@ impl Gitlab {
 fn about(token: &TokenRow) -> Value {
     json!({
         "id": token.id, "name": "ours", "revoked": false, "active": true, "created_at": "2026-01-01T00:00:00.000Z",
-        "scopes": token.scopes, "user_id": token.person, "last_used_at": null, "expires_at": "2026-12-31",
+        "scopes": token.scopes, "user_id": token.person, "last_used_at": null, "expires_at": token.ends,
     })
 }

@@ -21,6 +21,13 @@ pub(in crate::forge) fn client(forge: &Arc<Gitlab>) -> Client {
     Client::open(&outbound, endpoint).unwrap()
 }
 
+pub(in crate::forge) fn patient_client(forge: &Arc<Gitlab>) -> Client {
+    let theirs = Arc::clone(forge);
+    let outbound = super::patient(move || theirs.book.now_s());
+    let endpoint = outbound.declared(gitlab::api_url(&forge.site()), None, None, &[]);
+    Client::open(&outbound, endpoint).unwrap()
+}
+
 fn session(forge: &Arc<Gitlab>, token: &str) -> Session {
     client(forge).token(token.into())
 }

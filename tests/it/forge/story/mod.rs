@@ -26,6 +26,24 @@ fn outbound(book: impl Fn() -> i64 + Send + Sync + 'static, ahead_s: i64) -> Out
     })
 }
 
+/// The same, for stories in which nothing is slow but the machine.
+pub(super) fn patient(book: impl Fn() -> i64 + Send + Sync + 'static) -> Outbound {
+    Outbound::new(Rules {
+        plain_http: true,
+        private: vec!["127.0.0.0/8".parse().unwrap()],
+        limits: Limits::default(),
+        clock: Arc::new(move || Timestamp::from_ms(book() * 1000)),
+    })
+}
+
+/// Our client of this GitHub, with all the time in the world.
+pub(super) fn patient_client(forge: &Arc<Github>) -> Client {
+    let theirs = Arc::clone(forge);
+    let outbound = patient(move || theirs.book.now_s());
+    let endpoint = outbound.declared(forge.api(), None, None, &[]);
+    Client::open(&outbound, endpoint, Reads::default()).unwrap()
+}
+
 /// Our client of this GitHub.
 fn client_ahead(forge: &Arc<Github>, ahead_s: i64) -> Client {
     let theirs = Arc::clone(forge);

@@ -1,0 +1,142 @@
+//! What can be asked about connections.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{Json, Part};
+use crate::domain::organization::Kind;
+use crate::domain::{ConnectionKey, OrganizationSlug};
+
+fn kind(text: &str) -> Result<Kind, String> {
+    let all = Kind::ALL.map(Kind::as_str).join(", ");
+    let known = Kind::ALL.into_iter().find(|kind| kind.as_str() == text);
+    known.ok_or_else(|| format!("use one of {all}"))
+}
+
+/// Connections.
+#[derive(Debug, Subcommand)]
+pub enum ConnectionsCommand {
+    /// List connections
+    List {
+        /// Of this organization.
+        #[arg(long, value_name = "SLUG")]
+        organization: Option<String>,
+        /// Which part.
+        #[command(flatten)]
+        list: Part,
+    },
+    /// Show one connection: its state, what each feature needs and has
+    Show {
+        /// Its key.
+        key: String,
+        /// How to print.
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Connect an account at a forge; the forge is asked first, and nothing is stored unless it agrees
+    #[command(
+        after_help = "Example:\n  scm-connect connections add --organization acme --kind gitlab_self_managed \\\n    --forge https://gitlab.example.com --account acme --token-file token.txt"
+    )]
+    Add(Box<NewConnection>),
+    /// Ask the forge now what a connection may do, and wait for the answer
+    Test(Named),
+    /// Read a connection's repositories now, and wait for the end
+    Sync(Named),
+    /// Ask nothing of the forge until the connection is resumed
+    Pause(Named),
+    /// Go on with a paused connection
+    Resume(Named),
+    /// End a connection: its credentials are destroyed, hooks that we made are removed, projects are kept
+    Disconnect {
+        /// Which one.
+        #[command(flatten)]
+        named: Named,
+        /// Do it without being asked to type the key once more.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Give a credential to a connection that made itself
+    Promote {
+        /// Which one.
+        #[command(flatten)]
+        named: Named,
+        /// With what.
+        #[command(flatten)]
+        credential: CredentialFiles,
+    },
+    /// Block a connection that made itself; its projects are paused
+    Reject(Named),
+    /// Let a rejected connection in again
+    Allow(Named),
+}
+
+/// Secrets of connections.
+#[derive(Debug, Subcommand)]
+pub enum SecretsCommand {
+    /// Replace a connection's GitLab token by its successor; the old one is void at once
+    Rotate(Named),
+}
+
+/// One connection.
+#[derive(Debug, Clone, Args)]
+pub struct Named {
+    /// Its key, as `connections list` shows it.
+    #[arg(value_parser = ConnectionKey::parse)]
+    pub key: ConnectionKey,
+    /// How to print.
+    #[command(flatten)]
+    pub json: Json,
+}
+
+/// A connection to be made.
+#[derive(Debug, Args)]
+pub struct NewConnection {
+    /// The organization that it is for.
+    #[arg(long, value_parser = OrganizationSlug::parse, value_name = "SLUG")]
+    pub organization: OrganizationSlug,
+    /// github_cloud, github_enterprise_server, gitlab_cloud or gitlab_self_managed.
+    #[arg(long, value_parser = kind)]
+    pub kind: Kind,
+    /// The address that people type to see the forge; needed for an instance of one's own.
+    #[arg(long, value_name = "URL")]
+    pub forge: Option<url::Url>,
+    /// The account's name, exactly: an organization, a person, a group's path.
+    #[arg(long, value_name = "NAME")]
+    pub account: String,
+    /// The name that the connection shall have.
+    #[arg(long, value_parser = ConnectionKey::parse)]
+    pub key: Option<ConnectionKey>,
+    /// It manages the organization's members.
+    #[arg(long, conflicts_with = "no_authority")]
+    pub authority: bool,
+    /// It does not, even when it is the first one.
+    #[arg(long)]
+    pub no_authority: bool,
+    /// With what.
+    #[command(flatten)]
+    pub credential: CredentialFiles,
+    /// How to print.
+    #[command(flatten)]
+    pub json: Json,
+}
+
+/// Where the credential is read from; a secret never stands on the command line. `-` is the standard input.
+#[derive(Debug, Clone, Args)]
+pub struct CredentialFiles {
+    /// A file with a personal, group or project token.
+    #[arg(long, value_name = "FILE", required_unless_present = "app_id")]
+    pub token_file: Option<PathBuf>,
+    /// The number of a GitHub App that there is already.
+    #[arg(long, value_name = "N", conflicts_with = "token_file", requires = "app_key_file")]
+    pub app_id: Option<u64>,
+    /// A file with the App's private key, PEM.
+    #[arg(long, value_name = "FILE", requires = "app_id")]
+    pub app_key_file: Option<PathBuf>,
+    /// The installation at the account; looked for unless given.
+    #[arg(long, value_name = "N", requires = "app_id")]
+    pub installation: Option<u64>,
+    /// A file with what signs the App's deliveries; made and shown once unless given.
+    #[arg(long, value_name = "FILE", requires = "app_id")]
+    pub webhook_secret_file: Option<PathBuf>,
+}

@@ -1,0 +1,207 @@
+//! The commands about connections: asked for, then waited for where a forge has to answer.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::arguments::{ConnectionsCommand, CredentialFiles, Named, NewConnection, SecretsCommand};
+use super::ask::{add as put, list, query, show};
+use super::client::Client;
+use super::exit::{Exit, Failure};
+use super::progress::Bar;
+use super::terminal::{Column, Terminal};
+
+/// How long a task is waited for, and between two looks.
+const WITHIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// No secret is longer.
+const SECRET_BYTES_MAX: u64 = 64 << 10;
+
+pub(super) async fn connections(
+    command: ConnectionsCommand,
+    client: &Client,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    match command {
+        ConnectionsCommand::List { organization, list: part } => {
+            let columns: &[Column] = &[
+                ("KEY", "key"),
+                ("ORGANIZATION", "organization"),
+                ("KIND", "kind"),
+                ("ACCOUNT", "account.login"),
+                ("STATE", "state"),
+                ("LAST EVENT", "last_event_at"),
+            ];
+            list(client, terminal, "connections", &query([("organization", organization)]), &part, columns)
+                .await
+        }
+        ConnectionsCommand::Show { key, json } => {
+            show(&client.get(&["connections", &key], &[]).await?, json.json, terminal)
+        }
+        ConnectionsCommand::Add(new) => add(*new, client, terminal).await,
+        ConnectionsCommand::Test(named) => wait(&named, "test", client, terminal).await,
+        ConnectionsCommand::Sync(named) => wait(&named, "sync", client, terminal).await,
+        ConnectionsCommand::Pause(named) => tell(&named, "pause", "is paused", client, terminal).await,
+        ConnectionsCommand::Resume(named) => wait(&named, "resume", client, terminal).await,
+        ConnectionsCommand::Disconnect { named, yes } => {
+            confirm(&named, yes, terminal)?;
+            wait(&named, "disconnect", client, terminal).await
+        }
+        ConnectionsCommand::Promote { named, credential } => {
+            let body = Value::Object(read(&credential)?);
+            let made = client.post(&["connections", named.key.as_str(), "promote"], &body).await?;
+            told(&made, named.json.json, terminal)
+        }
+        ConnectionsCommand::Reject(named) => tell(&named, "reject", "is rejected", client, terminal).await,
+        ConnectionsCommand::Allow(named) => tell(&named, "allow", "is let in again", client, terminal).await,
+    }
+}
+
+pub(super) async fn secrets(
+    command: SecretsCommand,
+    client: &Client,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    let SecretsCommand::Rotate(named) = command;
+    wait(&named, "rotate", client, terminal).await
+}
+
+async fn add(new: NewConnection, client: &Client, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let mut body = Value::Object(read(&new.credential)?);
+    put(&mut body, "kind", Some(new.kind.as_str().to_owned()));
+    put(&mut body, "account", Some(new.account.clone()));
+    put(&mut body, "url", new.forge.as_ref().map(ToString::to_string));
+    put(&mut body, "key", new.key.as_ref().map(ToString::to_string));
+    if let (Some(object), true) = (body.as_object_mut(), new.authority || new.no_authority) {
+        object.insert("authority".into(), Value::Bool(new.authority));
+    }
+    let made = client.post_within(Some(new.organization.as_str()), &["connections"], &body).await?;
+    told(&made, new.json.json, terminal)
+}
+
+/// What was made, and what should be known of it.
+fn told(made: &Value, json: bool, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    if json {
+        terminal.json(made)?;
+        return Ok(Exit::Done);
+    }
+    let text = |pointer: &str| made.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    // The key alone goes to the output, so that it can be piped; the rest is for people.
+    terminal.line(&text("/connection/key"))?;
+    terminal.remark(&format!("it is {}", text("/connection/state")))?;
+    for remark in made.get("remarks").and_then(Value::as_array).into_iter().flatten() {
+        terminal.remark(&format!("note: {}", remark.as_str().unwrap_or_default()))?;
+    }
+    if made.get("hook").is_some_and(Value::is_object) {
+        terminal.remark(&format!("for a hook at the forge, address: {}", text("/hook/url")))?;
+        terminal.remark(&format!("its secret, shown only now: {}", text("/hook/secret")))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Does what is done at once.
+async fn tell(
+    named: &Named,
+    verb: &str,
+    done: &str,
+    client: &Client,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    let answer = client.post(&["connections", named.key.as_str(), verb], &json!({})).await?;
+    if named.json.json {
+        terminal.json(&answer)?;
+    } else {
+        terminal.remark(&format!("connection {} {done}", named.key))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Asks for it and waits until it has been done once more than before.
+async fn wait(named: &Named, verb: &str, client: &Client, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let asked = client.post(&["connections", named.key.as_str(), verb], &json!({})).await?;
+    let id = asked.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let bar = Bar::begin("asking the forge");
+    let task = until_over(&asked, &id, client).await;
+    bar.end();
+    let task = task?;
+    if named.json.json {
+        terminal.json(&task)?;
+    }
+    let text = |key: &str| task.get(key).and_then(Value::as_str).map(str::to_owned);
+    if runs(&task) <= runs(&asked) {
+        let why = text("last_error").map(|error| format!(" ({error})")).unwrap_or_default();
+        terminal.remark(&format!("it is not over yet{why}; the daemon goes on: see the task {id}"))?;
+        return Ok(Exit::Failed);
+    }
+    if let Some(error) = text("last_error") {
+        return Err(Failure { exit: Exit::Forge, message: error });
+    }
+    if !named.json.json {
+        terminal.line(&text("note").unwrap_or_default())?;
+    }
+    Ok(Exit::Done)
+}
+
+fn runs(task: &Value) -> u64 {
+    task.get("runs").and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// The task once it has ended, or as it is when that takes too long.
+async fn until_over(asked: &Value, id: &str, client: &Client) -> Result<Value, Failure> {
+    let looks = WITHIN.as_millis().checked_div(LOOK_EVERY.as_millis()).unwrap_or(1);
+    let mut task = asked.clone();
+    for _ in 0..looks {
+        task = client.get(&["tasks", id], &[]).await?;
+        if runs(&task) > runs(asked) {
+            break;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(task)
+}
+
+/// Has the key typed once more, by a person at a terminal.
+fn confirm(named: &Named, yes: bool, terminal: &mut Terminal) -> Result<(), Failure> {
+    if yes {
+        return Ok(());
+    }
+    if !terminal.is_terminal {
+        return Err(Failure::usage("this ends the connection: give --yes"));
+    }
+    terminal.remark(&format!("type {} to end it:", named.key))?;
+    let mut typed = String::new();
+    std::io::stdin().read_line(&mut typed).map_err(|error| Failure::failed(error.to_string()))?;
+    if typed.trim() == named.key.as_str() { Ok(()) } else { Err(Failure::usage("that is not its key")) }
+}
+
+fn read(files: &CredentialFiles) -> Result<serde_json::Map<String, Value>, Failure> {
+    let mut body = serde_json::Map::new();
+    if let Some(file) = &files.token_file {
+        body.insert("access_token".into(), Value::String(secret(file)?.trim().to_owned()));
+    }
+    if let (Some(id), Some(file)) = (files.app_id, &files.app_key_file) {
+        let mut app = json!({ "id": id, "private_key": secret(file)? });
+        if let (Some(installation), Some(app)) = (files.installation, app.as_object_mut()) {
+            app.insert("installation_id".into(), installation.into());
+        }
+        if let Some(file) = &files.webhook_secret_file {
+            put(&mut app, "webhook_secret", Some(secret(file)?.trim().to_owned()));
+        }
+        body.insert("app".into(), app);
+    }
+    Ok(body)
+}
+
+/// A secret's text, of a file or of the standard input.
+fn secret(file: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().take(SECRET_BYTES_MAX).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut text))
+    };
+    read.map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?;
+    Ok(text)
+}

@@ -1,0 +1,154 @@
+//! Checks: what the forge says of a connection today, written down with since when.
+
+use super::{Connections, NotReady, hooks, probe};
+use crate::domain::Timestamp;
+use crate::domain::change::{AuditEntry, Change};
+use crate::domain::known::RecordKey;
+use crate::domain::organization::{Connection, ConnectionState};
+use crate::domain::task::{Performed, Task, TaskKind, Wish};
+use crate::handler::{Look, judge};
+use crate::provider::ProviderError;
+use crate::store::StoreError;
+
+const MINUTE_MS: i64 = 60_000;
+/// Between two checks.
+const EVERY_MS: i64 = 15 * MINUTE_MS;
+/// After a refusal or a silence, so that a second one is known soon.
+const SOON_MS: i64 = MINUTE_MS;
+/// A check comes up to so much earlier or later, so that not all come at once.
+const JITTER_MS: u64 = 180_000;
+
+/// A time near `at`.
+fn near(at: Timestamp, chance: u64) -> Timestamp {
+    let span = JITTER_MS.saturating_mul(2);
+    let step = i64::try_from(chance.checked_rem(span).unwrap_or(0)).unwrap_or(0);
+    at.plus_ms(step.saturating_sub(i64::try_from(JITTER_MS).unwrap_or(0)))
+}
+
+impl Connections {
+    /// The wish for a connection's next check.
+    fn next_check(&self, connection: &Connection, at: Timestamp) -> Change {
+        let kind = TaskKind::CheckConnection;
+        let (organization, key) = (&connection.organization, &connection.key);
+        let wish = Wish::now(kind, organization, key, "system", self.now());
+        Change::Wish(Box::new(Wish { due_at: at, ..wish }))
+    }
+
+    /// Looks at the forge, judges, and comes again in a quarter of an hour.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn check(&self, task: &Task) -> Result<Performed, StoreError> {
+        let Some(found) = self.connection(task).await? else { return Ok(gone()) };
+        let (version, old) = (found.version, found.value);
+        let (look, hook_changes) = match self.look(&old).await {
+            Ok(looked) => looked,
+            Err(NotReady::Off(why)) => return Ok(done(format!("nothing was asked: it is {why}"))),
+            Err(NotReady::NoCredential) => {
+                return Ok(done("nothing was asked: the connection has no credential".into()));
+            }
+            Err(NotReady::Store(error)) => return Err(error),
+            Err(NotReady::Provider(error)) => (probe::meaning(&error), Vec::new()),
+            Err(other) => (Look::Unusable(other.to_string()), Vec::new()),
+        };
+        let now = self.now();
+        let new = judge(&old, &look, now);
+        let note = note(&new);
+        let due = match &look {
+            Look::Refused | Look::Silent(_) | Look::Gone => now.plus_ms(SOON_MS),
+            _ => near(now.plus_ms(EVERY_MS), (self.chance)()),
+        };
+        let mut changes = hook_changes;
+        changes.extend(told(&old, &new, now));
+        changes.push(self.next_check(&new, due));
+        let is_off = |it: &Connection| {
+            let off = [ConnectionState::Suspended, ConnectionState::Uninstalled];
+            it.reasons.iter().any(|reason| off.contains(reason))
+        };
+        if is_off(&old) != is_off(&new) {
+            changes.extend(self.projects_paused(&new, is_off(&new)).await?);
+            self.forget(&new);
+            if !is_off(&new) {
+                // Nothing was told in between.
+                let (kind, organization) = (TaskKind::SyncConnection, &new.organization);
+                changes.push(Change::Wish(Box::new(Wish::now(kind, organization, &new.key, "system", now))));
+            }
+        }
+        changes.push(Change::PutConnection(Box::new(new)));
+        Ok(Performed::Done { changes, expects: vec![(RecordKey::Connection(old.key), version)], note })
+    }
+
+    /// Lets go of what was minted for a connection that is off (S34).
+    pub(super) fn forget(&self, connection: &Connection) {
+        if let Some(installation) = connection.installation {
+            self.forges.forget_installation(&connection.host, installation);
+        }
+    }
+
+    async fn look(&self, connection: &Connection) -> Result<(Look, Vec<Change>), NotReady> {
+        // A suspension ends at the forge, and only a look shows it when the event was lost.
+        let suspended = connection.reasons.contains(&ConnectionState::Suspended);
+        let is_ours = connection.paused_at.is_some() || connection.rejected_at.is_some();
+        let ready = match suspended && !is_ours {
+            true => self.forges.ready_anyway(connection).await?,
+            false => self.forges.ready(connection).await?,
+        };
+        let mut seen = match probe::look(&ready, &connection.account).await {
+            Ok(seen) => seen,
+            Err(error) => return Ok((probe::meaning(&error), Vec::new())),
+        };
+        match hooks::mend(self, connection, &ready, &seen.found).await {
+            Ok((state, changes)) => {
+                seen.found.hooks = state;
+                Ok((Look::Found(Box::new(seen.found)), changes))
+            }
+            Err(NotReady::Provider(error @ ProviderError::Throttled { .. })) => {
+                Ok((probe::meaning(&error), Vec::new()))
+            }
+            Err(NotReady::Provider(_)) => Ok((Look::Found(Box::new(seen.found)), Vec::new())),
+            Err(other) => Err(other),
+        }
+    }
+}
+
+/// The connection is no longer there.
+pub(super) fn gone() -> Performed {
+    done("the connection is no longer there".into())
+}
+
+pub(super) fn done(note: String) -> Performed {
+    Performed::Done { changes: Vec::new(), expects: Vec::new(), note }
+}
+
+/// What a check came to, in a sentence.
+fn note(connection: &Connection) -> String {
+    let lacking = connection.health.capabilities.iter().filter(|one| !one.ok);
+    let lacking: Vec<String> = lacking.map(|one| format!("{} needs {}", one.feature, one.needs)).collect();
+    let mut note = match connection.state() {
+        ConnectionState::Connected => "all is well".to_owned(),
+        state => format!("it is {}", state.as_str()),
+    };
+    if let Some(error) = &connection.health.last_error {
+        note = format!("{note}: {error}");
+    }
+    if !lacking.is_empty() {
+        note = format!("{note}; {}", lacking.join(", "));
+    }
+    note
+}
+
+/// A line for the log when the state has changed.
+fn told(old: &Connection, new: &Connection, now: Timestamp) -> Option<Change> {
+    let (before, after) = (old.state(), new.state());
+    (before != after).then(|| {
+        Change::Audit(AuditEntry {
+            at: now,
+            organization: Some(new.organization.clone()),
+            actor: "system".into(),
+            action: "connection.state".into(),
+            subject: new.key.to_string(),
+            detail: format!("{} is now {}", before.as_str(), after.as_str()),
+            ..AuditEntry::default()
+        })
+    })
+}

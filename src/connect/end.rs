@@ -1,0 +1,197 @@
+//! Connections switched off and on, and ended: here at once, at the forge by a task.
+
+use super::check::{done, gone};
+use super::{Connections, NotReady, Ready, Refusal, Undone, hooks};
+use crate::domain::ConnectionKey;
+use crate::domain::change::{AuditEntry, Change};
+use crate::domain::credential::{CredentialKind, CredentialOwner};
+use crate::domain::known::RecordKey;
+use crate::domain::organization::{Connection, ConnectionState};
+use crate::domain::task::{Performed, Task, TaskKind, Wish};
+use crate::store::StoreError;
+
+/// Others that write the same record are waited for so often.
+const TRIES_MAX: usize = 8;
+
+/// What an admin has done with a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Have it checked now.
+    Test,
+    /// Have its repositories read now.
+    Sync,
+    /// Ask nothing of the forge until it is resumed.
+    Pause,
+    /// Go on.
+    Resume,
+    /// End it: its credentials are destroyed, hooks that we made are taken away.
+    Disconnect,
+    /// Block it, with its projects.
+    Reject,
+    /// Let it in again.
+    Allow,
+    /// Replace its token by a successor.
+    Rotate,
+}
+
+impl Verb {
+    const fn action(self) -> &'static str {
+        match self {
+            Self::Test => "connection.tested",
+            Self::Sync => "connection.synced",
+            Self::Pause => "connection.paused",
+            Self::Resume => "connection.resumed",
+            Self::Disconnect => "connection.disconnected",
+            Self::Reject => "connection.rejected",
+            Self::Allow => "connection.allowed",
+            Self::Rotate => "secret.rotation-asked",
+        }
+    }
+
+    /// What is to be done at the forge.
+    const fn task(self) -> TaskKind {
+        match self {
+            Self::Sync => TaskKind::SyncConnection,
+            Self::Rotate => TaskKind::RotateToken,
+            Self::Disconnect => TaskKind::DisconnectConnection,
+            _ => TaskKind::CheckConnection,
+        }
+    }
+}
+
+impl Connections {
+    /// Does it, and wishes for what is to be done at the forge. `None`: there is no such connection.
+    ///
+    /// # Errors
+    /// [`Undone`]; nothing is changed then.
+    pub async fn act(&self, key: &ConnectionKey, verb: Verb, by: &str) -> Result<Option<Task>, Undone> {
+        for _ in 0..TRIES_MAX {
+            let Some(found) = self.store.versioned_connection(key).await? else { return Ok(None) };
+            let old = found.value;
+            let is_declared = self.forges.is_declared(key) || old.created_by == "config";
+            if matches!(verb, Verb::Disconnect | Verb::Rotate) && is_declared {
+                return Err(Refusal::declared().into());
+            }
+            let new = self.changed(&old, verb);
+            let now = self.now();
+            let wish = Wish::now(verb.task(), &old.organization, key, by, now);
+            let id = wish.id();
+            let mut changes = vec![Change::Wish(Box::new(wish))];
+            if verb == Verb::Resume {
+                let sync = Wish::now(TaskKind::SyncConnection, &old.organization, key, by, now);
+                changes.push(Change::Wish(Box::new(sync)));
+            }
+            if new != old {
+                let paused = is_off(&new);
+                if paused != is_off(&old) {
+                    changes.extend(self.projects_paused(&new, paused).await?);
+                }
+                changes.push(Change::PutConnection(Box::new(new.clone())));
+            }
+            changes.push(Change::Audit(AuditEntry {
+                at: now,
+                organization: Some(old.organization.clone()),
+                actor: by.to_owned(),
+                action: verb.action().into(),
+                subject: key.to_string(),
+                detail: format!("{} {}", old.host, old.account.login),
+                ..AuditEntry::default()
+            }));
+            if self.store.apply(changes, vec![(RecordKey::Connection(key.clone()), found.version)]).await? {
+                if is_off(&new) {
+                    self.forget(&new);
+                }
+                return Ok(self.store.task(&id).await?);
+            }
+        }
+        Err(Undone::Busy)
+    }
+
+    fn changed(&self, old: &Connection, verb: Verb) -> Connection {
+        let mut new = old.clone();
+        match verb {
+            Verb::Test | Verb::Sync | Verb::Rotate => {}
+            Verb::Pause => new.paused_at = old.paused_at.or(Some(self.now())),
+            Verb::Resume => new.paused_at = None,
+            Verb::Disconnect => new.add_reason(ConnectionState::Uninstalled),
+            Verb::Reject => {
+                new.rejected_at = old.rejected_at.or(Some(self.now()));
+                new.add_reason(ConnectionState::Uninstalled);
+            }
+            Verb::Allow if old.rejected_at.is_some() => {
+                new.rejected_at = None;
+                new.clear_reasons(&[ConnectionState::Uninstalled]);
+            }
+            Verb::Allow => {}
+        }
+        new
+    }
+
+    /// Takes away at the forge what we made there, as far as that works, and destroys the credentials whatever came of
+    /// it (e-59).
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn disconnect(&self, task: &Task) -> Result<Performed, StoreError> {
+        let Some(found) = self.connection(task).await? else { return Ok(gone()) };
+        let (version, old) = (found.version, found.value);
+        if !old.reasons.contains(&ConnectionState::Uninstalled) {
+            return Ok(done("it was connected again meanwhile".into()));
+        }
+        let removed = match self.forges.ready_anyway(&old).await {
+            Ok(Ready::Gitlab(session)) => hooks::remove(self, &old, &session).await,
+            Err(NotReady::Store(error)) => return Err(error),
+            _ => (0, old.health.hooks.len()),
+        };
+        let mut new = Connection { credential: "none".into(), authority: false, ..old.clone() };
+        new.health.hooks.clear();
+        new.health.capabilities.clear();
+        let mut changes = self.destroyed(&old).await?;
+        if let Some(found) = self.authority_of(&old).await? {
+            changes.push(Change::PutOrganization(found));
+        }
+        changes.push(Change::PutConnection(Box::new(new)));
+        self.forget(&old);
+        let (gone, left) = removed;
+        let mut note = format!("its credentials are destroyed; hooks removed: {gone}");
+        if left > 0 {
+            note = format!("{note}; hooks that could not be removed: {left}, remove them at the forge");
+        }
+        Ok(Performed::Done { changes, expects: vec![(RecordKey::Connection(old.key), version)], note })
+    }
+
+    /// The organization without this authority.
+    async fn authority_of(
+        &self,
+        connection: &Connection,
+    ) -> Result<Option<crate::domain::organization::Organization>, StoreError> {
+        let found = self.store.organization(&connection.organization).await?;
+        let is_it =
+            |it: &crate::domain::organization::Organization| it.authority.as_ref() == Some(&connection.key);
+        Ok(found.filter(is_it).map(|it| crate::domain::organization::Organization { authority: None, ..it }))
+    }
+
+    /// Every credential of the connection, and of its source when nobody else uses that.
+    async fn destroyed(&self, connection: &Connection) -> Result<Vec<Change>, StoreError> {
+        let own = CredentialOwner::Connection(connection.key.clone());
+        let mut changes: Vec<Change> =
+            CredentialKind::ALL.iter().map(|kind| Change::DropCredential(own.clone(), *kind)).collect();
+        let source = self.store.source(&connection.source).await?;
+        let is_own = connection.source.as_str() == connection.key.as_str();
+        if let Some(source) = source.filter(|source| is_own && source.created_by != "config") {
+            let owner = CredentialOwner::Source(source.key.clone());
+            changes
+                .extend(CredentialKind::ALL.iter().map(|kind| Change::DropCredential(owner.clone(), *kind)));
+            changes.push(Change::PutSource(crate::domain::organization::Source { removed: true, ..source }));
+        }
+        Ok(changes)
+    }
+}
+
+/// Whether nothing is asked of the forge for it.
+pub(super) fn is_off(connection: &Connection) -> bool {
+    let off = [ConnectionState::Suspended, ConnectionState::Uninstalled];
+    connection.paused_at.is_some()
+        || connection.rejected_at.is_some()
+        || connection.reasons.iter().any(|reason| off.contains(reason))
+}

@@ -1,0 +1,251 @@
+//! What is written for a new connection: itself, its source, its credentials, the wishes for a check and a sync.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::add::{Added, NewApp, NewConnection, NewCredential};
+use super::end::is_off;
+use super::hooks::hook_url;
+use super::probe::Seen;
+use super::{Connections, NotReady, Undone};
+use crate::domain::change::{AuditEntry, Change};
+use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, last4};
+use crate::domain::health::Health;
+use crate::domain::known::{RecordKey, Versioned};
+use crate::domain::organization::{App, Connection, ConnectionState, Forge, Kind, Organization, Source};
+use crate::domain::project::Proof;
+use crate::domain::task::{TaskKind, Wish};
+use crate::domain::{ConnectionKey, Host, SourceKey, id_of};
+use crate::handler::{Look, judge, slug_of};
+use crate::store::StoreError;
+
+/// A connection about to be written, by what was known.
+pub(super) struct Draft {
+    pub(super) organization: Versioned<Organization>,
+    /// The one that made itself, or was disconnected.
+    pub(super) before: Option<Versioned<Connection>>,
+    pub(super) key: ConnectionKey,
+    pub(super) base: Url,
+    pub(super) host: Host,
+    pub(super) authority: bool,
+    pub(super) installation: Option<u64>,
+    /// Who holds the account, as it was read.
+    pub(super) holders: Vec<(RecordKey, u64)>,
+}
+
+/// The names that it would like, best first.
+pub(super) fn keys(new: &NewConnection, host: &Host) -> Vec<ConnectionKey> {
+    if let Some(key) = &new.key {
+        return vec![key.clone()];
+    }
+    let forge = match new.kind {
+        Kind::GithubCloud | Kind::GitlabCloud => new.kind.forge().as_str().to_owned(),
+        Kind::GithubEnterpriseServer | Kind::GitlabSelfManaged => slug_of(host.as_str()),
+    };
+    let plain: String = format!("{forge}-{}", slug_of(&new.account)).chars().take(63).collect();
+    let mark: String =
+        id_of(&[new.organization.as_str(), host.as_str(), &new.account]).chars().take(8).collect();
+    let short: String = plain.chars().take(54).collect();
+    let marked = format!("{}-{mark}", short.trim_end_matches('-'));
+    let names = [plain.trim_end_matches('-').to_owned(), marked];
+    names.iter().filter_map(|name| ConnectionKey::parse(name).ok()).collect()
+}
+
+/// Writes all of it in one act. `None`: something changed meanwhile, and nothing was written.
+pub(super) async fn write(
+    of: &Connections,
+    draft: Draft,
+    new: &NewConnection,
+    seen: &Seen,
+    binding: String,
+) -> Result<Option<Added>, Undone> {
+    let now = of.now();
+    let before = draft.before.as_ref().map(|before| &before.value);
+    let source_key = SourceKey::parse(draft.key.as_str()).map_err(|_| Undone::Busy)?;
+    let connection = connection(&draft, new, before, seen, &source_key, now);
+    let mut keeper = Keeper { of, connection: &connection, changes: Vec::new() };
+    let hook = match &new.credential {
+        NewCredential::Token(token) => {
+            let owner = CredentialOwner::Connection(connection.key.clone());
+            keeper.keep(owner, CredentialKind::AccessToken, token, Some(&binding)).await?;
+            Some(keeper.hook_secret().await?)
+        }
+        NewCredential::App(app) => keeper.app(app, &binding).await?,
+    };
+    let mut changes = keeper.changes;
+    changes.push(Change::PutSource(source(&connection, &draft, new)));
+    if draft.authority && draft.organization.value.authority.as_ref() != Some(&connection.key) {
+        let mut organization = draft.organization.value.clone();
+        organization.authority = Some(connection.key.clone());
+        organization.home = organization.home.or(Some(connection.kind.forge()));
+        changes.push(Change::PutOrganization(organization));
+    }
+    changes.push(Change::Audit(AuditEntry {
+        at: now,
+        organization: Some(connection.organization.clone()),
+        actor: new.by.clone(),
+        action: if before.is_some() { "connection.promoted" } else { "connection.created" }.into(),
+        subject: connection.key.to_string(),
+        detail: format!("{} at {}", connection.account.login, connection.host),
+        ..AuditEntry::default()
+    }));
+    for kind in [TaskKind::CheckConnection, TaskKind::SyncConnection] {
+        let wish = Wish::now(kind, &connection.organization, &connection.key, &new.by, now);
+        changes.push(Change::Wish(Box::new(wish)));
+    }
+    if before.is_some_and(is_off) {
+        changes.extend(of.projects_paused(&connection, false).await?);
+    }
+    changes.push(Change::PutConnection(Box::new(connection.clone())));
+    if !of.store.apply(changes, expects(&draft, before.is_none(), &source_key)).await? {
+        return Ok(None);
+    }
+    let url = hook_url(of, &connection)?;
+    // GitLab's hooks are made by us; at GitHub a token makes none, so that whoever wants one sets it up.
+    let is_shown = connection.kind.forge() == Forge::Github;
+    let hook = hook.filter(|_| is_shown).map(|secret| (url, secret));
+    Ok(Some(Added { connection, remarks: seen.remarks.clone(), hook }))
+}
+
+fn expects(draft: &Draft, is_new: bool, source: &SourceKey) -> Vec<(RecordKey, u64)> {
+    let mut expects = draft.holders.clone();
+    let version = draft.before.as_ref().map_or(0, |before| before.version);
+    expects.push((RecordKey::Connection(draft.key.clone()), version));
+    let slug = draft.organization.value.slug.clone();
+    expects.push((RecordKey::Organization(slug), draft.organization.version));
+    if is_new {
+        // A source of that name may be the file's.
+        expects.push((RecordKey::Source(source.clone()), 0));
+    }
+    expects
+}
+
+fn connection(
+    draft: &Draft,
+    new: &NewConnection,
+    before: Option<&Connection>,
+    seen: &Seen,
+    source: &SourceKey,
+    now: crate::domain::Timestamp,
+) -> Connection {
+    let credential = match new.credential {
+        NewCredential::Token(_) => "access_token",
+        NewCredential::App(_) => "app",
+    };
+    let fresh = || Connection {
+        key: draft.key.clone(),
+        organization: new.organization.clone(),
+        kind: new.kind,
+        host: draft.host.clone(),
+        url: draft.base.clone(),
+        account: seen.found.account.clone(),
+        source: source.clone(),
+        credential: credential.into(),
+        installation: draft.installation,
+        authority: draft.authority,
+        reasons: vec![ConnectionState::WaitingFirstJob],
+        repository_selection: None,
+        permissions: BTreeMap::new(),
+        installation_seen_at: None,
+        roster_stale_since: draft.authority.then_some(now),
+        last_event_at: None,
+        last_sync_at: None,
+        members_read_at: None,
+        created_by: new.by.clone(),
+        created_at: now,
+        proof: Proof::Proven,
+        rejected_at: None,
+        paused_at: None,
+        health: Health::default(),
+    };
+    let mut it = before.cloned().unwrap_or_else(fresh);
+    it.credential = credential.into();
+    it.installation = draft.installation.or(it.installation);
+    it.authority = draft.authority;
+    it.url.clone_from(&draft.base);
+    it.source.clone_from(source);
+    it.proof = Proof::Proven;
+    it.paused_at = None;
+    it.clear_reasons(&[ConnectionState::Uninstalled, ConnectionState::Suspended, ConnectionState::Limited]);
+    judge(&it, &Look::Found(Box::new(seen.found.clone())), now)
+}
+
+fn source(connection: &Connection, draft: &Draft, new: &NewConnection) -> Source {
+    let app = match &new.credential {
+        NewCredential::App(app) => {
+            let client_id = app.client_id.clone();
+            Some(App { id: app.id, client_id, slug: String::new() })
+        }
+        NewCredential::Token(_) => None,
+    };
+    Source {
+        key: connection.source.clone(),
+        forge: connection.kind.forge(),
+        host: draft.host.clone(),
+        url: draft.base.clone(),
+        organizations: vec![connection.organization.clone()],
+        created_by: new.by.clone(),
+        removed: false,
+        app,
+    }
+}
+
+/// Seals what is to be kept of a connection.
+struct Keeper<'a> {
+    of: &'a Connections,
+    connection: &'a Connection,
+    changes: Vec<Change>,
+}
+
+impl Keeper<'_> {
+    async fn keep(
+        &mut self,
+        owner: CredentialOwner,
+        kind: CredentialKind,
+        secret: &SecretString,
+        binding: Option<&String>,
+    ) -> Result<(), StoreError> {
+        let about = CredentialAbout {
+            organization: self.connection.organization.clone(),
+            owner,
+            kind,
+            last4: last4(secret.expose_secret()).filter(|_| kind != CredentialKind::AppKey),
+            expires_at: self.connection.health.expires_at.filter(|_| kind == CredentialKind::AccessToken),
+            binding: binding.cloned(),
+            created_at: self.of.now(),
+            rotating_since: None,
+        };
+        let sealed = self.of.store.seal_credential(about, secret, self.of.now()).await?;
+        self.changes.push(Change::PutCredential(Box::new(sealed)));
+        Ok(())
+    }
+
+    fn of_source(&self) -> CredentialOwner {
+        CredentialOwner::Source(self.connection.source.clone())
+    }
+
+    /// A fresh secret for the connection's hook.
+    async fn hook_secret(&mut self) -> Result<SecretString, NotReady> {
+        let secret = SecretString::from(hex::encode(self.of.random_bytes()?));
+        self.keep(self.of_source(), CredentialKind::WebhookSecret, &secret, None).await?;
+        Ok(secret)
+    }
+
+    /// An App's secrets; a webhook secret is made when none is given, and then it is to be shown.
+    async fn app(&mut self, app: &NewApp, binding: &String) -> Result<Option<SecretString>, NotReady> {
+        let owner = self.of_source();
+        self.keep(owner.clone(), CredentialKind::AppKey, &app.private_key, Some(binding)).await?;
+        if let Some(secret) = &app.client_secret {
+            self.keep(owner.clone(), CredentialKind::ClientSecret, secret, Some(binding)).await?;
+        }
+        match &app.webhook_secret {
+            Some(secret) => {
+                self.keep(owner, CredentialKind::WebhookSecret, secret, None).await?;
+                Ok(None)
+            }
+            None => self.hook_secret().await.map(Some),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What people and tasks ask of the follower: a plan to look at, or that a task be done.
+
+use std::sync::Arc;
+
+use super::task::{Directories, NoDirectory};
+use super::{Follower, MembersSynced, Mode, SyncError, Whose};
+use crate::domain::organization::Organization;
+use crate::domain::roster::MemberRules;
+use crate::domain::task::{Performed, Task};
+use crate::store::StoreError;
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum NoPlan {
+    /// No connection manages the organization's members.
+    #[error("no connection manages the members of this organization")]
+    NoAuthority,
+    /// Nothing can be asked of the forge now.
+    #[error("{0}")]
+    NotNow(String),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The follower with the ways to the forges.
+pub struct Desk {
+    follower: Follower,
+    directories: Arc<dyn Directories>,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Desk")
+    }
+}
+
+impl Desk {
+    /// With these ways.
+    #[must_use]
+    pub fn new(follower: Follower, directories: Arc<dyn Directories>) -> Self {
+        Self { follower, directories }
+    }
+
+    /// Does what a task about members asks for.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn perform(&self, task: &Task) -> Result<Performed, StoreError> {
+        self.follower.perform(self.directories.as_ref(), task).await
+    }
+
+    /// What a sync would do, by the organization's rules or by others that somebody thinks of. Nothing is changed.
+    ///
+    /// # Errors
+    /// When the forge or the store does not answer, or nobody manages the members.
+    pub async fn plan(
+        &self,
+        organization: &Organization,
+        rules: Option<MemberRules>,
+    ) -> Result<MembersSynced, NoPlan> {
+        let key = organization.authority.as_ref().ok_or(NoPlan::NoAuthority)?;
+        let connection = self.follower.store.connection(key).await?.ok_or(NoPlan::NoAuthority)?;
+        let directory = self.directories.directory(&connection).await.map_err(|error| match error {
+            NoDirectory::Store(error) => NoPlan::Store(error),
+            other => NoPlan::NotNow(other.to_string()),
+        })?;
+        let members = rules.unwrap_or_else(|| organization.members.clone());
+        let organization = Organization { members, ..organization.clone() };
+        let whose = Whose { organization: &organization, connection: &connection };
+        self.follower.members(directory.as_ref(), whose, Mode::DryRun).await.map_err(|error| match error {
+            SyncError::Store(error) => NoPlan::Store(error),
+            other => NoPlan::NotNow(other.to_string()),
+        })
+    }
+}

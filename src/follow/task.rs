@@ -1,0 +1,133 @@
+//! Syncs as tasks: who is asked, what is done, when it is done again.
+
+use async_trait::async_trait;
+
+use super::{Follower, Mode, PersonSynced, SyncError, Whose};
+use crate::domain::Timestamp;
+use crate::domain::change::Change;
+use crate::domain::organization::{Connection, Member, Organization};
+use crate::domain::task::{Performed, Task, TaskKind, Wish};
+use crate::provider::{Directory, ProviderError};
+use crate::store::StoreError;
+
+/// Why no directory can be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum NoDirectory {
+    /// Nothing is to be asked now, and that is as it should be.
+    #[error("{0}")]
+    Quiet(String),
+    /// Somebody has to look.
+    #[error("{0}")]
+    Wrong(String),
+    /// The forge, or the way there.
+    #[error(transparent)]
+    Forge(#[from] ProviderError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes directories.
+#[async_trait]
+pub trait Directories: Send + Sync {
+    /// A connection's account, seen with its credential.
+    async fn directory(&self, connection: &Connection) -> Result<Box<dyn Directory>, NoDirectory>;
+}
+
+impl Follower {
+    /// Does what a task asks for: the members of a connection's account, or one of them.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn perform(&self, directories: &dyn Directories, task: &Task) -> Result<Performed, StoreError> {
+        let connection = self.store.connection(&task.connection).await?;
+        let organization = self.store.organization(&task.organization).await?;
+        let (Some(connection), Some(organization)) = (connection, organization) else {
+            return Ok(done("the connection is gone".into()));
+        };
+        if organization.authority.as_ref() != Some(&connection.key) {
+            return Ok(done("another connection manages the members".into()));
+        }
+        // Frozen: nobody comes, nobody goes, and a refusal would look like an empty list.
+        if connection.is_off() {
+            return Ok(done("the connection is switched off: members stay as they are".into()));
+        }
+        let directory = match directories.directory(&connection).await {
+            Ok(directory) => directory,
+            Err(NoDirectory::Quiet(why)) => return Ok(done(why)),
+            Err(NoDirectory::Wrong(why)) => return Ok(Performed::Failed { error: why }),
+            Err(NoDirectory::Store(error)) => return Err(error),
+            Err(NoDirectory::Forge(error)) => return Ok(put_off(&error)),
+        };
+        let whose = Whose { organization: &organization, connection: &connection };
+        self.ask(directory.as_ref(), whose, task).await
+    }
+
+    async fn ask(
+        &self,
+        directory: &dyn Directory,
+        whose: Whose<'_>,
+        task: &Task,
+    ) -> Result<Performed, StoreError> {
+        let ended = match (task.kind, task.subject.parse()) {
+            (TaskKind::SyncPerson, Ok(id)) => {
+                let why = format!("asked for by {}", task.wished_by);
+                match self.person(directory, whose, id, &why).await {
+                    Ok(synced) => return Ok(self.person_done(whose, synced)),
+                    Err(error) => Err(error),
+                }
+            }
+            _ => self.members(directory, whose, Mode::Apply).await,
+        };
+        match ended {
+            Ok(synced) => Ok(done(synced.sentence())),
+            Err(SyncError::Store(error)) => Err(error),
+            Err(SyncError::Forge(error)) => Ok(put_off(&error)),
+            Err(error @ (SyncError::Overtaken | SyncError::Lost)) => {
+                Ok(Performed::Later { at: None, error: error.to_string() })
+            }
+        }
+    }
+
+    /// Where one person is too much, the whole list is read, so that somebody sees all who would go.
+    fn person_done(&self, whose: Whose<'_>, synced: PersonSynced) -> Performed {
+        match synced {
+            PersonSynced::Settled => done("the member is as the forge says".into()),
+            PersonSynced::Restless => {
+                Performed::Later { at: None, error: "the member changed all the time".into() }
+            }
+            PersonSynced::Held => {
+                let wish = whole(whose.organization, whose.connection, "sync", self.now());
+                let note = "too many went lately: the whole list is read".into();
+                Performed::Done { changes: vec![Change::Wish(Box::new(wish))], expects: Vec::new(), note }
+            }
+        }
+    }
+}
+
+/// That all members of a connection be read.
+#[must_use]
+pub fn whole(organization: &Organization, connection: &Connection, by: &str, at: Timestamp) -> Wish {
+    Wish::now(TaskKind::SyncMembers, &organization.slug, &connection.key, by, at)
+}
+
+/// That one member be read by themselves.
+#[must_use]
+pub fn single(member: &Member, by: &str, at: Timestamp) -> Wish {
+    let wish = Wish::now(TaskKind::SyncPerson, &member.organization, &member.source, by, at);
+    Wish { subject: member.external_id.to_string(), ..wish }
+}
+
+fn done(note: String) -> Performed {
+    Performed::Done { changes: Vec::new(), expects: Vec::new(), note }
+}
+
+/// What may pass is tried again; what does not pass is shown, and tried again with the next hour.
+fn put_off(error: &ProviderError) -> Performed {
+    let text = error.to_string();
+    match error {
+        ProviderError::Throttled { until } => Performed::Later { at: Some(*until), error: text },
+        error if error.passes() => Performed::Later { at: None, error: text },
+        _ => Performed::Failed { error: text },
+    }
+}

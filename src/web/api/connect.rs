@@ -1,0 +1,291 @@
+//! Connections made, tested, paused and ended by an admin.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::connection::{ConnectionView, view};
+use super::query::Query;
+use super::{Answer, parse, task};
+use crate::connect::{Added, NewApp, NewConnection, NewCredential, Refusal, Undone, Verb};
+use crate::domain::ConnectionKey;
+use crate::domain::organization::{Connection, Kind};
+use crate::web::auth::{Admin, Call};
+use crate::web::describe::{self, Body, Good, Operation, Shape, Slug};
+use crate::web::error::Problem;
+
+/// A connection to be made. Give `access_token` or `app`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewConnection, example = json!({
+    "kind": "gitlab_self_managed", "url": "https://gitlab.example.com", "account": "acme", "access_token": "glpat-…"
+}))]
+struct Wish {
+    kind: Kind,
+    /// The address that people type to see the forge; needed for the two on-premise kinds.
+    url: Option<String>,
+    /// The account's name, exactly as the forge spells it: an organization, a person, a group's path.
+    account: String,
+    /// The name that the connection shall have; made of forge and account without this.
+    #[schema(value_type = Option<Slug>)]
+    key: Option<ConnectionKey>,
+    /// Whether it shall manage the organization's members. Without this, the first one at the founder's forge does.
+    authority: Option<bool>,
+    /// A personal, group or project token.
+    #[schema(value_type = Option<String>)]
+    access_token: Option<SecretString>,
+    app: Option<AppWish>,
+}
+
+/// A GitHub App that there is already.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ExistingApp)]
+struct AppWish {
+    /// Its number.
+    id: u64,
+    /// Its private key, PEM.
+    #[schema(value_type = String)]
+    private_key: SecretString,
+    /// Its name for sign-in.
+    client_id: Option<String>,
+    /// Its secret for sign-in.
+    #[schema(value_type = Option<String>)]
+    client_secret: Option<SecretString>,
+    /// What signs its deliveries; made and shown once without this.
+    #[schema(value_type = Option<String>)]
+    webhook_secret: Option<SecretString>,
+    /// The installation at the account; looked for without this.
+    installation_id: Option<u64>,
+}
+
+/// A credential for a connection that has none.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Promotion)]
+struct Promotion {
+    /// A personal, group or project token.
+    #[schema(value_type = Option<String>)]
+    access_token: Option<SecretString>,
+    app: Option<AppWish>,
+}
+
+/// A connection that was made.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConnectionMade)]
+struct MadeView {
+    connection: ConnectionView,
+    /// What should be known all the same.
+    remarks: Vec<String>,
+    /// For a hook that somebody sets up by hand; null where we make our own.
+    hook: Option<HookView>,
+}
+
+/// Where a forge sends to.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HookToMake)]
+struct HookView {
+    /// The hook's address.
+    #[schema(format = "uri", examples("https://scm.example.com/hooks/acme"))]
+    url: String,
+    /// What proves its deliveries, shown only now.
+    #[schema(examples("…"))]
+    secret: String,
+}
+
+const MADE: &[&str] = &[
+    "account-connected",
+    "account-differs",
+    "account-spelling",
+    "account-unavailable",
+    "account-unknown",
+    "authority-exists",
+    "authority-forge",
+    "credential-invalid",
+    "credential-refused",
+    "declared-in-config",
+    "forge-refused",
+    "forge-unreachable",
+    "forge-waits",
+    "installation-suspended",
+    "key-taken",
+    "not-installed",
+    "organization-missing",
+    "scope-missing",
+    "url-forbidden",
+    "url-invalid",
+];
+
+pub(crate) const ADD: Operation = Operation::new(
+    "addConnection",
+    "Make a connection",
+    &[describe::json::<MadeView>(201, "It was made; a check and a sync are under way.")],
+)
+.help("The forge is asked first: nothing is stored unless the credential is accepted and the account is the one named.")
+.parameters(&[describe::ORGANIZATION])
+.body(Body::Json(Shape::of::<Wish>()))
+.codes(MADE);
+pub(crate) const PROMOTE: Operation = Operation::new(
+    "promoteConnection",
+    "Give a credential to a connection that made itself",
+    &[describe::json::<MadeView>(201, "It has the credential; a check and a sync are under way.")],
+)
+.body(Body::Json(Shape::of::<Promotion>()))
+.codes(MADE);
+
+const TASK: &[Good] = &[describe::json::<task::TaskView>(202, "The task that does the rest.")];
+
+const fn verb(id: &'static str, summary: &'static str, help: &'static str) -> Operation {
+    Operation::new(id, summary, TASK).help(help).codes(&["declared-in-config"])
+}
+
+pub(crate) const TEST: Operation = verb(
+    "testConnection",
+    "Check a connection now",
+    "What the forge says of it is shown with the connection.",
+);
+pub(crate) const SYNC: Operation =
+    verb("syncConnection", "Read a connection's repositories now", "Newer events keep their word.");
+pub(crate) const PAUSE: Operation = verb(
+    "pauseConnection",
+    "Pause a connection",
+    "Nothing is asked of the forge until it is resumed; deliveries are still taken.",
+);
+pub(crate) const RESUME: Operation =
+    verb("resumeConnection", "Resume a connection", "It is checked and read at once.");
+pub(crate) const DISCONNECT: Operation = verb(
+    "disconnectConnection",
+    "End a connection",
+    "Its credentials are destroyed, hooks that we made are removed; projects and members are kept.",
+);
+pub(crate) const ROTATE: Operation = verb(
+    "rotateConnectionToken",
+    "Replace a GitLab token by its successor",
+    "The old one is void at once; other tasks of the connection are waited for.",
+);
+
+fn credential(token: Option<SecretString>, app: Option<AppWish>) -> Result<NewCredential, Problem> {
+    let blank = |secret: &SecretString| secret.expose_secret().trim().is_empty();
+    match (token, app) {
+        (Some(token), None) if !blank(&token) => {
+            Ok(NewCredential::Token(SecretString::from(token.expose_secret().trim())))
+        }
+        (None, Some(app)) => Ok(NewCredential::App(Box::new(NewApp {
+            id: app.id,
+            private_key: app.private_key,
+            client_id: app.client_id,
+            client_secret: app.client_secret.filter(|secret| !blank(secret)),
+            webhook_secret: app.webhook_secret.filter(|secret| !blank(secret)),
+            installation: app.installation_id,
+        }))),
+        _ => Err(Problem::bad("credential-invalid", "give either access_token or app, and not an empty one")),
+    }
+}
+
+fn made(added: &Added) -> HttpResponse {
+    let hook = added
+        .hook
+        .as_ref()
+        .map(|(url, secret)| HookView { url: url.to_string(), secret: secret.expose_secret().to_owned() });
+    let answer = MadeView { connection: view(&added.connection), remarks: added.remarks.clone(), hook };
+    HttpResponse::Created().json(answer)
+}
+
+pub(crate) async fn add(call: Call<Admin>) -> Answer {
+    let query = Query::of(&call.query, &ADD)?;
+    let organization = super::scope(&call, &query).await?;
+    let missing = || Problem::bad("organization-missing", "name the organization: ?organization=…");
+    let organization = organization.ok_or_else(missing)?;
+    let wish: Wish = parse(&call.body)?;
+    let parsed = wish.url.as_deref().map(url::Url::parse).transpose();
+    let url = parsed.map_err(|_| Problem::bad("url-invalid", "url is no web address"))?;
+    let new = NewConnection {
+        organization,
+        kind: wish.kind,
+        url,
+        account: wish.account,
+        key: wish.key,
+        authority: wish.authority,
+        credential: credential(wish.access_token, wish.app)?,
+        by: call.caller.actor(),
+    };
+    let added = call.front.connections.add(new).await.map_err(problem)?;
+    Ok(made(&added))
+}
+
+pub(crate) async fn promote(call: Call<Admin>) -> Answer {
+    Query::of(&call.query, &PROMOTE)?;
+    let connection = own(&call).await?;
+    let wish: Promotion = parse(&call.body)?;
+    let credential = credential(wish.access_token, wish.app)?;
+    let promoted = call.front.connections.promote(&connection, credential, &call.caller.actor()).await;
+    Ok(made(&promoted.map_err(problem)?))
+}
+
+/// The connection, when the caller may see it.
+async fn own(call: &Call<Admin>) -> Result<Connection, Problem> {
+    let key = ConnectionKey::parse(&call.id).map_err(|_| Problem::not_found())?;
+    let found = call.front.store.connection(&key).await?;
+    found.filter(|it| call.caller.sees(Some(&it.organization))).ok_or_else(Problem::not_found)
+}
+
+async fn act(call: Call<Admin>, about: &Operation, verb: Verb) -> Answer {
+    Query::of(&call.query, about)?;
+    let connection = own(&call).await?;
+    let done = call.front.connections.act(&connection.key, verb, &call.caller.actor()).await;
+    let task = done.map_err(problem)?.ok_or_else(Problem::not_found)?;
+    Ok(HttpResponse::Accepted().json(task::view(&task)))
+}
+
+pub(crate) async fn test(call: Call<Admin>) -> Answer {
+    act(call, &TEST, Verb::Test).await
+}
+
+pub(crate) async fn sync(call: Call<Admin>) -> Answer {
+    act(call, &SYNC, Verb::Sync).await
+}
+
+pub(crate) async fn pause(call: Call<Admin>) -> Answer {
+    act(call, &PAUSE, Verb::Pause).await
+}
+
+pub(crate) async fn resume(call: Call<Admin>) -> Answer {
+    act(call, &RESUME, Verb::Resume).await
+}
+
+pub(crate) async fn disconnect(call: Call<Admin>) -> Answer {
+    act(call, &DISCONNECT, Verb::Disconnect).await
+}
+
+pub(crate) async fn rotate(call: Call<Admin>) -> Answer {
+    act(call, &ROTATE, Verb::Rotate).await
+}
+
+/// What a refusal is to HTTP.
+pub(crate) fn problem(undone: Undone) -> Problem {
+    let Refusal { code, message, help } = match undone {
+        Undone::Refused(refusal) => refusal,
+        Undone::Store(error) => return error.into(),
+        Undone::Busy => return Problem::busy(),
+    };
+    let status = match code {
+        "not-found" => return Problem::not_found(),
+        "account-connected"
+        | "account-differs"
+        | "account-unavailable"
+        | "authority-exists"
+        | "authority-forge"
+        | "declared-in-config"
+        | "key-taken" => StatusCode::CONFLICT,
+        "forge-unreachable" | "forge-refused" => StatusCode::BAD_GATEWAY,
+        "forge-waits" => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    let problem = Problem::new(status, code, message);
+    match help {
+        Some(help) => problem.help(help),
+        None => problem,
+    }
+}

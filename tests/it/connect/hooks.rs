@@ -1,0 +1,97 @@
+//! Hooks that we make at GitLab: which, how they prove what they send, and what is done when one is switched off.
+
+use scm_connect::connect::Verb;
+use scm_connect::domain::credential::{CredentialKind, CredentialOwner};
+use scm_connect::domain::health::Channel;
+use scm_connect::domain::organization::{ConnectionState, Kind};
+use secrecy::ExposeSecret as _;
+
+use super::bench::Bench;
+use crate::forge::FakeGitlab;
+
+const KIND: Kind = Kind::GitlabSelfManaged;
+
+async fn kept(bench: &Bench, kind: CredentialKind) -> Option<String> {
+    let owner = CredentialOwner::Source(bench.shown("acme").await.source);
+    let found = bench.store.credential(&owner, kind).await.unwrap();
+    found.map(|kept| kept.secret.expose_secret().to_owned())
+}
+
+#[tokio::test]
+async fn a_paid_group_gets_one_hook_that_signs_what_it_sends() {
+    let bench = Bench::new().await;
+    bench.organization("acme", None).await;
+    let gitlab = FakeGitlab::cloud();
+    let group = gitlab.group("acme");
+    let site = gitlab.project(group, "site");
+    let token = gitlab.group_token(group, 50, &["api"]);
+    bench.adds(KIND, &gitlab.site(), "acme", &token).await.unwrap();
+    bench.works().await;
+    bench.acts("acme", Verb::Test).await;
+    let hooks = gitlab.group_hooks(group);
+    assert_eq!(hooks.len(), 1, "looked for before it is made: {hooks:?}");
+    assert_eq!(hooks[0]["url"], "https://scm.example.com/hooks/acme");
+    assert_eq!((&hooks[0]["pipeline_events"], &hooks[0]["member_events"]), (&true.into(), &true.into()));
+    assert!(gitlab.project_hooks(site).is_empty());
+    let (plain, signing) = gitlab.group_hook_secrets(group);
+    assert_eq!((kept(&bench, CredentialKind::WebhookSecret).await, plain.is_some()), (plain, true));
+    assert_eq!((kept(&bench, CredentialKind::SigningToken).await, signing.is_some()), (signing, true));
+    let shown = bench.shown("acme").await;
+    assert_eq!((shown.health.channel, shown.state()), (Channel::GroupHook, ConnectionState::Connected));
+    // Switched off at the forge, it is switched on again by a test that we answer.
+    gitlab.disables_group_hooks(group);
+    bench.acts("acme", Verb::Test).await;
+    assert_eq!(bench.state("acme").await, ConnectionState::Connected);
+    assert_eq!(gitlab.group_hooks(group)[0]["alert_status"], "executable");
+    // With the connection, the hook goes; and every secret.
+    let ended = bench.acts("acme", Verb::Disconnect).await;
+    assert!(gitlab.group_hooks(group).is_empty());
+    assert!(ended[0].note.as_ref().unwrap().contains("hooks removed: 1"), "{ended:?}");
+    assert_eq!(kept(&bench, CredentialKind::WebhookSecret).await, None);
+    assert_eq!(bench.state("acme").await, ConnectionState::Uninstalled);
+    assert_eq!(gitlab.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_free_group_gets_a_hook_of_each_project_and_an_old_server_a_plain_token() {
+    let bench = Bench::new().await;
+    bench.organization("acme", None).await;
+    let gitlab = FakeGitlab::old_instance();
+    let group = gitlab.group("acme");
+    let projects = [gitlab.project(group, "site"), gitlab.project(group, "web")];
+    let token = gitlab.group_token(group, 50, &["api"]);
+    bench.adds(KIND, &gitlab.site(), "acme", &token).await.unwrap();
+    bench.works().await;
+    bench.acts("acme", Verb::Test).await;
+    bench.acts("acme", Verb::Test).await;
+    for project in projects {
+        let hooks = gitlab.project_hooks(project);
+        assert_eq!(hooks.len(), 1, "{hooks:?}");
+        assert_eq!(hooks[0]["url"], "https://scm.example.com/hooks/acme");
+    }
+    let shown = bench.shown("acme").await;
+    assert_eq!((shown.health.channel, shown.health.hooks.len()), (Channel::ProjectHooks, 2));
+    // A door that asked for signatures would refuse all that this server sends.
+    assert_eq!(kept(&bench, CredentialKind::SigningToken).await, None);
+    gitlab.disables_hooks(projects[0]);
+    bench.acts("acme", Verb::Test).await;
+    assert_eq!(gitlab.project_hooks(projects[0])[0]["alert_status"], "executable");
+    assert_eq!(gitlab.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_developers_token_makes_no_hooks_and_the_connection_is_limited() {
+    let bench = Bench::new().await;
+    bench.organization("acme", None).await;
+    let gitlab = FakeGitlab::cloud();
+    let group = gitlab.group("acme");
+    gitlab.project(group, "site");
+    let token = gitlab.group_token(group, 30, &["api"]);
+    bench.adds(KIND, &gitlab.site(), "acme", &token).await.unwrap();
+    bench.works().await;
+    let shown = bench.shown("acme").await;
+    assert_eq!((shown.health.channel, shown.state()), (Channel::Polling, ConnectionState::Limited));
+    let hooks = shown.health.capabilities.iter().find(|it| it.feature == "hooks").unwrap();
+    assert!(!hooks.ok && hooks.needs.contains("Maintainer"), "{hooks:?}");
+    assert!(gitlab.group_hooks(group).is_empty());
+}
