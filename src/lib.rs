@@ -17,6 +17,7 @@
 //! | [`connect`] | connections: ready clients of their forges, and what is done through them |
 //! | [`ci`] | what CI jobs say to us, and how far it is proven |
 //! | [`follow`] | members and projects as the forges have them: read whole, planned, weighed, done |
+//! | [`linking`] | connecting a GitHub account by an App, in an admin's browser |
 //! | [`seal`] | encryption at rest, API tokens |
 //! | [`worker`] | the loops: index, handle, retry, purge |
 //! | [`web`] | the HTTP edge: hooks, API, setup, health |
@@ -37,6 +38,7 @@ pub mod domain;
 pub mod fault;
 pub mod follow;
 pub mod handler;
+pub mod linking;
 pub mod outbound;
 pub mod provider;
 pub mod seal;

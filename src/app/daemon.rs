@@ -10,6 +10,7 @@ use url::Url;
 
 use super::folder::Folder;
 use super::jobs::Jobs;
+use super::linking::Linked;
 use super::notice::Reporter;
 use super::tasks::Performers;
 use super::{declare, doors, edge, forges, random, store_dir, tasks, watch};
@@ -47,6 +48,7 @@ pub struct Manner {
 pub struct Daemon {
     front: Arc<Front>,
     jobs: Jobs,
+    linked: Linked,
     store: Arc<dyn Store>,
     running: Running,
     workers: Option<Workers>,
@@ -136,9 +138,10 @@ impl Daemon {
         let aside = config.key_file.with_file_name("aside");
         let jobs = Jobs::new(config, Arc::clone(&store), &clock, &public_url, &aside, manner.stand_in_keys)?;
         let forges = Arc::new(Forges::new(Arc::clone(&store), forges::ways(config, &clock)));
+        let linked = Linked::new(config, &forges, &store, &clock, &public_url)?;
         let connections = Arc::new(edge::connections(forges, Arc::clone(&store), &clock, &public_url));
-        let front =
-            edge::front(config, &connections, Arc::clone(&store), exporter, &clock, public_url, &jobs)?;
+        let parts = edge::Parts { connections: &connections, jobs: &jobs, linked: &linked };
+        let front = edge::front(config, parts, Arc::clone(&store), exporter, &clock, public_url)?;
         let declared_doors = doors::open(&front, config).await?;
         let reporter = Arc::new(Reporter::new(Arc::clone(&front.health)));
         let listeners = Listeners {
@@ -170,6 +173,7 @@ impl Daemon {
         Ok(Self {
             front,
             jobs,
+            linked,
             store,
             running,
             workers,
@@ -221,6 +225,7 @@ impl Daemon {
         *self.declared_doors.lock().unwrap_or_else(PoisonError::into_inner) = declared;
         self.front.doors.swap(doors);
         put_jobs();
+        self.linked.reload(config);
         self.front.connections.forges().set_ways(forges::ways(config, clock));
         self.front.set_config_hash(hash);
         Ok(())

@@ -8,30 +8,41 @@ use url::Url;
 
 use super::follow::Accounts;
 use super::jobs::Jobs;
+use super::linking::Linked;
 use super::random;
 use crate::cli::Failure;
 use crate::config::Config;
 use crate::connect::{Connections, Forges};
 use crate::domain::access::TokenKind;
+use crate::domain::organization::Forge;
 use crate::domain::{Clock, SourceKey};
 use crate::follow::{Desk, Follower};
-use crate::provider::Door;
+use crate::provider::{Door, Secrets};
 use crate::seal::token::{self, Bearer, Presented, Token};
 use crate::store::Store;
 use crate::telemetry::metric::{self, Exporter};
-use crate::web::{Budget, Certificate, Doors, Doorway, Front, Health, Limits, Peers, RefusedLog, Throttle};
+use crate::web::{Budget, Certificate, Doorway, Front, Health, Limits, Peers, RefusedLog, Throttle};
 
 /// The doors of all declared sources.
 pub(super) fn doors(config: &Config) -> Result<HashMap<SourceKey, Doorway>, Failure> {
     let mut table = HashMap::new();
     for (source, (forge, _, secrets)) in config.doors() {
-        let slots =
-            u8::try_from(secrets.webhook.len().saturating_add(secrets.signing.len())).unwrap_or(u8::MAX);
-        metric::begin_source(forge.as_str(), &source, slots);
+        begin(forge, &source, &secrets);
         let door = Door::new(forge, source.clone(), secrets).map_err(Failure::usage)?;
         table.insert(source, Doorway::new(door));
     }
     Ok(table)
+}
+
+fn begin(forge: Forge, source: &SourceKey, secrets: &Secrets) {
+    let slots = u8::try_from(secrets.webhook.len().saturating_add(secrets.signing.len())).unwrap_or(u8::MAX);
+    metric::begin_source(forge.as_str(), source, slots);
+}
+
+/// The door of a source that was made here. `None`: what was kept of it proves nothing.
+pub(super) fn doorway(forge: Forge, source: &SourceKey, secrets: Secrets) -> Option<Doorway> {
+    begin(forge, source, &secrets);
+    Door::new(forge, source.clone(), secrets).ok().map(Doorway::new)
 }
 
 /// The address people use: as configured, with the real port when any was asked for.
@@ -71,7 +82,7 @@ pub(super) fn mint(kind: TokenKind) -> Option<(String, [u8; 32])> {
 fn check(text: &str) -> Option<(TokenKind, [u8; 32])> {
     match token::parse(text)? {
         Presented { bearer: Bearer::Api(kind), hash } => Some((kind, hash)),
-        Presented { bearer: Bearer::Setup, .. } => None,
+        Presented { .. } => None,
     }
 }
 
@@ -91,16 +102,23 @@ pub(super) fn connections(
     Connections::new(forges, store, Arc::clone(clock), Arc::new(chance), Arc::new(secret), public_url.clone())
 }
 
+/// What stands behind the edge, beside the store.
+pub(super) struct Parts<'a> {
+    pub(super) connections: &'a Arc<Connections>,
+    pub(super) jobs: &'a Jobs,
+    pub(super) linked: &'a Linked,
+}
+
 /// Everything the edge shares between requests.
 pub(super) fn front(
     config: &Config,
-    connections: &Arc<Connections>,
+    parts: Parts<'_>,
     store: Arc<dyn Store>,
     exporter: Arc<Exporter>,
     clock: &Clock,
     public_url: Url,
-    jobs: &Jobs,
 ) -> Result<Arc<Front>, Failure> {
+    let Parts { connections, jobs, linked } = parts;
     let limits = Limits {
         body_bytes_max: usize::try_from(config.limits.body_bytes_max).unwrap_or(usize::MAX),
         report_bytes_max: usize::try_from(config.limits.report_bytes_max).unwrap_or(usize::MAX),
@@ -112,7 +130,7 @@ pub(super) fn front(
     let members = Arc::new(Desk::new(follower, Arc::new(accounts)));
     Ok(Arc::new(Front {
         members,
-        doors: Doors::new(doors(config)?),
+        doors: Arc::clone(&linked.doors),
         store,
         clock: Arc::clone(clock),
         random: Arc::new(random),
@@ -127,6 +145,7 @@ pub(super) fn front(
         token_check: Arc::new(check),
         token_mint: Arc::new(mint),
         check_ins: Arc::clone(&jobs.check_ins),
+        linking: Arc::clone(&linked.linking),
         scans: Arc::clone(&jobs.scans),
         connections: Arc::clone(connections),
         budget: Budget::new(limits.inflight_bytes_max),

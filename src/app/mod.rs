@@ -14,6 +14,7 @@ mod follow;
 mod forges;
 mod jobs;
 mod keep;
+mod linking;
 mod notice;
 mod serve;
 mod supervisor;

@@ -10,6 +10,7 @@ use super::arguments::{ConnectionsCommand, CredentialFiles, Named, NewConnection
 use super::ask::{add as put, list, query, show};
 use super::client::Client;
 use super::exit::{Exit, Failure};
+use super::link;
 use super::progress::Bar;
 use super::terminal::{Column, Terminal};
 
@@ -41,6 +42,7 @@ pub(super) async fn connections(
             show(&client.get(&["connections", &key], &[]).await?, json.json, terminal)
         }
         ConnectionsCommand::Add(new) => add(*new, client, terminal).await,
+        ConnectionsCommand::Link(new) => link::link(new, client, terminal).await,
         ConnectionsCommand::Test(named) => wait(&named, "test", client, terminal).await,
         ConnectionsCommand::Sync(named) => wait(&named, "sync", client, terminal).await,
         ConnectionsCommand::Pause(named) => tell(&named, "pause", "is paused", client, terminal).await,

@@ -9,6 +9,7 @@ mod connections;
 mod deliveries;
 pub mod exit;
 pub mod health;
+mod link;
 mod member;
 pub mod progress;
 pub mod send;

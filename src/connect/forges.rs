@@ -13,7 +13,7 @@ use crate::domain::credential::{CredentialKind, CredentialOwner};
 use crate::domain::organization::{Connection, ConnectionState, Forge};
 use crate::domain::{Clock, ConnectionKey, Host};
 use crate::outbound::{Binding, Carried, Credential, Endpoint, Limits, Outbound, Rules};
-use crate::provider::github::client::{App, AppKey, Github, Session as GithubSession};
+use crate::provider::github::client::{App, AppKey, Github, Session as GithubSession, Site};
 use crate::provider::gitlab::client::{Gitlab, Session as GitlabSession};
 use crate::provider::{ProviderError, Reads};
 use crate::store::{Store, StoreError};
@@ -201,6 +201,20 @@ impl Forges {
         let github = Github::open(&self.ways().outbound, endpoint.clone(), self.reads.clone())?;
         opened.github.insert(endpoint.clone(), github.clone());
         Ok(github)
+    }
+
+    /// GitHub's own address, where people sign in; by the same way as its API.
+    ///
+    /// # Errors
+    /// When its address is one that is never called.
+    pub fn site(&self, base: &url::Url) -> Result<Site, ProviderError> {
+        Site::open(&self.ways().outbound, self.site_endpoint(base))
+    }
+
+    /// Where people sign in at the GitHub of this base URL.
+    #[must_use]
+    pub fn site_endpoint(&self, base: &url::Url) -> Endpoint {
+        self.endpoint(Forge::Github, base).at(base.clone())
     }
 
     /// GitLab's API at an endpoint.

@@ -20,6 +20,7 @@ pub mod project;
 pub mod roster;
 pub mod scan;
 pub mod task;
+pub mod ticket;
 pub mod time;
 
 pub use id::{ConnectionKey, DeliveryId, Host, InvalidId, OrganizationSlug, SourceKey};

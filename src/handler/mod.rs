@@ -28,7 +28,7 @@ pub use health::{Found, Look, judge};
 pub use inventory::{Inventory, ProjectChange, ProjectStep, inventory};
 pub use lane::lane;
 pub use roster::{Ground, carry_out};
-pub use route::{Routing, holders, route, slug_of};
+pub use route::{Routing, holders, plain_key, route, slug_of};
 
 use crate::domain::change::Changes;
 use crate::domain::event::{Event, Fact, Repository};

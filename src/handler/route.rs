@@ -301,6 +301,16 @@ fn full_path(fact: &Fact) -> Option<&str> {
     Some(repository.full_path.as_str()).filter(|path| !path.is_empty())
 }
 
+/// The key that a connection to an account would like best: the cloud's name or the server's, and the account's.
+#[must_use]
+pub fn plain_key(kind: Kind, host: &Host, login: &str) -> String {
+    let forge = match kind {
+        Kind::GithubCloud | Kind::GitlabCloud => kind.forge().as_str().to_owned(),
+        Kind::GithubEnterpriseServer | Kind::GitlabSelfManaged => slug_of(host.as_str()),
+    };
+    format!("{forge}-{}", slug_of(login))
+}
+
 /// What of a name may stand in a key.
 #[must_use]
 pub fn slug_of(login: &str) -> String {

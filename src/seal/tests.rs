@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use super::token::{self, Bearer, Token};
 use super::{Cipher, Keyring, MasterKey, Place, Purpose, SealError};
-use crate::domain::access::TokenKind;
 
 struct Folder {
     dir: tempfile::TempDir,
@@ -185,12 +184,7 @@ fn s50_debug_shows_no_secret() {
 
 #[test]
 fn s44_a_token_is_recognised_and_a_typo_is_not() {
-    for bearer in [
-        Bearer::Api(TokenKind::Ci),
-        Bearer::Api(TokenKind::Read),
-        Bearer::Api(TokenKind::Admin),
-        Bearer::Setup,
-    ] {
+    for bearer in Bearer::ALL {
         let token = Token::generate(bearer).unwrap();
         let text = token.reveal();
         let presented = token::parse(text).expect("it is well formed");

@@ -19,11 +19,25 @@ pub enum Bearer {
     Api(TokenKind),
     /// The one-time code of the first start.
     Setup,
+    /// The one-time code of a link that begins a browser's way.
+    Link,
+    /// A browser's session.
+    Session,
+    /// What a forge gives back with the browser (`state`).
+    State,
 }
 
 impl Bearer {
-    const ALL: [Self; 4] =
-        [Self::Api(TokenKind::Ci), Self::Api(TokenKind::Read), Self::Api(TokenKind::Admin), Self::Setup];
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Api(TokenKind::Ci),
+        Self::Api(TokenKind::Read),
+        Self::Api(TokenKind::Admin),
+        Self::Setup,
+        Self::Link,
+        Self::Session,
+        Self::State,
+    ];
 
     const fn prefix(self) -> &'static str {
         match self {
@@ -31,6 +45,9 @@ impl Bearer {
             Self::Api(TokenKind::Read) => "scmc_rd_",
             Self::Api(TokenKind::Admin) => "scmc_ad_",
             Self::Setup => "scmc_su_",
+            Self::Link => "scmc_ln_",
+            Self::Session => "scmc_se_",
+            Self::State => "scmc_st_",
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod postgres;
 mod roster;
 pub mod sled;
 mod task;
+mod ticket;
 mod trail;
 
 use async_trait::async_trait;
@@ -27,6 +28,7 @@ pub use keep::{Frozen, Keep};
 pub use list::{DeliveryFilter, FindingFilter, MemberFilter, Page, Paged, ProjectFilter, TaskFilter};
 pub use roster::Rosters;
 pub use task::{TaskClaim, TaskOutcome, TaskSettled, Tasks};
+pub use ticket::Tickets;
 pub use trail::{Chain, Trail};
 
 use crate::domain::access::{TokenKind, TokenRecord};
@@ -321,9 +323,9 @@ pub trait Records: Send + Sync {
     ) -> Result<Paged<AuditEntry>, StoreError>;
 }
 
-/// Tokens and the one-time code of the first start.
+/// Tokens and the one-time code of the first start, beside the tickets of browsers.
 #[async_trait]
-pub trait Access: Send + Sync {
+pub trait Access: Tickets {
     /// Keeps a new token's record.
     async fn put_token(&self, token: TokenRecord) -> Result<(), StoreError>;
     /// Finds a token by the SHA-256 of its text.

@@ -67,6 +67,16 @@ impl Doors {
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(doors.into());
     }
 
+    /// Puts doors beside those that are there. A source that has one keeps it.
+    pub fn add(&self, more: impl IntoIterator<Item = (SourceKey, Doorway)>) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let mut doors = table.doors.clone();
+        for (source, doorway) in more {
+            doors.entry(source).or_insert(doorway);
+        }
+        *table = Arc::new(doors.into());
+    }
+
     /// A source's doorway, and how often a refusal there still has to hash the body for nothing.
     pub(crate) fn find(&self, source: Option<&SourceKey>) -> (Option<Doorway>, usize) {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);

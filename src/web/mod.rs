@@ -14,6 +14,7 @@ mod door;
 mod error;
 mod health;
 mod hook;
+mod linking;
 mod metric;
 mod name;
 mod ops;
@@ -53,6 +54,7 @@ use crate::connect::Connections;
 use crate::domain::access::TokenKind;
 use crate::domain::{Clock, Timestamp};
 use crate::follow::Desk;
+use crate::linking::Linking;
 use crate::store::Store;
 
 /// Reads a token's text: its kind and the SHA-256 by which its record is found. `None`: the checksum is wrong.
@@ -120,7 +122,7 @@ pub struct Front {
     /// What is kept.
     pub store: Arc<dyn Store>,
     /// Who proves deliveries, by source; swapped whole on reload.
-    pub doors: Doors,
+    pub doors: Arc<Doors>,
     /// Tells the time.
     pub clock: Clock,
     /// For ids and nonces.
@@ -147,6 +149,8 @@ pub struct Front {
     pub token_mint: TokenMint,
     /// Takes what CI jobs say.
     pub check_ins: Arc<CheckIns>,
+    /// Leads browsers through a connection.
+    pub linking: Arc<Linking>,
     /// Takes what scanners say.
     pub scans: Arc<Scans>,
     /// Reads members, and shows what would follow.

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, Route, web};
 use super::auth::{Admin, Call, Gate, OperatorOnly, Reader, Who};
 use super::describe::Operation;
 use super::error::Problem;
-use super::{api, ci, docs, hook, page, setup};
+use super::{api, ci, docs, hook, linking, page, setup};
 
 /// One line of the table.
 pub(crate) struct Line {
@@ -37,8 +37,14 @@ fn open(method: Method, path: &'static str, who: Who, route: Route, about: &'sta
 }
 
 /// The public listener's routes; the control socket has the same.
-#[rustfmt::skip]
 pub(crate) fn table() -> Vec<Line> {
+    let mut lines = named();
+    lines.extend(pages());
+    lines
+}
+
+#[rustfmt::skip]
+fn named() -> Vec<Line> {
     const GET: Method = Method::GET;
     const POST: Method = Method::POST;
     const DELETE: Method = Method::DELETE;
@@ -47,6 +53,7 @@ pub(crate) fn table() -> Vec<Line> {
         open(GET, "/", Who::Anyone, web::to(page::home), &page::HOME),
         open(GET, "/setup", Who::Anyone, web::to(setup::show), &setup::SHOW),
         open(POST, "/setup", Who::Anyone, web::to(setup::redeem), &setup::REDEEM),
+        api::<Admin, _, _>(POST, "/api/v1/connect-links", linking::make, &linking::MAKE),
         open(GET, "/api/v1/openapi.json", Who::Anyone, web::to(docs::openapi), &docs::DOCUMENT),
         open(GET, "/docs", Who::Anyone, web::to(docs::show), &docs::PAGE_SHOWN),
         open(GET, "/docs/{file}", Who::Anyone, web::to(docs::file), &docs::FILE),
@@ -107,6 +114,24 @@ pub(crate) fn table() -> Vec<Line> {
         api::<OperatorOnly, _, _>(GET, "/api/v1/status", api::status::show, &api::status::SHOW),
         api::<OperatorOnly, _, _>(POST, "/api/v1/store/verify", api::keep::verify, &api::keep::VERIFY),
         api::<OperatorOnly, _, _>(POST, "/api/v1/store/export", api::keep::export, &api::keep::EXPORT),
+    ]
+}
+
+/// The pages of a browser's way to a connection.
+#[rustfmt::skip]
+fn pages() -> Vec<Line> {
+    const GET: Method = Method::GET;
+    const POST: Method = Method::POST;
+    vec![
+        open(GET, "/connect-scm", Who::Anyone, web::to(linking::guide), &linking::GUIDE),
+        open(GET, "/connect-scm/github", Who::Anyone, web::to(linking::landing), &linking::LANDING),
+        open(POST, "/connect-scm/github", Who::Anyone, web::to(linking::begin), &linking::BEGIN),
+        open(GET, "/connect-scm/github/step", Who::Anyone, web::to(linking::step), &linking::STEP),
+        open(POST, "/connect-scm/github/review", Who::Anyone, web::to(linking::review), &linking::REVIEW),
+        open(POST, "/connect-scm/github/install", Who::Anyone, web::to(linking::install), &linking::INSTALL),
+        open(GET, "/connect-scm/github/{source}/created", Who::Anyone, web::to(linking::created), &linking::CREATED),
+        open(GET, "/connect-scm/github/{source}/installed", Who::Anyone, web::to(linking::installed), &linking::INSTALLED),
+        open(GET, "/connect-scm/github/{source}/authorized", Who::Anyone, web::to(linking::authorized), &linking::AUTHORIZED),
     ]
 }
 

@@ -18,6 +18,7 @@ mod forge;
 mod fuzz;
 mod harness;
 mod keep;
+mod linking;
 mod operate;
 mod outbound;
 mod peers;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Json, Part};
+use super::{Json, NewLink, Part};
 use crate::domain::organization::Kind;
 use crate::domain::{ConnectionKey, OrganizationSlug};
 
@@ -39,6 +39,11 @@ pub enum ConnectionsCommand {
         after_help = "Example:\n  scm-connect connections add --organization acme --kind gitlab_self_managed \\\n    --forge https://gitlab.example.com --account acme --token-file token.txt"
     )]
     Add(Box<NewConnection>),
+    /// Make a one-time link: whoever opens it connects a GitHub account in a browser, by an App of its own
+    #[command(
+        after_help = "Examples:\n  scm-connect connections link --organization acme\n  scm-connect connections link --organization acme --url https://git.example.com"
+    )]
+    Link(NewLink),
     /// Ask the forge now what a connection may do, and wait for the answer
     Test(Named),
     /// Read a connection's repositories now, and wait for the end

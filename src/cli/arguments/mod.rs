@@ -2,6 +2,7 @@
 
 mod connections;
 mod deliveries;
+mod link;
 mod records;
 mod store;
 
@@ -13,6 +14,7 @@ use url::Url;
 
 pub use connections::{ConnectionsCommand, CredentialFiles, Named, NewConnection, SecretsCommand};
 pub use deliveries::{DeadLetters, DeadLettersCommand, DeliveriesCommand, DeliveryChoice};
+pub use link::NewLink;
 pub use records::{
     Ask, AuditCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, TokenChoice, TokenCommand,
 };

@@ -8,7 +8,7 @@ use crate::domain::known::Versioned;
 use crate::domain::organization::{Account, Connection, ConnectionState, Kind};
 use crate::domain::project::Proof;
 use crate::domain::{ConnectionKey, OrganizationSlug, SourceKey, id_of};
-use crate::handler::route::{is_inside, slug_of};
+use crate::handler::route::{is_inside, plain_key};
 
 /// The names that a connection for the job would like, best first. A claim's is marked, so that it takes no name from
 /// whoever proves the account later.
@@ -16,11 +16,7 @@ use crate::handler::route::{is_inside, slug_of};
 pub fn wanted_keys(witness: &Witness) -> Vec<ConnectionKey> {
     let Some(caller) = witness.caller() else { return Vec::new() };
     let job = witness.job();
-    let forge = match job.kind() {
-        Kind::GithubCloud | Kind::GitlabCloud => job.forge.as_str().to_owned(),
-        Kind::GithubEnterpriseServer | Kind::GitlabSelfManaged => slug_of(job.host.as_str()),
-    };
-    let plain = format!("{forge}-{}", slug_of(job.login()));
+    let plain = plain_key(job.kind(), &job.host, job.login());
     let marked = |parts: &[&str]| {
         let mark: String = id_of(parts).chars().take(8).collect();
         let short: String = plain.chars().take(54).collect();

@@ -13,14 +13,22 @@ use url::Url;
 #[must_use]
 pub fn api_url(base: &Url) -> Url {
     let mut api = base.clone();
-    let name = base.host_str().unwrap_or_default().trim_end_matches('.').to_owned();
-    let beside = matches!(name.as_str(), "github.com" | "www.github.com") || name.ends_with(".ghe.com");
-    if beside && base.path() == "/" && api.set_host(Some(&beside_name(&name))).is_ok() {
+    if is_beside(base) && base.path() == "/" && api.set_host(Some(&beside_name(&name(base)))).is_ok() {
         return api;
     }
     let path = format!("{}/api/v3/", base.path().trim_end_matches('/'));
     api.set_path(&path);
     api
+}
+
+/// Whether GitHub itself runs it.
+fn is_beside(base: &Url) -> bool {
+    let name = name(base);
+    matches!(name.as_str(), "github.com" | "www.github.com") || name.ends_with(".ghe.com")
+}
+
+fn name(base: &Url) -> String {
+    base.host_str().unwrap_or_default().trim_end_matches('.').to_owned()
 }
 
 fn beside_name(name: &str) -> String {

@@ -12,6 +12,7 @@ pub(in crate::store) mod order;
 pub(in crate::store) mod records;
 pub(in crate::store) mod roster;
 pub(in crate::store) mod task;
+pub(in crate::store) mod ticket;
 
 pub(in crate::store) use bench::{Bench, delivery, done};
 
@@ -73,6 +74,10 @@ macro_rules! contract {
                 an_account_that_was_taken_meanwhile_stops_what_stands_on_it,
                 a_claimed_project_gives_way_to_its_proven_self,
                 check_ins_and_jobs_tokens_end_with_their_time
+            ],
+            ticket: [
+                s25_a_ticket_opens_one_thing_for_a_while,
+                s25_of_many_who_bring_one_ticket_one_gets_it
             ],
             roster: [
                 a_reading_goes_on_where_it_stood_after_a_restart,

@@ -16,6 +16,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (3, "scans", include_str!("migrations/0003_scans.sql")),
     (4, "tasks", include_str!("migrations/0004_tasks.sql")),
     (5, "members", include_str!("migrations/0005_members.sql")),
+    (6, "tickets", include_str!("migrations/0006_tickets.sql")),
 ];
 
 fn migrator() -> Migrator {
@@ -47,7 +48,7 @@ const FORBIDDEN: &str = "
     where c.relkind = 'r' and n.nspname = current_schema()
         and c.relname in ('delivery', 'payload', 'queue', 'attempt', 'body_seen', 'tally', 'keyring', 'data_key',
             'organization', 'source', 'connection', 'project', 'member', 'pipeline', 'audit', 'token', 'setup_code', 'probe', 'import_mark', 'reading', 'death', 'check_in',
-            'scan_counter', 'scan', 'finding', 'approval', 'task', 'credential')
+            'scan_counter', 'scan', 'finding', 'approval', 'task', 'credential', 'ticket')
         and not (has_table_privilege(c.oid, 'select') and has_table_privilege(c.oid, 'insert')
             and has_table_privilege(c.oid, 'update') and has_table_privilege(c.oid, 'delete'))
 ";

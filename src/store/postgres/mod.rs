@@ -43,6 +43,7 @@ mod settle;
 mod task;
 #[cfg(test)]
 pub(in crate::store) mod tests;
+mod ticket;
 mod trail;
 mod verify;
 mod wake;

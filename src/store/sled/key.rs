@@ -55,6 +55,7 @@ pub(super) enum Table {
     ScanByNumber = b'W',
     Finding = b'F',
     Approval = b'V',
+    Ticket = b'2',
     Token = b'T',
     TokenByHash = b'h',
     TokenByEnd = b'E',
@@ -72,7 +73,7 @@ pub(super) enum Table {
 
 impl Table {
     /// All tables.
-    pub(super) const ALL: [Self; 54] = [
+    pub(super) const ALL: [Self; 55] = [
         Self::Meta,
         Self::Part,
         Self::Delivery,
@@ -114,6 +115,7 @@ impl Table {
         Self::ScanByNumber,
         Self::Finding,
         Self::Approval,
+        Self::Ticket,
         Self::Token,
         Self::TokenByHash,
         Self::TokenByEnd,
@@ -298,6 +300,10 @@ pub(super) fn task(id: &str) -> Key {
 
 pub(super) fn approval(hash: &[u8; 32]) -> Key {
     Key::of(Table::Approval).bytes(hash)
+}
+
+pub(super) fn ticket(hash: &[u8; 32]) -> Key {
+    Key::of(Table::Ticket).bytes(hash)
 }
 
 /// The lines of a chain, by their number; an empty name is the operator's.

@@ -47,6 +47,7 @@ mod suspect;
 mod task;
 #[cfg(test)]
 pub(in crate::store) mod tests;
+mod ticket;
 
 use std::fs::File;
 use std::path::PathBuf;

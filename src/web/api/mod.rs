@@ -79,7 +79,7 @@ where
 }
 
 /// The request's body as `T`; what `T` does not name is an error that says so.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let body = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(body).map_err(|wrong| {
         let message = super::refused::harmless(&wrong.to_string());

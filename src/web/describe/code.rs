@@ -17,6 +17,11 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
         "The account cannot be connected to this organization. More is told to nobody.",
     ),
     ("account-unknown", 400, "The forge has no such account, or does not show it to this credential."),
+    (
+        "app-unknown",
+        409,
+        "No App with a key and a client secret is known for this. Name them in the config, or create a new App.",
+    ),
     ("approval-missing", 404, "Nobody has approved this request yet."),
     ("authority-exists", 409, "Another connection manages the members of this organization."),
     ("authority-forge", 409, "Members are managed at the founder's forge, and this is the other one."),
@@ -37,6 +42,7 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
     ("filter-empty", 400, "A replay of everything there ever was has to be said: name at least one filter."),
     ("forbidden", 403, "The token is known, but may not do that."),
     ("foreign-origin", 403, "The form was sent by a page of another site."),
+    ("forge-invalid", 400, "The forge cannot be connected so; the message says why."),
     ("forge-refused", 502, "The forge understood and refused."),
     ("forge-unavailable", 502, "The forge cannot be asked now; the message says why. Nothing was changed."),
     ("forge-unreachable", 502, "The forge does not answer, or not as a forge does. Nothing was stored."),
@@ -88,6 +94,7 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
     ),
     ("proof-failed", 401, "The delivery is not proven, or there is no such source: both look the same."),
     ("proof-required", 403, "This server takes check-ins with an ID token only."),
+    ("public-url-local", 409, "`public_url` is this machine's own address, which GitHub cannot reach."),
     ("repeated-parameter", 400, "A parameter was given twice."),
     ("report-invalid", 400, "The scanner's report cannot be read; the message says where."),
     (

@@ -21,6 +21,7 @@ use crate::domain::project::Project;
 use crate::domain::roster::Hold;
 use crate::domain::scan::{Branch, Finding, Scan};
 use crate::domain::task::Task;
+use crate::domain::ticket::Ticket;
 use crate::domain::*;
 use crate::store::*;
 
@@ -50,6 +51,7 @@ pub(super) struct State {
     pub(super) holds: Vec<Hold>,
     pub(super) tasks: Vec<Task>,
     pub(super) setup: Option<([u8; 32], Timestamp)>,
+    pub(super) tickets: Vec<([u8; 32], Ticket)>,
 }
 
 #[derive(Debug, Default)]

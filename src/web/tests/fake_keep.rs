@@ -7,6 +7,7 @@ use super::fake::{Fake, paged};
 use crate::domain::Timestamp;
 use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, SealedCredential};
 use crate::domain::task::Task;
+use crate::domain::ticket::{Ticket, TicketPurpose};
 use crate::store::*;
 
 #[async_trait]
@@ -28,6 +29,39 @@ impl Keep for Fake {
     }
     async fn end_import(&self) -> Result<(), StoreError> {
         unimplemented!()
+    }
+}
+
+#[async_trait]
+impl Tickets for Fake {
+    async fn put_ticket(&self, hash: &[u8; 32], ticket: Ticket, _: Timestamp) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.tickets.retain(|(kept, _)| kept != hash);
+        state.tickets.push((*hash, ticket));
+        Ok(())
+    }
+    async fn ticket(
+        &self,
+        hash: &[u8; 32],
+        purpose: TicketPurpose,
+        now: Timestamp,
+    ) -> Result<Option<Ticket>, StoreError> {
+        let good = |(kept, ticket): &&([u8; 32], Ticket)| {
+            kept == hash && ticket.purpose == purpose && now < ticket.expires_at
+        };
+        Ok(self.state().tickets.iter().find(good).map(|(_, ticket)| ticket.clone()))
+    }
+    async fn redeem_ticket(
+        &self,
+        hash: &[u8; 32],
+        purpose: TicketPurpose,
+        now: Timestamp,
+    ) -> Result<Option<Ticket>, StoreError> {
+        let found = self.ticket(hash, purpose, now).await?;
+        if found.is_some() {
+            self.state().tickets.retain(|(kept, _)| kept != hash);
+        }
+        Ok(found)
     }
 }
 

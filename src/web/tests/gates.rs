@@ -93,7 +93,16 @@ async fn s17_only_the_lines_of_the_pass_list_answer_strangers() {
             "GET /docs/{file}",
             "POST /api/agent/tokens/requests",
             "GET /login",
-            "POST /login"
+            "POST /login",
+            "GET /connect-scm",
+            "GET /connect-scm/github",
+            "POST /connect-scm/github",
+            "GET /connect-scm/github/step",
+            "POST /connect-scm/github/review",
+            "POST /connect-scm/github/install",
+            "GET /connect-scm/github/{source}/created",
+            "GET /connect-scm/github/{source}/installed",
+            "GET /connect-scm/github/{source}/authorized"
         ]
     );
     let (front, _) = front();
@@ -204,12 +213,36 @@ async fn s37_refusals_of_foreign_and_shared_sources_are_hidden() {
 }
 
 #[actix_web::test]
+async fn s37_a_link_to_anothers_app_is_as_one_to_nothing() {
+    let (front, _) = front();
+    for what in ["source", "connection"] {
+        let mut answers = Vec::new();
+        for key in ["other-github", "missing", "NOT A KEY"] {
+            let body = format!("{{\"{what}\":\"{key}\"}}");
+            answers
+                .push(ask(&front, &Method::POST, "/api/v1/connect-links", Some("admin-acme"), &body).await);
+        }
+        assert!(answers.iter().all(|answer| answer.0 == 404 && *answer == answers[0]), "{answers:?}");
+    }
+}
+
+#[actix_web::test]
 async fn s40_nobody_names_tenant_or_id_in_a_body() {
     let (front, _) = front();
     let table = [
         ("/api/v1/tokens", r#"{"kind":"read","organization":"other"}"#),
         ("/api/v1/tokens", r#"{"kind":"read","id":"x"}"#),
         ("/api/v1/tokens", r#"{"kind":"root"}"#),
+        ("/api/v1/connect-links", r#"{"organization":"other"}"#),
+        ("/api/v1/connect-links", r#"{"kind":"gitlab_cloud"}"#),
+        ("/api/v1/connect-links", r#"{"kind":"github_cloud","url":"https://evil.example.com"}"#),
+        ("/api/v1/connect-links", r#"{"kind":"github_enterprise_server"}"#),
+        ("/api/v1/connect-links", r#"{"kind":"github_enterprise_server","url":"https://github.com"}"#),
+        (
+            "/api/v1/connect-links",
+            r#"{"kind":"github_enterprise_server","url":"https://a:b@git.example.com"}"#,
+        ),
+        ("/api/v1/connect-links", r#"{"source":"acme-github","connection":"acme-github"}"#),
         ("/api/v1/deliveries/replay", r#"{"state":"dead","organization":"other"}"#),
         ("/api/v1/deliveries/replay", r#"{"state":"dead","role":"admin"}"#),
         ("/api/v1/deliveries/replay", "{}"),

@@ -31,6 +31,7 @@ use crate::domain::delivery::{Authenticate, Encoding, Envelope, RawDelivery, Rej
 use crate::domain::organization::{Connection, Forge};
 use crate::domain::{OrganizationSlug, SourceKey, Timestamp};
 use crate::follow::{Desk, Directories, Follower, NoDirectory};
+use crate::linking::{AppAccess, Linking, NewApp, Vault};
 use crate::provider::Directory;
 
 const NOW: Timestamp = Timestamp::from_ms(1_790_000_000_000);
@@ -101,6 +102,41 @@ fn scans(
     Arc::new(Scans::new(store, Arc::clone(check_ins), HashMap::new(), spool, Arc::clone(clock)))
 }
 
+/// No App is known.
+struct NoApps;
+
+#[async_trait::async_trait]
+impl Vault for NoApps {
+    async fn seal(
+        &self,
+        _: &NewApp<'_>,
+        _: Timestamp,
+    ) -> Result<Vec<crate::domain::change::Change>, crate::store::StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn app(&self, _: &SourceKey) -> Result<Option<AppAccess>, crate::store::StoreError> {
+        Ok(None)
+    }
+
+    fn opened(&self, _: &SourceKey, _: &secrecy::SecretString) {}
+}
+
+fn linking(
+    store: Arc<dyn crate::store::Store>,
+    forges: Arc<Forges>,
+    clock: &crate::domain::Clock,
+) -> Arc<Linking> {
+    Arc::new(Linking {
+        store,
+        forges,
+        vault: Arc::new(NoApps),
+        mint: Arc::new(|bearer| crate::seal::token::Token::generate(bearer).ok()),
+        clock: Arc::clone(clock),
+        public_url: url::Url::parse("https://scm.example.com/").unwrap(),
+    })
+}
+
 fn connections(store: Arc<dyn crate::store::Store>, clock: &crate::domain::Clock) -> Connections {
     let ways = Ways::undeclared(Arc::clone(clock));
     let forges = Arc::new(Forges::new(Arc::clone(&store), ways));
@@ -133,9 +169,14 @@ fn front_with(store: Arc<Fake>, limits: Limits) -> Front {
     let follower = Follower::new(Arc::clone(&store) as Arc<dyn crate::store::Store>, Arc::clone(&clock));
     let members = Arc::new(Desk::new(follower, Arc::new(NoDirectories)));
     Front {
+        linking: linking(
+            Arc::clone(&store) as Arc<dyn crate::store::Store>,
+            Arc::clone(connections.forges()),
+            &clock,
+        ),
         store,
         connections,
-        doors: Doors::new(doors),
+        doors: Arc::new(Doors::new(doors)),
         health: Arc::new(Health::new(Arc::clone(&clock))),
         clock,
         random: Arc::new(move |bytes| {

@@ -21,6 +21,7 @@ use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
 use crate::domain::scan::{Branch, Finding, Scan};
 use crate::domain::task::Task;
+use crate::domain::ticket::{Ticket, TicketPurpose};
 use crate::domain::{ConnectionKey, DeliveryId, Host, OrganizationSlug, SourceKey, Timestamp};
 use crate::store::*;
 use crate::worker::inbox::lock;
@@ -316,6 +317,14 @@ impl Access for Fake {
     async fn revoke_token(&self, _: &str, _: Timestamp) -> Answer<bool> { unimplemented!() }
     async fn put_setup_code(&self, _: &[u8; 32], _: Timestamp) -> Answer<()> { unimplemented!() }
     async fn redeem_setup_code(&self, _: &[u8; 32], _: Organization, _: TokenRecord, _: Timestamp) -> Answer<bool> { unimplemented!() }
+}
+
+#[async_trait]
+#[rustfmt::skip]
+impl Tickets for Fake {
+    async fn put_ticket(&self, _: &[u8; 32], _: Ticket, _: Timestamp) -> Answer<()> { unimplemented!() }
+    async fn ticket(&self, _: &[u8; 32], _: TicketPurpose, _: Timestamp) -> Answer<Option<Ticket>> { unimplemented!() }
+    async fn redeem_ticket(&self, _: &[u8; 32], _: TicketPurpose, _: Timestamp) -> Answer<Option<Ticket>> { unimplemented!() }
 }
 
 #[async_trait]

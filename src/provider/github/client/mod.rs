@@ -14,6 +14,7 @@ mod organization;
 mod person;
 mod scope;
 mod session;
+mod sign_in;
 mod token;
 mod wire;
 
@@ -30,6 +31,7 @@ pub use organization::OrganizationRole;
 pub use person::Who;
 pub use scope::{Level, Permissions, Scopes, TokenKind};
 pub use session::Session;
+pub use sign_in::{AppSignIn, Exchange, Site, authorize_url, install_url, manifest_url};
 pub use wire::{
     Account, AppAbout, Attempt, Conversion, Email, Hook, HookConfig, Installation, Invitation, Membership,
     Meta, Moment, Organization, Person, Repository, RoleAt, StateAt,

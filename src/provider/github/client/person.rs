@@ -3,7 +3,9 @@
 use super::Session;
 use super::carrier::Ask;
 use super::scope::Scopes;
-use super::wire::{Email, Installation, Installations, Membership, Meta, Person, Repositories, Repository};
+use super::wire::{
+    Account, Email, Installation, Installations, Membership, Meta, Person, Repositories, Repository,
+};
 use crate::domain::Timestamp;
 use crate::provider::ProviderError;
 use crate::provider::page::{PER_PAGE, Whole, segment};
@@ -75,6 +77,15 @@ impl Session {
     pub async fn own_memberships(&self) -> Result<Whole<Membership>, ProviderError> {
         let path = format!("user/memberships/orgs?state=active&per_page={PER_PAGE}");
         self.whole::<Vec<_>>(path, None).await
+    }
+
+    /// An account by its name: a person or an organization, spelled as the forge spells it. Needs no credential where
+    /// the forge shows accounts to everybody.
+    ///
+    /// # Errors
+    /// [`ProviderError::Gone`] when there is none of that name.
+    pub async fn account(&self, login: &str) -> Result<Account, ProviderError> {
+        self.read(format!("users/{}", segment(login))).await
     }
 
     /// Anybody, by number.

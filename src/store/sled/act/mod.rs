@@ -13,6 +13,7 @@ pub(super) mod roster;
 pub(super) mod scan;
 pub(super) mod settle;
 pub(super) mod task;
+pub(super) mod ticket;
 pub(super) mod trail;
 
 use serde::{Deserialize, Serialize};

@@ -74,7 +74,8 @@ const fn is_copied(table: Table) -> bool {
         | Table::Hold
         | Table::Reading
         | Table::KeptPage
-        | Table::Approval => false,
+        | Table::Approval
+        | Table::Ticket => false,
     }
 }
 

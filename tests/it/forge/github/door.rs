@@ -16,6 +16,7 @@ pub(super) enum Caller {
     App(u64),
     Installation(InstallationRow),
     Person(String, Option<BTreeSet<String>>),
+    AppUser(String, u64),
 }
 
 /// What a budget is kept under.
@@ -84,6 +85,7 @@ impl Github {
         }
         match &row.holder {
             Holder::Person(login, scopes) => Ok(Caller::Person(login.clone(), scopes.clone())),
+            Holder::AppUser(login, app) => Ok(Caller::AppUser(login.clone(), *app)),
             Holder::Installation(id) => {
                 let installation = state.installations.get(id).cloned();
                 installation.map(Caller::Installation).ok_or_else(|| refusal(401, "Bad credentials"))

@@ -59,8 +59,17 @@ impl Github {
 
     /// The answer to a request that kept the rules, with what every answer carries.
     pub(super) fn right(&self, asked: &Asked) -> Reply {
+        if let Some(reply) = self.web(asked) {
+            return reply;
+        }
         if let Err(reply) = self.wire(asked) {
             return reply;
+        }
+        let path = asked.segments(self.base());
+        if let ["applications", client_id, "token"] = path.iter().map(String::as_str).collect::<Vec<_>>()[..]
+            && asked.method == "DELETE"
+        {
+            return self.ends_token(asked, client_id);
         }
         let caller = match self.caller(asked) {
             Ok(caller) => caller,

@@ -1,11 +1,13 @@
 //! A fake GitHub, github.com or a server: strict where the real one is.
 
+mod app;
 mod door;
 mod hook;
 mod life;
 mod list;
 mod route;
 mod state;
+mod web;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -82,7 +84,7 @@ impl Github {
         let modulus = APP_MODULUS.trim().to_owned();
         let hook = json!({"url": "https://example.com/hooks/x", "content_type": "form", "insecure_ssl": "0"});
         let client_id = format!("Iv23li{slug}");
-        let row = AppRow { id, client_id, slug: slug.into(), modulus, hook, attempts: Vec::new() };
+        let row = AppRow { id, client_id, slug: slug.into(), modulus, hook, ..AppRow::default() };
         state.apps.insert(id, row);
         id
     }
@@ -235,6 +237,11 @@ impl Github {
     /// Grants everybody so many requests an hour.
     pub(crate) fn allows_hourly(&self, requests: u64) {
         *self.hourly.lock().unwrap() = requests;
+    }
+
+    /// What was planted and has not struck is gone.
+    pub(crate) fn heals(&self) {
+        self.book.heals();
     }
 
     pub(crate) fn plants(&self, fault: Planted) {

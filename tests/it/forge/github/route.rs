@@ -6,7 +6,7 @@ use super::super::{Asked, Reply};
 use super::Github;
 use super::door::{Caller, refusal};
 use super::hook::{attempt, bare, gone, merge, not_accessible, redeliver};
-use super::state::{Holder, RepoRow, State, TokenRow};
+use super::state::{Holder, InstallationRow, RepoRow, State, TokenRow};
 use super::{APP_KEY, AppRow};
 
 impl Github {
@@ -20,6 +20,7 @@ impl Github {
                 self.book.broken("a code is exchanged without a credential");
                 gone()
             }
+            ("GET", ["users", login], _) => self.anybody(login),
             (_, ["app", ..] | ["orgs" | "users" | "repos", .., "installation"], Caller::App(app)) => {
                 self.as_app(asked, *app, &path)
             }
@@ -29,7 +30,12 @@ impl Github {
             }
             (_, ["app", ..], _) => refusal(401, "A JSON web token could not be decoded"),
             (_, _, Caller::Nobody) => refusal(401, "Requires authentication"),
-            ("GET", ["user", rest @ ..], Caller::Person(login, _)) => self.as_person(asked, login, rest),
+            ("GET", ["user", rest @ ..], Caller::Person(login, _)) => {
+                self.as_person(asked, login, None, rest)
+            }
+            ("GET", ["user", rest @ ..], Caller::AppUser(login, app)) => {
+                self.as_person(asked, login, Some(*app), rest)
+            }
             ("GET", ["user", id], _) => self.somebody(id),
             ("GET", ["installation", "repositories"], Caller::Installation(row)) => {
                 let state = self.state();
@@ -62,6 +68,9 @@ impl Github {
             Some(used) if !*used => *used = true,
             _ => return gone(),
         }
+        if state.made.contains_key(code) {
+            return self.made(&mut state, code).map_or_else(gone, |told| Reply::json(201, &told));
+        }
         let id = state.next_id();
         let row = AppRow {
             id,
@@ -69,7 +78,7 @@ impl Github {
             slug: "made".into(),
             modulus: super::APP_MODULUS.trim().into(),
             hook: json!({"url": "https://example.com/hooks/made", "content_type": "form", "insecure_ssl": "0"}),
-            attempts: Vec::new(),
+            ..AppRow::default()
         };
         state.apps.insert(id, row);
         Reply::json(
@@ -160,8 +169,31 @@ impl Github {
         Reply::json(201, &body)
     }
 
-    fn as_person(&self, asked: &Asked, login: &str, rest: &[&str]) -> Reply {
+    /// An account, whatever the case of its name.
+    fn anybody(&self, login: &str) -> Reply {
         let state = self.state();
+        let names = state.orgs.keys().chain(state.people.keys());
+        let found = names.into_iter().find(|name| name.eq_ignore_ascii_case(login));
+        found.map_or_else(gone, |name| Reply::json(200, &state.account(name)))
+    }
+
+    /// A person; through an App only where it is installed, as far as it was granted and they are in.
+    fn as_person(&self, asked: &Asked, login: &str, app: Option<u64>, rest: &[&str]) -> Reply {
+        let state = self.state();
+        let within = |account: &str| {
+            account == login
+                || state.orgs.get(account).is_some_and(|org| {
+                    org.members.iter().any(|row| row.login == login && row.state == "active")
+                })
+        };
+        let granted = |org: &str, permission: &str| {
+            app.is_none_or(|app| {
+                let mut all = state.installations.values();
+                all.any(|row| {
+                    row.app == app && row.account == org && row.permissions.contains_key(permission)
+                })
+            })
+        };
         let id = state.people[login].id;
         let membership = |org: &str| {
             let row = state.orgs.get(org)?.members.iter().find(|row| row.login == login)?;
@@ -180,9 +212,13 @@ impl Github {
                 let rows: Vec<_> = state.orgs.keys().filter_map(|org| membership(org)).collect();
                 self.page(asked, &rows, bare)
             }
+            ["memberships", "orgs", org] if !granted(org, "members") => not_accessible(),
             ["memberships", "orgs", org] => membership(org).map_or_else(gone, |it| Reply::json(200, &it)),
             ["installations"] => {
-                let rows: Vec<_> = state.installations.values().map(|row| state.installation(row)).collect();
+                let reached =
+                    |row: &&InstallationRow| app.is_none_or(|app| row.app == app && within(&row.account));
+                let rows: Vec<_> =
+                    state.installations.values().filter(reached).map(|row| state.installation(row)).collect();
                 self.page(asked, &rows, |rows, total| json!({"total_count": total, "installations": rows}))
             }
             ["installations", id, "repositories"] => {

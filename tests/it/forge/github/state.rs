@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::web::ManifestRow;
+
 /// An App.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct AppRow {
     pub(crate) id: u64,
     pub(crate) client_id: String,
@@ -14,6 +16,27 @@ pub(crate) struct AppRow {
     pub(crate) modulus: String,
     pub(crate) hook: Value,
     pub(crate) attempts: Vec<AttemptRow>,
+    pub(crate) client_secret: String,
+    pub(crate) owner: Option<String>,
+    /// What it was made of; `null` for one that was made by hand.
+    pub(crate) manifest: Value,
+}
+
+impl AppRow {
+    /// Whether only its owner can install it.
+    pub(crate) fn is_private(&self) -> bool {
+        self.manifest["public"] == false
+    }
+}
+
+/// Somebody has signed in, and the code is not exchanged yet.
+#[derive(Debug, Clone)]
+pub(crate) struct SignInRow {
+    pub(crate) client_id: String,
+    pub(crate) person: String,
+    pub(crate) redirect_uri: String,
+    pub(crate) challenge: String,
+    pub(crate) ends_s: i64,
 }
 
 /// One attempt to deliver.
@@ -88,6 +111,8 @@ pub(crate) enum Holder {
     Installation(u64),
     /// A person, with classic scopes, or without any that are shown.
     Person(String, Option<BTreeSet<String>>),
+    /// A person, through an App: what both may, where it is installed.
+    AppUser(String, u64),
 }
 
 /// A token.
@@ -110,6 +135,12 @@ pub(crate) struct State {
     pub(crate) tokens: BTreeMap<String, TokenRow>,
     /// Codes of manifests, and whether they were used.
     pub(crate) codes: BTreeMap<String, bool>,
+    /// Manifests that are not confirmed, and those that are, by their code, with the time.
+    pub(crate) manifests: BTreeMap<u64, ManifestRow>,
+    pub(crate) made: BTreeMap<String, (ManifestRow, i64)>,
+    pub(crate) sign_ins: BTreeMap<String, SignInRow>,
+    /// Who is signed in before the browser.
+    pub(crate) browser: Option<String>,
     pub(crate) minted: u32,
     /// Tokens of the newer, longer kind.
     pub(crate) long_tokens: bool,

@@ -1,0 +1,65 @@
+//! Apps of a fake GitHub, as a test needs them: made by hand, with what they send and what was granted to them.
+
+use serde_json::{Value, json};
+
+use super::Github;
+use super::state::{AppRow, MemberRow};
+
+impl Github {
+    /// An App that somebody made by hand, public, with its secret for sign-in.
+    pub(crate) fn app_by_hand(&self, client_id: &str, client_secret: &str) -> u64 {
+        let id = self.app("ours");
+        let mut state = self.state();
+        let row: &mut AppRow = state.apps.get_mut(&id).unwrap();
+        client_id.clone_into(&mut row.client_id);
+        client_secret.clone_into(&mut row.client_secret);
+        id
+    }
+
+    /// Sets where an App sends people.
+    pub(crate) fn points(&self, app: u64, base: &str, source: &str) {
+        let step = |name: &str| format!("{base}/connect-scm/github/{source}/{name}");
+        self.state().apps.get_mut(&app).unwrap().manifest = json!({
+            "public": true, "setup_url": step("installed"), "callback_urls": [step("authorized")],
+            "default_permissions": {"metadata": "read", "members": "read", "pull_requests": "write"},
+        });
+    }
+
+    /// The number of the App's installation on an account.
+    pub(crate) fn installation_at(&self, account: &str) -> u64 {
+        self.state().installations.values().find(|row| row.account == account).unwrap().id
+    }
+
+    /// An owner takes a permission back.
+    pub(crate) fn withdraws(&self, account: &str, permission: &str) {
+        let mut state = self.state();
+        let row = state.installations.values_mut().find(|row| row.account == account).unwrap();
+        row.permissions.remove(permission);
+    }
+
+    /// What the App of an account's installation sends about it: its source here, its secret, the body.
+    pub(crate) fn tells_of_installation(&self, account: &str) -> (String, String, String) {
+        let state = self.state();
+        let row = state.installations.values().find(|row| row.account == account).unwrap();
+        let app = &state.apps[&row.app];
+        let hook = app.hook["url"].as_str().unwrap();
+        let source = hook.rsplit('/').next().unwrap().to_owned();
+        let repository =
+            json!({"id": 4242, "name": "site", "full_name": format!("{account}/site"), "private": true});
+        let mut installation = state.installation(row);
+        installation["repository_selection"] = "selected".into();
+        let body: Value = json!({
+            "action": "created", "installation": installation, "repositories": [repository],
+            "requester": null, "sender": {"id": 1, "login": "alice", "type": "User"},
+        });
+        (source, format!("canary-webhook-secret-{}", app.id), body.to_string())
+    }
+
+    /// Changes somebody's place in an organization.
+    pub(crate) fn demotes(&self, org: &str, login: &str, role: &'static str, place: &'static str) {
+        let mut state = self.state();
+        let members = &mut state.orgs.get_mut(org).unwrap().members;
+        let row: &mut MemberRow = members.iter_mut().find(|row| row.login == login).unwrap();
+        (row.role, row.state) = (role, place);
+    }
+}

@@ -1,0 +1,259 @@
+//! S31: whoever is not an owner, or brings somebody else's installation, binds nothing. Each attack is tried whole, from
+//! a genuine session of the attacker's own, and afterwards nothing is bound and somebody can read why.
+
+use serde_json::json;
+
+use super::World;
+use super::story::populate;
+use super::walk::{Browser, Page};
+use crate::forge::{Fault, Planted};
+
+/// What is bound: keys with the account's number.
+async fn bound(world: &World) -> Vec<String> {
+    let all = world.connections().await;
+    let holds = all.iter().filter(|it| !it["account"]["external_id"].is_null());
+    holds
+        .map(|it| {
+            format!("{} {}", it["organization"].as_str().unwrap(), it["account"]["login"].as_str().unwrap())
+        })
+        .collect()
+}
+
+/// A genuine session up to the page where the forge asks who signs in.
+async fn up_to_sign_in(world: &World, browser: &mut Browser, organization: &str) -> Page {
+    let form = browser.begin(&world.link_to_server(organization).await).await;
+    let install = browser.create(&form, "acme-inc").await;
+    browser.install(&install, "acme-inc").await
+}
+
+async fn refused(world: &World, page: &Page, why: &str) {
+    assert!((400..=503).contains(&page.status), "{}", page.text);
+    assert!(bound(world).await.is_empty(), "{:?}", bound(world).await);
+    let audit = world.audit().await;
+    let told =
+        audit.iter().any(|(action, detail)| action == "connection.bind-refused" && detail.ends_with(why));
+    assert!(told, "{why}: {audit:?}");
+}
+
+/// Two tenants share one declared App: the attacker belongs to `other` and owns `evil-inc`.
+pub(super) async fn shared() -> World {
+    let more = r#"
+        [[sources]]
+        key = "our-app"
+        organizations = ["acme", "other"]
+        provider = "github"
+        url = "FORGE"
+        webhook_secrets = [{ value = "a-long-random-secret" }]
+        app = { id = APP, client_id = "Iv23liours", private_key = { file = "KEY" }, client_secret = { value = "canary-client-secret" } }
+    "#;
+    let world = World::with_app(more).await;
+    populate(&world);
+    world.forge.org("evil-inc");
+    world.forge.member("evil-inc", "mallory", "admin");
+    world
+}
+
+/// The attacker's browser, in a session of `other` for this account, installed on `evil-inc`.
+async fn attacker(world: &World, names: &str) -> (Browser, Page) {
+    world.forge.signs_in("mallory");
+    let mut browser = Browser::default();
+    let form = browser.begin(&world.link("other", json!({"source": "our-app"})).await).await;
+    let install = browser.press_on(form.form("Continue").with("login", names)).await;
+    let choose = browser.press_on(install.form("Install")).await;
+    (browser, choose)
+}
+
+/// The address that the forge would send the browser back to, with another installation in it.
+async fn with_installation(browser: &mut Browser, choose: &Page, number: &str) -> Page {
+    let came = browser.press(choose.form("Install on evil-inc")).await;
+    let mut back = came.location.unwrap();
+    let kept: Vec<_> =
+        back.query_pairs().into_owned().filter(|(name, _)| name != "installation_id").collect();
+    back.query_pairs_mut().clear().extend_pairs(kept).append_pair("installation_id", number);
+    let next = browser.open(back.as_str()).await;
+    browser.follow(next).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s31_an_installation_of_somebody_elses_account_is_not_bound_by_its_number() {
+    for (names, why, claimed) in [
+        ("evil-inc", "other-account", true),
+        ("acme-inc", "out-of-reach", true),
+        ("acme-inc", "out-of-reach", false),
+    ] {
+        let world = shared().await;
+        let mut victim = Browser::default();
+        let form = victim.begin(&world.link("acme", json!({"source": "our-app"})).await).await;
+        let install = victim.press_on(form.form("Continue").with("login", "acme-inc")).await;
+        let sign_in = victim.install(&install, "acme-inc").await;
+        if claimed {
+            assert_eq!(victim.press_on(sign_in.form("Authorize")).await.status, 200);
+        }
+        let before = bound(&world).await;
+        let number = world.forge.installation_at("acme-inc").to_string();
+        // In `acme-inc` the attacker is nobody.
+        world.forge.demotes("acme-inc", "mallory", "member", "pending");
+        let (mut browser, choose) = attacker(&world, names).await;
+        let sign_in = with_installation(&mut browser, &choose, &number).await;
+        let answer = browser.press_on(sign_in.form("Authorize")).await;
+        assert_eq!(answer.status, 403, "{}", answer.text);
+        assert_eq!(bound(&world).await, before, "{names} {claimed}");
+        assert!(
+            world
+                .audit()
+                .await
+                .iter()
+                .any(|(action, detail)| action == "connection.bind-refused" && detail.ends_with(why))
+        );
+        assert_eq!(world.forge.user_tokens(), 0, "refused or not, the person's token has ended");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s31_a_member_who_is_no_owner_and_one_who_is_only_invited_bind_nothing() {
+    for (role, place, why) in [
+        ("member", "active", "no-owner"),
+        ("admin", "pending", "out-of-reach"),
+        ("billing_manager", "active", "no-owner"),
+    ] {
+        let world = World::new().await;
+        populate(&world);
+        let mut browser = Browser::default();
+        let sign_in = up_to_sign_in(&world, &mut browser, "acme").await;
+        world.forge.demotes("acme-inc", "mallory", role, place);
+        world.forge.signs_in("mallory");
+        let answer = browser.press_on(sign_in.form("Authorize")).await;
+        refused(&world, &answer, why).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s31_an_installation_of_another_app_or_of_none_binds_nothing() {
+    let world = shared().await;
+    let other = world.forge.app("another");
+    let foreign = world.forge.installs(other, "evil-inc", &[("members", "read")]);
+    for number in [foreign.to_string(), "4294967296000".into()] {
+        let (mut browser, choose) = attacker(&world, "evil-inc").await;
+        let sign_in = with_installation(&mut browser, &choose, &number).await;
+        let answer = browser.press_on(sign_in.form("Authorize")).await;
+        refused(&world, &answer, "other-app").await;
+    }
+    for number in ["0", "-1", "", "1e3", "99999999999999999999999", "7;drop"] {
+        let (mut browser, choose) = attacker(&world, "evil-inc").await;
+        let answer = with_installation(&mut browser, &choose, number).await;
+        assert_eq!(answer.status, 400, "{number}: {}", answer.text);
+    }
+    assert!(bound(&world).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s31_an_organization_that_was_renamed_between_is_known_by_its_number() {
+    let world = World::new().await;
+    populate(&world);
+    let mut browser = Browser::default();
+    let sign_in = up_to_sign_in(&world, &mut browser, "acme").await;
+    // The same organization, under another name: its number still counts.
+    world.forge.renames_org("acme-inc", "acme-new");
+    world.forge.org("acme-inc");
+    world.forge.member("acme-inc", "mallory", "admin");
+    let answer = browser.press_on(sign_in.form("Authorize")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(bound(&world).await, ["acme acme-new"]);
+    // Another organization under the old name is another account.
+    let world = shared().await;
+    world.forge.signs_in("alice");
+    let mut browser = Browser::default();
+    let form = browser.begin(&world.link("acme", json!({"source": "our-app"})).await).await;
+    let install = browser.press_on(form.form("Continue").with("login", "acme-inc")).await;
+    world.forge.renames_org("acme-inc", "acme-old");
+    world.forge.renames_org("evil-inc", "acme-inc");
+    world.forge.signs_in("mallory");
+    let sign_in = browser.install(&install, "acme-inc").await;
+    let answer = browser.press_on(sign_in.form("Authorize")).await;
+    refused(&world, &answer, "other-account").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s31_a_forge_that_fails_in_the_middle_binds_nothing() {
+    let world = World::new().await;
+    populate(&world);
+    let mut browser = Browser::default();
+    let mut sign_in = up_to_sign_in(&world, &mut browser, "acme").await;
+    let number = world.forge.installation_at("acme-inc");
+    let about: &'static str = format!("/app/installations/{number}").leak();
+    let paths = [
+        "/login/oauth/access_token",
+        "/api/v3/user",
+        "/user/installations",
+        "/user/memberships/orgs/acme-inc",
+        about,
+    ];
+    let mut tried = 0;
+    for path in paths {
+        for fault in [
+            Fault::Status(500),
+            Fault::Html,
+            Fault::Cut,
+            Fault::Json("{}"),
+            Fault::Json("null"),
+            Fault::Status(403),
+            Fault::Status(404),
+        ] {
+            if path == about && matches!(fault, Fault::Json(_)) {
+                // Asked with the tag of what is known: the answer is 304, and its body counts for nothing.
+                continue;
+            }
+            world.forge.plants(Planted::at(path, fault.clone()).times(2));
+            let answer = browser.press_on(sign_in.form("Authorize")).await;
+            assert!(matches!(answer.status, 403 | 409 | 503), "{path} {fault:?}: {}", answer.text);
+            assert!(bound(&world).await.is_empty(), "{path} {fault:?}");
+            world.forge.heals();
+            let step = browser.open(&format!("{}/connect-scm/github/step", world.base())).await;
+            sign_in = browser.install(&step, "acme-inc").await;
+            tried += 1;
+        }
+    }
+    assert_eq!(tried, 33);
+    let done = browser.press_on(sign_in.form("Authorize")).await;
+    assert_eq!(done.status, 200, "and afterwards it works: {}", done.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s31_of_two_tenants_at_once_one_gets_the_account_and_the_other_learns_nothing() {
+    let world = shared().await;
+    world.forge.signs_in("alice");
+    let mut ready = Vec::new();
+    for organization in ["acme", "other"] {
+        let mut browser = Browser::default();
+        let form = browser.begin(&world.link(organization, json!({"source": "our-app"})).await).await;
+        let install = browser.press_on(form.form("Continue").with("login", "acme-inc")).await;
+        let sign_in = browser.install(&install, "acme-inc").await;
+        ready.push((browser, sign_in));
+    }
+    let press =
+        |(mut browser, page): (Browser, Page)| async move { browser.press_on(page.form("Authorize")).await };
+    let answers = futures_util::future::join_all(ready.into_iter().map(press)).await;
+    let won: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+    let lost = answers.iter().find(|answer| answer.status != 200).unwrap();
+    assert_eq!((won.len(), lost.status), (1, 409), "{}", lost.text);
+    assert_eq!(bound(&world).await.len(), 1);
+    let winner = if won[0].text.contains("organization <strong>acme</strong>") { "acme" } else { "other" };
+    let told = lost.text.split("<p role").nth(1).unwrap();
+    assert!(!told.contains(winner), "whose it is, is told to nobody: {told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s31_an_app_that_was_made_for_another_account_is_not_kept() {
+    let world = World::new().await;
+    populate(&world);
+    let mut browser = Browser::default();
+    let form = browser.begin(&world.link_to_server("acme").await).await;
+    let review = browser.press_on(form.form("Review permissions").with("login", "acme-inc")).await;
+    // Sent to the person's own settings instead of the organization's.
+    let manifest = review.form("Create GitHub App").at_path("/settings/apps/new");
+    let confirm = browser.press_on(manifest).await;
+    let answer = browser.press_on(confirm.form("Create it")).await;
+    assert_eq!(answer.status, 403, "{}", answer.text);
+    assert!(world.connections().await.is_empty());
+    assert!(!world.audit().await.iter().any(|(action, _)| action == "connection.app-created"));
+}
