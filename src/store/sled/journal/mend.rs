@@ -356,6 +356,8 @@ mod tests {
             lost(home.path(), &written)
         };
         let nth = |dir: &Path, number: usize| files(dir).into_iter().nth(number).unwrap();
+        let in_first = wound(&|dir| std::fs::remove_file(nth(dir, 0)).unwrap());
+        assert_eq!(in_first, 11);
         let in_third = wound(&|dir| std::fs::remove_file(nth(dir, 2)).unwrap());
         assert!((1..10).contains(&in_third), "{in_third}");
         let in_last = wound(&|dir| std::fs::remove_file(nth(dir, files(dir).len() - 2)).unwrap());
