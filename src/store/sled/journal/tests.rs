@@ -55,29 +55,6 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn zeroes_ahead_of_the_frames_are_no_torn_batch_and_a_torn_batch_among_them_is_cut_off() {
-    use std::os::unix::fs::FileExt as _;
-    let dir = tempfile::tempdir().unwrap();
-    let mut journal = reopened(&dir.path().join("log"));
-    let end =
-        grow(&mut journal, 1, 1).pop().map(|at| at.offset + super::HEADER_BYTES as u64 + u64::from(at.len));
-    let end = end.unwrap();
-    for (name, torn, cut) in [("killed", &b""[..], 0), ("torn", &[7; 3], 8)] {
-        // As the process leaves it when it is killed here.
-        let log = dir.path().join(name);
-        copy(&dir.path().join("log"), &log);
-        let file = fs::File::options().write(true).open(log.join("00000000000000000001.log")).unwrap();
-        assert!(file.metadata().unwrap().len() > end + 1000, "it is filled ahead");
-        file.write_all_at(torn, end + 5).unwrap();
-        let (journal, opened) = Journal::open(&log, SMALL).unwrap();
-        assert_eq!(opened.truncated_bytes, cut, "{name}");
-        drop(journal);
-        assert_eq!(file.metadata().unwrap().len(), end);
-        assert_eq!(read_all(&log).unwrap(), expected(1));
-    }
-}
-
-#[test]
 fn what_is_committed_is_read_back_after_reopening() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
