@@ -2,9 +2,6 @@
 //!
 //! One writer, many readers. It knows nothing of what its frames hold. A commit is: write the frames, sync the log,
 //! write the seal, sync the seal; only then is anything acknowledged.
-//!
-//! The current file is filled with zeroes for a while ahead of its end: a sync that need not keep a new size takes half
-//! the time and half the processor. The seal says where the frames end; closing a file cuts the zeroes off.
 
 mod error;
 mod fields;
@@ -38,13 +35,9 @@ pub(crate) use verify::verify;
 use crate::fault::{self, Action};
 use file::{HEAD_BYTES, Head};
 use frame::HEADER_BYTES;
-use open::{check_current, continuous, cut_at, cut_foreign, cut_tail, follow, make, padded, sync_dir};
+use open::{check_current, continuous, cut_foreign, cut_tail, follow, make, padded, sync_dir};
 use reader::Shared;
 use seal::{Seal, SealFile};
-
-/// Zeroes ahead of the frames: half as much as the file holds, within these bounds.
-const FILL_BYTES_MIN: u64 = 16 << 10;
-const FILL_BYTES_MAX: u64 = 1 << 20;
 
 /// Where a frame stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,8 +80,6 @@ pub(crate) struct Journal {
     options: Options,
     seal_file: SealFile,
     current: File,
-    /// Up to where it is filled, in bytes.
-    filled: u64,
     /// The files by their first frame, with the bytes of each but the current one.
     files: BTreeMap<u64, u64>,
     /// What is acknowledged.
@@ -129,7 +120,6 @@ impl Journal {
             options,
             seal_file,
             current,
-            filled: seal.end,
             files,
             seal,
             buffer: Vec::new(),
@@ -274,25 +264,11 @@ impl Journal {
                 return Err(write(file::no_room()));
             }
         }
-        self.fill_ahead();
         let _ = fault::point("journal.after-write");
         let synced = file::step(fault::point("journal.before-sync"), || self.current.sync_data());
         synced.map_err(|error| JournalError::stopped("sync", &path, error))?;
         let _ = fault::point("journal.after-sync");
         Ok(())
-    }
-
-    /// Fills the file ahead of the batch, seldom and in proportion to what it holds.
-    fn fill_ahead(&mut self) {
-        let end = self.next.end;
-        if end <= self.filled {
-            return;
-        }
-        let ahead = (end / 2).clamp(FILL_BYTES_MIN, FILL_BYTES_MAX);
-        let zeroes = vec![0; usize::try_from(ahead).unwrap_or(0)];
-        // Where that cannot be done, for want of room above all, syncs are only slower.
-        let filled = self.current.write_all_at(&zeroes, end).is_ok();
-        self.filled = if filled { end.saturating_add(ahead) } else { end };
     }
 
     fn write_seal(&mut self) -> Result<(), JournalError> {
@@ -327,8 +303,6 @@ impl Journal {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(write(error)),
             _ => {}
         }
-        let cut = cut_at(&self.current, self.seal.end);
-        cut.map_err(|error| JournalError::stopped("close", &file::log_path(&dir, self.seal.file), error))?;
         let head = Head { first_seq: first, bytes_before: self.seal.end, hash: self.seal.hash };
         let created =
             file::create(&path).and_then(|file| file.write_all_at(&padded(&head), 0).map(|()| file));
@@ -337,7 +311,6 @@ impl Journal {
         self.files.insert(first, 0);
         self.shared.add(first);
         self.current = created;
-        self.filled = HEAD_BYTES;
         let _ = fault::point("journal.after-roll");
         Ok(())
     }
@@ -374,17 +347,7 @@ impl Journal {
             self.current = file::open_rw(&path)?;
         }
         self.files.insert(self.seal.file, 0);
-        self.filled = self.seal.end;
-        let cut = cut_at(&self.current, self.seal.end);
+        let cut = self.current.set_len(self.seal.end).and_then(|()| self.current.sync_data());
         cut.map_err(|error| JournalError::stopped("shorten", &path, error))
-    }
-}
-
-impl Drop for Journal {
-    fn drop(&mut self) {
-        // Only tidiness: opening cuts them off as well.
-        if self.stopped.is_none() && self.filled > self.seal.end {
-            let _ = self.current.set_len(self.seal.end);
-        }
     }
 }

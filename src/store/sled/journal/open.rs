@@ -100,19 +100,7 @@ pub(super) fn cut_foreign(listed: &BTreeMap<u64, PathBuf>, seal: &Seal) -> Resul
     Ok(bytes)
 }
 
-/// Ends the file there, durably: a file that is closed longer than the next one says would count as damaged.
-pub(super) fn cut_at(file: &File, end: u64) -> io::Result<()> {
-    file.set_len(end).and_then(|()| file.sync_all())
-}
-
-/// How many bytes behind `end` are more than the zeroes that the writer had put there.
-fn written_behind(file: &File, end: u64, bytes: u64) -> io::Result<u64> {
-    let mut tail = vec![0; usize::try_from(bytes.saturating_sub(end)).unwrap_or(0)];
-    file.read_exact_at(&mut tail, end)?;
-    Ok(tail.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1))
-}
-
-/// Cuts off what lies behind the seal; says how much of it had been written.
+/// Cuts off what lies behind the seal.
 pub(super) fn cut_tail(current: &File, path: &Path, seal: &Seal) -> Result<u64, JournalError> {
     let read = |error| JournalError::io("look at", path, error);
     let bytes = current.metadata().map_err(read)?.len();
@@ -120,12 +108,11 @@ pub(super) fn cut_tail(current: &File, path: &Path, seal: &Seal) -> Result<u64, 
         let what = format!("the file has {bytes} bytes, {} of it were acknowledged", seal.end);
         return Err(JournalError::Damaged { path: path.to_owned(), offset: bytes, seq: seal.last_seq, what });
     }
-    if bytes == seal.end {
-        return Ok(0);
+    if bytes > seal.end {
+        let cut = current.set_len(seal.end).and_then(|()| current.sync_data());
+        cut.map_err(|error| JournalError::io("shorten", path, error))?;
     }
-    let written = written_behind(current, seal.end, bytes).map_err(read)?;
-    cut_at(current, seal.end).map_err(|error| JournalError::io("shorten", path, error))?;
-    Ok(written)
+    Ok(bytes.saturating_sub(seal.end))
 }
 
 /// Reads every frame of the current file up to the seal, and compares the running hash.
