@@ -126,8 +126,7 @@ async fn r04_a_failing_open_rename_or_directory_sync_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r04_a_full_quota_is_never_acknowledged() {
-    // A thread's sixth: its first two batches are written, with zeroes behind the first and a seal after each.
-    let seen = case(4_900, "pwrite64", "error=ENOSPC:when=6+").await;
+    let seen = case(4_900, "pwrite64", "error=ENOSPC:when=5+").await;
     assert!(seen.injected > 0);
     // No room is no reason to end.
     assert_eq!(seen.exit, None);
