@@ -40,7 +40,10 @@ struct Wish {
 #[schema(as = ConnectLink)]
 struct LinkView {
     /// To be opened in a browser, once.
-    #[schema(format = "uri", examples("https://scm.example.com/connect-scm/github?code=scmc_ln_…"))]
+    #[schema(
+        format = "uri",
+        examples("https://scm.example.com/connect-scm/github?code=scmc_ln_Q2FsbCBtZSBvbmNl")
+    )]
     link: String,
     /// When it stops working.
     #[schema(format = DateTime, examples("2026-01-31T08:10:00.000Z"))]
