@@ -43,9 +43,11 @@ impl Connections {
         let (version, old) = (found.version, found.value);
         let (look, hook_changes) = match self.look(&old).await {
             Ok(looked) => looked,
-            Err(NotReady::Off(why)) => return Ok(done(format!("nothing was asked: it is {why}"))),
+            Err(NotReady::Off(why)) => {
+                return Ok(Performed::noted(format!("nothing was asked: it is {why}")));
+            }
             Err(NotReady::NoCredential) => {
-                return Ok(done("nothing was asked: the connection has no credential".into()));
+                return Ok(Performed::noted("nothing was asked: the connection has no credential".into()));
             }
             Err(NotReady::Store(error)) => return Err(error),
             Err(NotReady::Provider(error)) => (probe::meaning(&error), Vec::new()),
@@ -113,11 +115,7 @@ impl Connections {
 
 /// The connection is no longer there.
 pub(super) fn gone() -> Performed {
-    done("the connection is no longer there".into())
-}
-
-pub(super) fn done(note: String) -> Performed {
-    Performed::Done { changes: Vec::new(), expects: Vec::new(), note }
+    Performed::noted("the connection is no longer there".into())
 }
 
 /// What a check came to, in a sentence.

@@ -1,6 +1,6 @@
 //! Connections switched off and on, and ended: here at once, at the forge by a task.
 
-use super::check::{done, gone};
+use super::check::gone;
 use super::{Connections, NotReady, Ready, Refusal, Undone, hooks};
 use crate::domain::ConnectionKey;
 use crate::domain::change::{AuditEntry, Change};
@@ -136,7 +136,7 @@ impl Connections {
         let Some(found) = self.connection(task).await? else { return Ok(gone()) };
         let (version, old) = (found.version, found.value);
         if !old.reasons.contains(&ConnectionState::Uninstalled) {
-            return Ok(done("it was connected again meanwhile".into()));
+            return Ok(Performed::noted("it was connected again meanwhile".into()));
         }
         let removed = match self.forges.ready_anyway(&old).await {
             Ok(Ready::Gitlab(session)) => hooks::remove(self, &old, &session).await,

@@ -1,7 +1,5 @@
 //! What is written for a new connection: itself, its source, its credentials, the wishes for a check and a sync.
 
-use std::collections::BTreeMap;
-
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
@@ -11,8 +9,8 @@ use super::hooks::hook_url;
 use super::probe::Seen;
 use super::{Connections, NotReady, Undone};
 use crate::domain::change::{AuditEntry, Change};
+use crate::domain::connection::Beginning;
 use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, last4};
-use crate::domain::health::Health;
 use crate::domain::known::{RecordKey, Versioned};
 use crate::domain::organization::{App, Connection, ConnectionState, Forge, Kind, Organization, Source};
 use crate::domain::project::Proof;
@@ -135,30 +133,22 @@ fn connection(
         NewCredential::App(_) => "app",
     };
     let fresh = || Connection {
-        key: draft.key.clone(),
-        organization: new.organization.clone(),
-        kind: new.kind,
-        host: draft.host.clone(),
-        url: draft.base.clone(),
-        account: seen.found.account.clone(),
-        source: source.clone(),
         credential: credential.into(),
         installation: draft.installation,
         authority: draft.authority,
         reasons: vec![ConnectionState::WaitingFirstJob],
-        repository_selection: None,
-        permissions: BTreeMap::new(),
-        installation_seen_at: None,
         roster_stale_since: draft.authority.then_some(now),
-        last_event_at: None,
-        last_sync_at: None,
-        members_read_at: None,
-        created_by: new.by.clone(),
-        created_at: now,
-        proof: Proof::Proven,
-        rejected_at: None,
-        paused_at: None,
-        health: Health::default(),
+        ..Connection::begin(Beginning {
+            key: draft.key.clone(),
+            organization: new.organization.clone(),
+            kind: new.kind,
+            host: draft.host.clone(),
+            url: draft.base.clone(),
+            account: seen.found.account.clone(),
+            source: source.clone(),
+            created_by: new.by.clone(),
+            created_at: now,
+        })
     };
     let mut it = before.cloned().unwrap_or_else(fresh);
     it.credential = credential.into();

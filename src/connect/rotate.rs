@@ -6,7 +6,7 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::check::{done, gone};
+use super::check::gone;
 use super::{Connections, NotReady, Ready};
 use crate::domain::Timestamp;
 use crate::domain::change::{AuditEntry, Change};
@@ -105,7 +105,7 @@ impl Connections {
         let audit = self.line(connection, "secret.rotated", "the token was replaced by its successor");
         // Nothing may be in the way of this: without it both tokens are lost.
         self.store.apply(vec![Change::PutCredential(Box::new(sealed)), audit], Vec::new()).await?;
-        Ok(done(match expires_at {
+        Ok(Performed::noted(match expires_at {
             Some(end) => format!("the token was replaced; the new one ends {end}"),
             None => "the token was replaced".into(),
         }))

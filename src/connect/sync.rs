@@ -2,19 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use super::check::{done, gone};
+use super::check::gone;
 use super::{Connections, NotReady, Ready};
 use crate::domain::change::{Change, Changes};
 use crate::domain::event::Repository;
 use crate::domain::known::{Known, Lookup, RecordKey};
 use crate::domain::organization::{Connection, ConnectionState};
-use crate::domain::project::{Project, Visibility};
+use crate::domain::project::Project;
 use crate::domain::task::{Performed, Task, TaskKind, Wish};
 use crate::domain::{Timestamp, organization};
 use crate::handler::sync;
 use crate::provider::ProviderError;
 use crate::provider::github::client::Repository as GithubRepository;
-use crate::provider::gitlab::client::Project as GitlabProject;
 use crate::store::StoreError;
 
 /// Repositories taken over in one act.
@@ -41,9 +40,9 @@ impl Connections {
         let read_at = self.now();
         let listed = match self.read(&connection).await {
             Ok(listed) => listed,
-            Err(NotReady::Off(why)) => return Ok(done(format!("nothing was read: it is {why}"))),
+            Err(NotReady::Off(why)) => return Ok(Performed::noted(format!("nothing was read: it is {why}"))),
             Err(NotReady::NoCredential) => {
-                return Ok(done("nothing was read: the connection has no credential".into()));
+                return Ok(Performed::noted("nothing was read: the connection has no credential".into()));
             }
             Err(NotReady::Store(error)) => return Err(error),
             Err(NotReady::Provider(error)) => return self.unread(&connection, &error).await,
@@ -137,7 +136,7 @@ impl Connections {
                 let all = it.session.all_installation_repositories().await?;
                 let is_whole = all.counts_agree();
                 let own = |it: &GithubRepository| Some(it.owner.id.get()) == connection.account.external_id;
-                let rows = all.into_items().into_iter().filter(own).map(|it| of_github(&it));
+                let rows = all.into_items().into_iter().filter(own).map(Repository::from);
                 Listed { repositories: rows.collect(), is_whole }
             }
             Ready::Github(session) => {
@@ -146,7 +145,7 @@ impl Connections {
                 loop {
                     let login = &connection.account.login;
                     let page = session.organization_repositories(login, next.as_ref()).await?;
-                    repositories.extend(page.items.iter().map(of_github));
+                    repositories.extend(page.items.into_iter().map(Repository::from));
                     next = page.next;
                     if next.is_none() {
                         break;
@@ -162,8 +161,8 @@ impl Connections {
                 let sees_all =
                     connection.health.capabilities.iter().any(|it| it.feature == "projects" && it.ok);
                 let is_whole = sees_all && all.counts_agree();
-                let kept = all.items().iter().filter(|it| it.marked_for_deletion_on.is_none());
-                Listed { repositories: kept.map(of_gitlab).collect(), is_whole }
+                let kept = all.into_items().into_iter().filter(|it| it.marked_for_deletion_on.is_none());
+                Listed { repositories: kept.map(Repository::from).collect(), is_whole }
             }
         })
     }
@@ -190,35 +189,5 @@ impl Connections {
                 return Ok(changes);
             }
         }
-    }
-}
-
-fn visibility(word: &str) -> Option<Visibility> {
-    match word {
-        "public" => Some(Visibility::Public),
-        "internal" => Some(Visibility::Internal),
-        "private" => Some(Visibility::Private),
-        _ => None,
-    }
-}
-
-fn of_github(it: &GithubRepository) -> Repository {
-    let private = if it.private { Visibility::Private } else { Visibility::Public };
-    Repository {
-        id: it.id.get(),
-        full_path: it.full_name.clone(),
-        default_branch: Some(it.default_branch.clone()).filter(|branch| !branch.is_empty()),
-        visibility: it.visibility.as_deref().and_then(visibility).or(Some(private)),
-        archived: Some(it.archived),
-    }
-}
-
-fn of_gitlab(it: &GitlabProject) -> Repository {
-    Repository {
-        id: it.id.get(),
-        full_path: it.path_with_namespace.clone(),
-        default_branch: it.default_branch.clone(),
-        visibility: visibility(&it.visibility),
-        archived: Some(it.archived),
     }
 }

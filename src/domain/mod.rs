@@ -7,6 +7,7 @@ pub mod audit;
 pub mod capability;
 pub mod change;
 pub mod ci;
+pub mod connection;
 pub mod credential;
 pub mod declared;
 pub mod delivery;

@@ -253,41 +253,6 @@ pub struct Connection {
     pub health: Health,
 }
 
-impl Connection {
-    /// Whether it keeps its account from other organizations: not by a claim, and not when it was rejected.
-    #[must_use]
-    pub fn holds(&self) -> bool {
-        self.proof == Proof::Proven && self.rejected_at.is_none()
-    }
-
-    /// Whether it is switched off or gone: the forge is not asked through it.
-    #[must_use]
-    pub fn is_off(&self) -> bool {
-        let off = [ConnectionState::Suspended, ConnectionState::Uninstalled];
-        self.reasons.iter().any(|reason| off.contains(reason))
-    }
-
-    /// The one state to show: the worst of its reasons.
-    #[must_use]
-    pub fn state(&self) -> ConnectionState {
-        let paused = self.paused_at.map(|_| ConnectionState::Suspended);
-        self.reasons.iter().copied().chain(paused).min().unwrap_or(ConnectionState::Connected)
-    }
-
-    /// Adds a reason, once.
-    pub fn add_reason(&mut self, reason: ConnectionState) {
-        if !self.reasons.contains(&reason) {
-            self.reasons.push(reason);
-            self.reasons.sort_unstable();
-        }
-    }
-
-    /// Takes reasons away.
-    pub fn clear_reasons(&mut self, gone: &[ConnectionState]) {
-        self.reasons.retain(|reason| !gone.contains(reason));
-    }
-}
-
 /// What a person may do here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -289,3 +289,11 @@ pub enum Performed {
         error: String,
     },
 }
+
+impl Performed {
+    /// Done, and nothing learnt that has to be written down.
+    #[must_use]
+    pub fn noted(note: String) -> Self {
+        Self::Done { changes: Vec::new(), expects: Vec::new(), note }
+    }
+}

@@ -43,18 +43,18 @@ impl Follower {
         let connection = self.store.connection(&task.connection).await?;
         let organization = self.store.organization(&task.organization).await?;
         let (Some(connection), Some(organization)) = (connection, organization) else {
-            return Ok(done("the connection is gone".into()));
+            return Ok(Performed::noted("the connection is gone".into()));
         };
         if organization.authority.as_ref() != Some(&connection.key) {
-            return Ok(done("another connection manages the members".into()));
+            return Ok(Performed::noted("another connection manages the members".into()));
         }
         // Frozen: nobody comes, nobody goes, and a refusal would look like an empty list.
         if connection.is_off() {
-            return Ok(done("the connection is switched off: members stay as they are".into()));
+            return Ok(Performed::noted("the connection is switched off: members stay as they are".into()));
         }
         let directory = match directories.directory(&connection).await {
             Ok(directory) => directory,
-            Err(NoDirectory::Quiet(why)) => return Ok(done(why)),
+            Err(NoDirectory::Quiet(why)) => return Ok(Performed::noted(why)),
             Err(NoDirectory::Wrong(why)) => return Ok(Performed::Failed { error: why }),
             Err(NoDirectory::Store(error)) => return Err(error),
             Err(NoDirectory::Forge(error)) => return Ok(put_off(&error)),
@@ -80,7 +80,7 @@ impl Follower {
             _ => self.members(directory, whose, Mode::Apply).await,
         };
         match ended {
-            Ok(synced) => Ok(done(synced.sentence())),
+            Ok(synced) => Ok(Performed::noted(synced.sentence())),
             Err(SyncError::Store(error)) => Err(error),
             Err(SyncError::Forge(error)) => Ok(put_off(&error)),
             Err(error @ (SyncError::Overtaken | SyncError::Lost)) => {
@@ -92,7 +92,7 @@ impl Follower {
     /// Where one person is too much, the whole list is read, so that somebody sees all who would go.
     fn person_done(&self, whose: Whose<'_>, synced: PersonSynced) -> Performed {
         match synced {
-            PersonSynced::Settled => done("the member is as the forge says".into()),
+            PersonSynced::Settled => Performed::noted("the member is as the forge says".into()),
             PersonSynced::Restless => {
                 Performed::Later { at: None, error: "the member changed all the time".into() }
             }
@@ -116,10 +116,6 @@ pub fn whole(organization: &Organization, connection: &Connection, by: &str, at:
 pub fn single(member: &Member, by: &str, at: Timestamp) -> Wish {
     let wish = Wish::now(TaskKind::SyncPerson, &member.organization, &member.source, by, at);
     Wish { subject: member.external_id.to_string(), ..wish }
-}
-
-fn done(note: String) -> Performed {
-    Performed::Done { changes: Vec::new(), expects: Vec::new(), note }
 }
 
 /// What may pass is tried again; what does not pass is shown, and tried again with the next hour.

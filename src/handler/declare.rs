@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::change::{AuditEntry, Change};
+use crate::domain::connection::Beginning;
 use crate::domain::declared::{Declared, DeclaredConnection, DeclaredOrganization, DeclaredSource};
 use crate::domain::organization::{Account, Connection, ConnectionState, Organization, Source};
-use crate::domain::project::Proof;
 use crate::domain::{ConnectionKey, OrganizationSlug, Timestamp};
 
 /// Made by the file.
@@ -198,30 +198,20 @@ impl Plan<'_> {
     fn created(&mut self, declared: &DeclaredConnection) -> Connection {
         self.audit(Some(&declared.organization), "connection.created", declared.key.as_str(), "");
         Connection {
-            key: declared.key.clone(),
-            organization: declared.organization.clone(),
-            kind: declared.kind,
-            host: declared.host.clone(),
-            url: declared.url.clone(),
-            account: Account { login: declared.login.clone(), external_id: None },
-            source: declared.source.clone(),
             credential: declared.credential.clone(),
             installation: declared.installation,
-            authority: false,
             reasons: vec![ConnectionState::WaitingFirstJob],
-            repository_selection: None,
-            permissions: BTreeMap::new(),
-            installation_seen_at: None,
-            roster_stale_since: None,
-            last_event_at: None,
-            last_sync_at: None,
-            members_read_at: None,
-            created_by: CONFIG.to_owned(),
-            created_at: self.now,
-            proof: Proof::Proven,
-            rejected_at: None,
-            paused_at: None,
-            health: crate::domain::health::Health::default(),
+            ..Connection::begin(Beginning {
+                key: declared.key.clone(),
+                organization: declared.organization.clone(),
+                kind: declared.kind,
+                host: declared.host.clone(),
+                url: declared.url.clone(),
+                account: Account { login: declared.login.clone(), external_id: None },
+                source: declared.source.clone(),
+                created_by: CONFIG.to_owned(),
+                created_at: self.now,
+            })
         }
     }
 

@@ -6,10 +6,10 @@
 use super::work::audit_entry;
 use crate::domain::change::{Change, Changes, Reason, Verdict};
 use crate::domain::ci::holders_version;
+use crate::domain::connection::Beginning;
 use crate::domain::event::{About, AccountRef, Event, Fact};
 use crate::domain::known::{Candidates, RecordKey};
 use crate::domain::organization::{Account, Connection, ConnectionState, Forge, Kind, Source};
-use crate::domain::project::Proof;
 use crate::domain::{ConnectionKey, Host, OrganizationSlug, Timestamp, id_of};
 
 /// Where an event belongs.
@@ -250,30 +250,20 @@ impl<'a> Asked<'a> {
         let installation = self.about().installation;
         let has_app = installation.is_some();
         Some(Connection {
-            key: self.new_key(&account)?,
-            organization: organization.clone(),
-            kind: Kind::of(self.source.forge, &self.source.host),
-            host: self.source.host.clone(),
-            url: self.source.url.clone(),
-            account,
-            source: self.source.key.clone(),
             credential: if has_app { "app" } else { "none" }.to_owned(),
             installation,
-            authority: false,
             reasons: if has_app { Vec::new() } else { vec![ConnectionState::Limited] },
-            repository_selection: None,
-            permissions: std::collections::BTreeMap::new(),
-            installation_seen_at: None,
-            roster_stale_since: None,
-            last_event_at: None,
-            last_sync_at: None,
-            members_read_at: None,
-            created_by: "webhook".to_owned(),
-            created_at: now,
-            proof: Proof::Proven,
-            rejected_at: None,
-            paused_at: None,
-            health: crate::domain::health::Health::default(),
+            ..Connection::begin(Beginning {
+                key: self.new_key(&account)?,
+                organization: organization.clone(),
+                kind: Kind::of(self.source.forge, &self.source.host),
+                host: self.source.host.clone(),
+                url: self.source.url.clone(),
+                account,
+                source: self.source.key.clone(),
+                created_by: "webhook".to_owned(),
+                created_at: now,
+            })
         })
     }
 

@@ -8,10 +8,9 @@ use super::session::{Step, Visit};
 use super::vault::NewApp;
 use super::{Linking, Refusal};
 use crate::domain::change::{AuditEntry, Change};
-use crate::domain::health::Health;
+use crate::domain::connection::Beginning;
 use crate::domain::known::RecordKey;
 use crate::domain::organization::{self, App, Connection, ConnectionState, Forge, Source};
-use crate::domain::project::Proof;
 use crate::domain::ticket::TicketPurpose;
 use crate::domain::{ConnectionKey, Host, SourceKey};
 use crate::provider::ProviderError;
@@ -141,30 +140,19 @@ impl Linking {
     ) -> Result<Connection, Refusal> {
         let leg = &visit.leg;
         Ok(Connection {
-            key,
-            organization: visit.organization.clone(),
-            kind: leg.kind,
-            host: Host::of(&leg.url).map_err(|_| Refusal::Changed)?,
-            url: leg.url.clone(),
-            account,
-            source: source.clone(),
             credential: "app".into(),
-            installation: None,
-            authority: false,
             reasons: vec![ConnectionState::AwaitingApproval],
-            repository_selection: None,
-            permissions: std::collections::BTreeMap::new(),
-            installation_seen_at: None,
-            roster_stale_since: None,
-            last_event_at: None,
-            last_sync_at: None,
-            members_read_at: None,
-            created_by: leg.by.clone(),
-            created_at: self.now(),
-            proof: Proof::Proven,
-            rejected_at: None,
-            paused_at: None,
-            health: Health::default(),
+            ..Connection::begin(Beginning {
+                key,
+                organization: visit.organization.clone(),
+                kind: leg.kind,
+                host: Host::of(&leg.url).map_err(|_| Refusal::Changed)?,
+                url: leg.url.clone(),
+                account,
+                source: source.clone(),
+                created_by: leg.by.clone(),
+                created_at: self.now(),
+            })
         })
     }
 

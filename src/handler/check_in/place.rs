@@ -1,9 +1,8 @@
 //! Which connection a job is about, or the one that it makes.
 
-use std::collections::BTreeMap;
-
 use super::{Draft, Question};
 use crate::domain::ci::{ProvenJob, Refused, Witness};
+use crate::domain::connection::Beginning;
 use crate::domain::known::Versioned;
 use crate::domain::organization::{Account, Connection, ConnectionState, Kind};
 use crate::domain::project::Proof;
@@ -165,29 +164,21 @@ fn created(question: &Question<'_>, slug: &OrganizationSlug) -> Result<Draft<Con
 fn new(question: &Question<'_>, slug: &OrganizationSlug, key: &ConnectionKey) -> Option<Connection> {
     let (job, proven) = (question.witness.job(), question.witness.proven());
     Some(Connection {
-        key: key.clone(),
-        organization: slug.clone(),
-        kind: job.kind(),
-        host: job.host.clone(),
-        url: job.url.clone(),
-        account: Account { login: job.login().to_owned(), external_id: proven.and_then(ProvenJob::account) },
-        source: SourceKey::parse(key.as_str()).ok()?,
-        credential: "none".to_owned(),
-        installation: None,
-        authority: false,
         reasons: vec![ConnectionState::Limited],
-        repository_selection: None,
-        permissions: BTreeMap::new(),
-        installation_seen_at: None,
-        roster_stale_since: None,
-        last_event_at: None,
-        last_sync_at: None,
-        members_read_at: None,
-        created_by: "ci".to_owned(),
-        created_at: question.now,
         proof: if proven.is_some() { Proof::Proven } else { Proof::Claimed },
-        rejected_at: None,
-        paused_at: None,
-        health: crate::domain::health::Health::default(),
+        ..Connection::begin(Beginning {
+            key: key.clone(),
+            organization: slug.clone(),
+            kind: job.kind(),
+            host: job.host.clone(),
+            url: job.url.clone(),
+            account: Account {
+                login: job.login().to_owned(),
+                external_id: proven.and_then(ProvenJob::account),
+            },
+            source: SourceKey::parse(key.as_str()).ok()?,
+            created_by: "ci".to_owned(),
+            created_at: question.now,
+        })
     })
 }

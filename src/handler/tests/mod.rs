@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Routing, handle, lookup};
 use crate::domain::change::{AuditEntry, Change, Changes};
+use crate::domain::connection::Beginning;
 use crate::domain::event::{About, AccountRef, Event, Fact, Person, Repository};
 use crate::domain::known::{Candidates, Known, RecordKey, Versioned};
 use crate::domain::organization::{
@@ -63,30 +64,19 @@ fn source(forge: Forge, organizations: &[&str]) -> Source {
 
 fn connection(name: &str, organization: &str, forge: Forge, login: &str, id: Option<u64>) -> Connection {
     Connection {
-        key: key(name),
-        organization: org(organization),
-        kind: Kind::of(forge, &host(forge)),
-        host: host(forge),
-        url: url(forge),
-        account: Account { login: login.to_owned(), external_id: id },
-        source: SourceKey::parse("app").unwrap(),
-        credential: "none".to_owned(),
-        installation: None,
         authority: true,
         reasons: vec![ConnectionState::WaitingFirstJob],
-        repository_selection: None,
-        permissions: BTreeMap::new(),
-        installation_seen_at: None,
-        roster_stale_since: None,
-        last_event_at: None,
-        last_sync_at: None,
-        members_read_at: None,
-        created_by: "config".to_owned(),
-        created_at: at(0),
-        proof: Proof::Proven,
-        rejected_at: None,
-        paused_at: None,
-        health: crate::domain::health::Health::default(),
+        ..Connection::begin(Beginning {
+            key: key(name),
+            organization: org(organization),
+            kind: Kind::of(forge, &host(forge)),
+            host: host(forge),
+            url: url(forge),
+            account: Account { login: login.to_owned(), external_id: id },
+            source: SourceKey::parse("app").unwrap(),
+            created_by: "config".to_owned(),
+            created_at: at(0),
+        })
     }
 }
 

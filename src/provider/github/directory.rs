@@ -93,7 +93,7 @@ impl Organization {
         let given = page.items.len() as u64;
         // Whatever else is shown, only what lies in the account is the account's.
         let own = page.items.into_iter().filter(|row| row.owner.id.get() == self.id);
-        let rows = Rows::Repositories(own.map(repository).collect());
+        let rows = Rows::Repositories(own.map(Repository::from).collect());
         Ok(PageRead { rows, given, next: page.next.map(Next::into_text), total: page.total })
     }
 
@@ -137,20 +137,22 @@ fn people(page: Page<client::Account>, standing: Standing) -> PageRead {
     PageRead { rows: Rows::People(rows), given, next: page.next.map(Next::into_text), total: page.total }
 }
 
-fn repository(row: client::Repository) -> Repository {
-    let visibility = match row.visibility.as_deref() {
-        Some("public") => Visibility::Public,
-        Some("internal") => Visibility::Internal,
-        Some(_) => Visibility::Private,
-        None if row.private => Visibility::Private,
-        None => Visibility::Public,
-    };
-    Repository {
-        id: row.id.get(),
-        full_path: row.full_name,
-        default_branch: Some(row.default_branch).filter(|branch| !branch.is_empty()),
-        visibility: Some(visibility),
-        archived: Some(row.archived),
+impl From<client::Repository> for Repository {
+    fn from(row: client::Repository) -> Self {
+        let visibility = match row.visibility.as_deref() {
+            Some("public") => Visibility::Public,
+            Some("internal") => Visibility::Internal,
+            Some(_) => Visibility::Private,
+            None if row.private => Visibility::Private,
+            None => Visibility::Public,
+        };
+        Self {
+            id: row.id.get(),
+            full_path: row.full_name,
+            default_branch: Some(row.default_branch).filter(|branch| !branch.is_empty()),
+            visibility: Some(visibility),
+            archived: Some(row.archived),
+        }
     }
 }
 

@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::client::{self, Session};
+use super::wire::parse_visibility;
 use crate::domain::Clock;
 use crate::domain::event::Repository;
 use crate::domain::organization::Account;
-use crate::domain::project::Visibility;
 use crate::domain::roster::{Entry, List, Listed, MemberRules, PageRead, Rows, Standing, Subject};
 use crate::provider::{Directory, Next, Page, ProviderError};
 
@@ -62,19 +62,15 @@ fn is_program(username: &str) -> bool {
     of_token("group_") || of_token("project_") || username.starts_with("service_account_")
 }
 
-fn repository(row: client::Project) -> Repository {
-    let visibility = match row.visibility.as_str() {
-        "public" => Some(Visibility::Public),
-        "internal" => Some(Visibility::Internal),
-        "private" => Some(Visibility::Private),
-        _ => None,
-    };
-    Repository {
-        id: row.id.get(),
-        full_path: row.path_with_namespace,
-        default_branch: row.default_branch.filter(|branch| !branch.is_empty()),
-        visibility,
-        archived: Some(row.archived),
+impl From<client::Project> for Repository {
+    fn from(row: client::Project) -> Self {
+        Self {
+            id: row.id.get(),
+            full_path: row.path_with_namespace,
+            default_branch: row.default_branch.filter(|branch| !branch.is_empty()),
+            visibility: parse_visibility(&row.visibility),
+            archived: Some(row.archived),
+        }
     }
 }
 
@@ -104,7 +100,7 @@ impl Directory for Group {
                 let given = page.items.len() as u64;
                 // What is marked for deletion is still listed, and is gone for everybody who works there.
                 let kept = page.items.into_iter().filter(|row| row.marked_for_deletion_on.is_none());
-                let rows = Rows::Repositories(kept.map(repository).collect());
+                let rows = Rows::Repositories(kept.map(Repository::from).collect());
                 Ok(PageRead { rows, given, next: page.next.map(Next::into_text), total: page.total })
             }
             List::Owners | List::Members | List::OutsideCollaborators | List::Invitations => {

@@ -1,9 +1,8 @@
 //! Records, their indexes and their versions.
 
-use std::collections::BTreeMap;
-
 use super::bench::{Bench, NOON, source};
 use crate::domain::change::{AuditEntry, Change, Changes, Verdict};
+use crate::domain::connection::Beginning;
 use crate::domain::event::{About, AccountRef};
 use crate::domain::known::Lookup;
 use crate::domain::organization::{
@@ -58,30 +57,19 @@ fn a_source() -> Source {
 
 pub(super) fn connection(key: &str, installation: u64) -> Connection {
     Connection {
-        key: ConnectionKey::parse(key).unwrap(),
-        organization: slug(),
-        kind: Kind::GithubCloud,
-        host: host(),
-        url: url(),
-        account: Account { login: "acme".into(), external_id: Some(installation + 100) },
-        source: source(),
         credential: "app".into(),
         installation: Some(installation),
-        authority: false,
-        reasons: Vec::new(),
-        repository_selection: None,
-        permissions: BTreeMap::new(),
-        installation_seen_at: None,
-        roster_stale_since: None,
-        last_event_at: None,
-        last_sync_at: None,
-        members_read_at: None,
-        created_by: "config".into(),
-        created_at: NOON,
-        proof: Proof::Proven,
-        rejected_at: None,
-        paused_at: None,
-        health: crate::domain::health::Health::default(),
+        ..Connection::begin(Beginning {
+            key: ConnectionKey::parse(key).unwrap(),
+            organization: slug(),
+            kind: Kind::GithubCloud,
+            host: host(),
+            url: url(),
+            account: Account { login: "acme".into(), external_id: Some(installation + 100) },
+            source: source(),
+            created_by: "config".into(),
+            created_at: NOON,
+        })
     }
 }
 

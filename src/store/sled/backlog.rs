@@ -4,7 +4,6 @@
 //! many of them before the first is indexed, so each is kept small.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::journal::Position;
 use crate::domain::{DeliveryId, Timestamp};
@@ -90,9 +89,4 @@ impl Backlog {
             self.by_dedupe.shrink_to(KEPT_MIN.max(self.by_dedupe.len().saturating_mul(2)));
         }
     }
-}
-
-/// Locks the backlog; a thread that panicked while it held the lock leaves plain data behind, which stays usable.
-pub(super) fn locked(backlog: &Mutex<Backlog>) -> MutexGuard<'_, Backlog> {
-    backlog.lock().unwrap_or_else(PoisonError::into_inner)
 }

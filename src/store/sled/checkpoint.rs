@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::fs::FallocateFlags;
@@ -16,6 +16,7 @@ use super::committer::Committer;
 use super::database::Database;
 use super::journal::is_passing;
 use super::key::short_hash;
+use super::locked;
 use super::mover::Mover;
 use super::redo::RedoCipher;
 use super::snapshot;
@@ -150,7 +151,7 @@ fn round(parts: &Parts, synced: u64) -> Result<u64, StoreError> {
 
 /// Moves what was written so far; gives back the last frame that sled holds.
 fn move_on(parts: &Parts) -> Result<u64, StoreError> {
-    let mut mover = parts.mover.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut mover = locked(&parts.mover);
     // On a full disk the rows stay where they are: the log has them, and sled could not take an error back.
     if parts.status.failed() || !parts.status.has_room() {
         return Ok(mover.digest().sequence);

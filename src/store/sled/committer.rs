@@ -6,7 +6,7 @@
 
 use std::any::Any;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
@@ -14,6 +14,7 @@ use super::checkpoint::Alarm;
 use super::database::Database;
 use super::filter::Filter;
 use super::journal::Journal;
+use super::locked;
 use super::mover::Mover;
 use super::redo::{self, RedoCipher};
 use super::stage::{Stage, Writes};
@@ -193,7 +194,7 @@ fn write(parts: &mut Parts, writes: Writes) -> Result<(), StoreError> {
 fn make_room(parts: &Parts, waiting: usize) -> Result<(), StoreError> {
     if waiting >= WAITING_BYTES_MAX {
         // Whoever moves already is waited for; if that was enough, this moves little.
-        parts.mover.lock().unwrap_or_else(PoisonError::into_inner).run()?;
+        locked(&parts.mover).run()?;
     } else if waiting >= WAITING_BYTES_MANY {
         parts.alarm.raise();
     }

@@ -4,8 +4,8 @@
 //! from the snapshot, as it does after damage. Whatever is interrupted here, the next start ends.
 
 use std::path::Path;
-use std::sync::PoisonError;
 
+use super::locked;
 use super::redo::RedoCipher;
 use super::{SledStore, health, open, snapshot};
 use crate::domain::Timestamp;
@@ -63,7 +63,7 @@ impl SledStore {
         }
         let cipher = inner.keyring.cipher("instance", now.ms());
         let cipher = cipher.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let sequence = inner.mover.lock().unwrap_or_else(PoisonError::into_inner).run()?;
+        let sequence = locked(&inner.mover).run()?;
         let dir = inner.dir.join("journal").join("records");
         snapshot::write(&dir, inner.tree.sled(), sequence, &RedoCipher::new(cipher, Purpose::Snapshot))?;
         for old in snapshot::list(&dir)?.iter().rev().skip(2) {

@@ -45,6 +45,9 @@ pub(super) struct Layer {
     sequence: u64,
 }
 
+/// A key that lies over others, and its row; `None` deletes it.
+type Over<'a> = (&'a Vec<u8>, Option<&'a Vec<u8>>);
+
 struct Fresh {
     /// `None`: it is deleted.
     value: Option<Vec<u8>>,
@@ -68,21 +71,26 @@ impl Layer {
         self.rows.iter().map(|(key, fresh)| (key.as_slice(), fresh.value.as_deref()))
     }
 
+    fn within<'a>(
+        &'a self,
+        range: (Bound<&'a [u8]>, Bound<&'a [u8]>),
+    ) -> impl DoubleEndedIterator<Item = Over<'a>> {
+        self.rows.range::<[u8], _>(range).map(|(key, fresh)| (key, fresh.value.as_ref()))
+    }
+
     fn put(&mut self, key: Vec<u8>, value: Option<Vec<u8>>, is_below: bool) {
-        let weight = |key: &[u8], value: Option<&Vec<u8>>| {
-            ROW_BYTES.saturating_add(key.len()).saturating_add(value.map_or(0, Vec::len))
+        let weight = |length: usize, value: Option<&Vec<u8>>| {
+            ROW_BYTES.saturating_add(length).saturating_add(value.map_or(0, Vec::len))
         };
-        let (length, added) = (key.len(), weight(&key, value.as_ref()));
+        let length = key.len();
         let old = if value.is_none() && !is_below {
             self.rows.remove(&key)
         } else {
-            self.bytes = self.bytes.saturating_add(added);
+            self.bytes = self.bytes.saturating_add(weight(length, value.as_ref()));
             self.rows.insert(key, Fresh { value, is_below })
         };
         if let Some(old) = old {
-            let gone =
-                ROW_BYTES.saturating_add(length).saturating_add(old.value.map_or(0, |value| value.len()));
-            self.bytes = self.bytes.saturating_sub(gone);
+            self.bytes = self.bytes.saturating_sub(weight(length, old.value.as_ref()));
         }
     }
 }
@@ -158,10 +166,12 @@ impl Database {
         drop(moved);
     }
 
-    fn found(
+    /// Up to `limit` rows with `from <= key < to`, in order or last one first, with what is about to be written laid
+    /// over them.
+    pub(super) fn scan_under(
         &self,
-        from: &[u8],
-        to: Option<&[u8]>,
+        over: &Writes,
+        (from, to): (&[u8], Option<&[u8]>),
         limit: usize,
         is_back: bool,
     ) -> Result<Vec<Found>, StoreError> {
@@ -170,22 +180,25 @@ impl Database {
         }
         let range = (Bound::Included(from), to.map_or(Bound::Unbounded, Bound::Excluded));
         let layers = self.layers();
-        let moving = layers.moving.rows.range::<[u8], _>(range);
-        let fresh = layers.fresh.rows.range::<[u8], _>(range);
-        let below = self.shared.sled.range::<&[u8], _>(range);
+        let over = over.range::<[u8], _>(range).map(|(key, value)| (key, value.as_ref()));
+        let fresh = layers.fresh.within(range);
+        let moving = layers.moving.within(range);
+        let sled = self.shared.sled.range::<&[u8], _>(range);
         if is_back {
-            let below = lay(moving.rev(), sled_rows(below.rev()), Ordering::reverse);
-            lay(fresh.rev(), below, Ordering::reverse).take(limit).collect()
+            let below = lay(moving.rev(), sled_rows(sled.rev()), Ordering::reverse);
+            let below = lay(fresh.rev(), below, Ordering::reverse);
+            lay(over.rev(), below, Ordering::reverse).take(limit).collect()
         } else {
-            let below = lay(moving, sled_rows(below), |order| order);
-            lay(fresh, below, |order| order).take(limit).collect()
+            let below = lay(moving, sled_rows(sled), |order| order);
+            let below = lay(fresh, below, |order| order);
+            lay(over, below, |order| order).take(limit).collect()
         }
     }
 }
 
 /// Both in one order, where what lies over hides what lies below.
 fn lay<'a>(
-    over: impl Iterator<Item = (&'a Vec<u8>, &'a Fresh)>,
+    over: impl Iterator<Item = Over<'a>>,
     below: impl Iterator<Item = Result<Found, StoreError>>,
     direction: fn(Ordering) -> Ordering,
 ) -> impl Iterator<Item = Result<Found, StoreError>> {
@@ -203,7 +216,7 @@ fn lay<'a>(
             if order == Ordering::Equal {
                 below.next();
             }
-            if let Some((key, Fresh { value: Some(value), .. })) = over.next() {
+            if let Some((key, Some(value))) = over.next() {
                 return Some(Ok((key.clone(), value.clone())));
             }
         }
@@ -221,11 +234,11 @@ impl Rows for Database {
     }
 
     fn scan(&self, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<Found>, StoreError> {
-        self.found(from, to, limit, false)
+        self.scan_under(&Writes::new(), (from, to), limit, false)
     }
 
     fn scan_back(&self, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<Found>, StoreError> {
-        self.found(from, to, limit, true)
+        self.scan_under(&Writes::new(), (from, to), limit, true)
     }
 }
 

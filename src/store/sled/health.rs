@@ -6,8 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::act::counts;
-use super::backlog::{UNINDEXED_MAX, locked};
+use super::backlog::UNINDEXED_MAX;
 use super::key::{self, Key, Table};
+use super::locked;
 use super::mover::Sweeper;
 use super::stage::Rows;
 use super::{Inner, SledStore};

@@ -5,10 +5,10 @@ use async_trait::async_trait;
 use super::act::index::{Facts, ToIndex};
 use super::act::settle::Ended;
 use super::act::{self, Stored};
-use super::backlog::locked;
 use super::dedupe::Dedupe;
 use super::intake::{Entry, Taken};
 use super::key::{Key, Table};
+use super::locked;
 use super::stage::Rows;
 use super::{Inner, SledStore, list};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord};
@@ -245,7 +245,7 @@ impl Inbox for SledStore {
     }
 
     async fn purge(&self, keep: Retention, now: Timestamp) -> Result<Purged, StoreError> {
-        let cursors = self.purge.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let cursors = locked(&self.purge).clone();
         let before = now.plus_ms(keep.metadata_ms.saturating_neg());
         let (records, cursors) = self
             .inner
@@ -258,7 +258,7 @@ impl Inbox for SledStore {
                 Ok((records.saturating_add(bodies).saturating_add(jobs), cursors))
             })
             .await?;
-        *self.purge.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = cursors;
+        *locked(&self.purge) = cursors;
         let bytes = self.drop_old_files(now.plus_ms(keep.payload_ms.saturating_neg()), now).await?;
         Ok(Purged { records, bytes })
     }

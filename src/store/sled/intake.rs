@@ -10,11 +10,12 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use super::backlog::{Backlog, Pending, UNINDEXED_MAX, locked};
+use super::backlog::{Backlog, Pending, UNINDEXED_MAX};
 use super::database::Database;
 use super::dedupe::Dedupe;
 use super::filter::Filter;
 use super::journal::{Journal, Position};
+use super::locked;
 use super::status::Status;
 use crate::domain::{DeliveryId, Timestamp};
 use crate::fault;

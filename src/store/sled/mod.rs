@@ -51,7 +51,7 @@ mod ticket;
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -62,6 +62,11 @@ pub use repair::accept_loss;
 use crate::seal::Keyring;
 use crate::store::StoreError;
 use crate::store::ids::Ids;
+
+/// Locks what threads share: one that panicked while it held the lock leaves plain data behind, which stays usable.
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// An open store.
 #[derive(Debug)]

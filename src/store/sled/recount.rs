@@ -6,9 +6,10 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;
 
+use super::locked;
 use super::mover::{Mover, Sweeper};
 use super::status::Status;
 use crate::store::StoreError;
@@ -40,7 +41,7 @@ fn run(mover: &Weak<Mutex<Mover>>, database: &Path, status: &Status) {
     let mut anew = true;
     while let Some(mover) = mover.upgrade().filter(|_| !status.failed()) {
         let began = Instant::now();
-        let swept = mover.lock().unwrap_or_else(PoisonError::into_inner).sweep(Sweeper::Opened, anew);
+        let swept = locked(&mover).sweep(Sweeper::Opened, anew);
         match swept.map(|swept| swept.whole) {
             Ok(None) => anew = false,
             Ok(Some(true)) | Err(StoreError::Failed(_)) => return,

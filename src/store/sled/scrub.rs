@@ -3,9 +3,9 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::PoisonError;
 
 use super::journal::Check;
+use super::locked;
 use super::mover::{Sweeper, Swept};
 use super::snapshot::{self, Pieces};
 use super::{Inner, SledStore};
@@ -116,9 +116,7 @@ impl SledStore {
     }
 
     async fn sweep(&self, whose: Sweeper, is_anew: bool) -> Result<Swept, StoreError> {
-        let step = move |inner: &Inner| {
-            inner.mover.lock().unwrap_or_else(PoisonError::into_inner).sweep(whose, is_anew)
-        };
+        let step = move |inner: &Inner| locked(&inner.mover).sweep(whose, is_anew);
         self.read(step).await
     }
 

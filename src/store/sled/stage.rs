@@ -179,41 +179,6 @@ impl<'a> Stage<'a> {
         }
         Ok(())
     }
-
-    fn overlay(
-        &self,
-        from: &[u8],
-        to: Option<&[u8]>,
-    ) -> impl DoubleEndedIterator<Item = (&Vec<u8>, &Option<Vec<u8>>)> {
-        let end = to.map_or(Bound::Unbounded, Bound::Excluded);
-        self.group.range::<[u8], _>((Bound::Included(from), end))
-    }
-
-    fn merged(
-        &self,
-        from: &[u8],
-        to: Option<&[u8]>,
-        limit: usize,
-        back: bool,
-    ) -> Result<Vec<Found>, StoreError> {
-        let over: BTreeMap<&[u8], Option<&[u8]>> =
-            self.overlay(from, to).map(|(key, value)| (key.as_slice(), value.as_deref())).collect();
-        // Each overlaid key can hide one row below it, so that many more are read.
-        let below_limit = limit.saturating_add(over.len());
-        let below = if back {
-            self.rows.scan_back(from, to, below_limit)?
-        } else {
-            self.rows.scan(from, to, below_limit)?
-        };
-        let mut all: BTreeMap<Vec<u8>, Vec<u8>> =
-            below.into_iter().filter(|(key, _)| !over.contains_key(key.as_slice())).collect();
-        all.extend(over.into_iter().filter_map(|(key, value)| Some((key.to_vec(), value?.to_vec()))));
-        Ok(if back {
-            all.into_iter().rev().take(limit).collect()
-        } else {
-            all.into_iter().take(limit).collect()
-        })
-    }
 }
 
 impl Rows for Stage<'_> {
@@ -225,13 +190,10 @@ impl Rows for Stage<'_> {
     }
 
     fn scan(&self, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<Found>, StoreError> {
-        if self.overlay(from, to).next().is_none() {
-            return self.rows.scan(from, to, limit);
-        }
-        self.merged(from, to, limit, false)
+        self.rows.scan_under(&self.group, (from, to), limit, false)
     }
 
     fn scan_back(&self, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<Found>, StoreError> {
-        self.merged(from, to, limit, true)
+        self.rows.scan_under(&self.group, (from, to), limit, true)
     }
 }

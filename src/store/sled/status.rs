@@ -144,8 +144,7 @@ impl Status {
             return Err(self.failure());
         }
         // Asked anew each time, for a microsecond: somebody else may fill the disk at once.
-        self.measure();
-        if self.free() < ROOM_BYTES_MIN {
+        if !self.has_room() {
             self.release_reserve();
         }
         if self.free() < ROOM_BYTES_MIN {

@@ -3,8 +3,9 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
+use super::locked;
 use crate::domain::{DeliveryId, Timestamp};
 use crate::store::DUE_WITHIN_MS;
 
@@ -25,7 +26,7 @@ struct Open {
 
 impl Suspects {
     fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.open)
     }
 
     /// Whether they are not known yet: this process has claimed nothing.

@@ -2,6 +2,7 @@
 
 use super::NOW;
 use crate::domain::change::AuditEntry;
+use crate::domain::connection::Beginning;
 use crate::domain::delivery::{DeliveryRecord, DeliveryState};
 use crate::domain::organization::*;
 use crate::domain::project::{Project, Proof};
@@ -36,30 +37,22 @@ pub(super) fn organization(name: &str) -> Organization {
 
 pub(super) fn connection(name: &str) -> Connection {
     Connection {
-        key: ConnectionKey::parse(&format!("{name}-github")).unwrap(),
-        organization: slug(name),
-        kind: Kind::GithubCloud,
-        host: host(),
-        url: "https://github.com".parse().unwrap(),
-        account: Account { login: name.to_owned(), external_id: Some(7) },
-        source: SourceKey::parse(&format!("{name}-github")).unwrap(),
         credential: "app".to_owned(),
         installation: Some(2),
         authority: true,
-        reasons: vec![],
-        repository_selection: None,
         permissions: [("metadata".to_owned(), "read".to_owned())].into(),
-        installation_seen_at: None,
-        roster_stale_since: None,
         last_event_at: Some(NOW),
-        last_sync_at: None,
-        members_read_at: None,
-        created_by: "cli".to_owned(),
-        created_at: NOW,
-        proof: Proof::Proven,
-        rejected_at: None,
-        paused_at: None,
-        health: health::Health::default(),
+        ..Connection::begin(Beginning {
+            key: ConnectionKey::parse(&format!("{name}-github")).unwrap(),
+            organization: slug(name),
+            kind: Kind::GithubCloud,
+            host: host(),
+            url: "https://github.com".parse().unwrap(),
+            account: Account { login: name.to_owned(), external_id: Some(7) },
+            source: SourceKey::parse(&format!("{name}-github")).unwrap(),
+            created_by: "cli".to_owned(),
+            created_at: NOW,
+        })
     }
 }
 

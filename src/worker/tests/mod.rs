@@ -8,7 +8,6 @@ mod indexer;
 mod loops;
 mod outbox;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
@@ -16,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::inbox::lock;
 use super::{Chance, Context, LoopState, Notice, Parts, Rules};
 use crate::domain::change::{Changes, Verdict};
+use crate::domain::connection::Beginning;
 use crate::domain::delivery::{Delivery, Lane};
 use crate::domain::event::{About, Event, Fact, Repository};
 use crate::domain::known::{Candidates, Known};
 use crate::domain::organization::{Account, Connection, Forge, Kind, Organization, Source};
-use crate::domain::project::Proof;
 use crate::domain::{Clock, ConnectionKey, OrganizationSlug, Timestamp};
 use crate::handler::Routing;
 use crate::provider::Unreadable;
@@ -78,7 +77,7 @@ fn organization() -> Organization {
 }
 
 fn connection(source: &Source) -> Connection {
-    Connection {
+    Connection::begin(Beginning {
         key: ConnectionKey::parse("acme-github").unwrap(),
         organization: organization().slug,
         kind: Kind::GithubCloud,
@@ -86,24 +85,9 @@ fn connection(source: &Source) -> Connection {
         url: source.url.clone(),
         account: Account { login: "acme".into(), external_id: Some(1) },
         source: source.key.clone(),
-        credential: "none".into(),
-        installation: None,
-        authority: false,
-        reasons: Vec::new(),
-        repository_selection: None,
-        permissions: BTreeMap::new(),
-        installation_seen_at: None,
-        roster_stale_since: None,
-        last_event_at: None,
-        last_sync_at: None,
-        members_read_at: None,
         created_by: "config".into(),
         created_at: Timestamp::from_ms(0),
-        proof: Proof::Proven,
-        rejected_at: None,
-        paused_at: None,
-        health: crate::domain::health::Health::default(),
-    }
+    })
 }
 
 /// The body's first word decides: what cannot be read, what panics, what never ends.

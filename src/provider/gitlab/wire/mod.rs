@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::domain::Timestamp;
 use crate::domain::project::Visibility;
 use lenient::{first_object, first_text, maybe, object};
-pub(super) use scalar::clean;
+pub(super) use scalar::{clean, parse_visibility};
 
 /// Says which event a body is about.
 #[derive(Debug, Default, Deserialize)]

@@ -39,7 +39,7 @@ fn in_calendar(ms: i64) -> Option<Timestamp> {
 }
 
 /// Reads `private`, and `visibilitylevel|private`, which old versions send.
-pub(super) fn parse_visibility(text: &str) -> Option<Visibility> {
+pub(in crate::provider::gitlab) fn parse_visibility(text: &str) -> Option<Visibility> {
     match text.rsplit('|').next()? {
         "private" => Some(Visibility::Private),
         "internal" => Some(Visibility::Internal),

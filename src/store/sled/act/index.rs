@@ -1,11 +1,12 @@
 //! Rows for deliveries that the log holds and no index knew.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use super::super::backlog::Pending;
 use super::super::dedupe::{self, Dedupe};
 use super::super::key::{self, Key, Table};
+use super::super::locked;
 use super::super::stage::{Rows, Stage};
 use super::{Stored, enqueue, save};
 use crate::domain::delivery::{Delivery, DeliveryRecord, DeliveryState};
@@ -53,7 +54,7 @@ pub(in super::super) struct ReadAhead(Mutex<HashMap<DeliveryId, Facts>>);
 
 impl ReadAhead {
     fn lock(&self) -> MutexGuard<'_, HashMap<DeliveryId, Facts>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 
     /// Keeps these, in place of any before.

@@ -3,7 +3,7 @@
 //! Rows are copied first, then the frames written meanwhile are laid over the copy: a frame says what a row is, not how
 //! it changed, so the copy becomes exactly what the rows were after the last of these frames.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::OwnedRwLockReadGuard;
@@ -13,6 +13,7 @@ use super::super::act::{Stored, access, index};
 use super::super::dedupe::Dedupe;
 use super::super::intake::DELIVERED;
 use super::super::key::{self, Key, Table, behind};
+use super::super::locked;
 use super::super::stage::Rows;
 use super::super::{Inner, SledStore, inbox};
 use super::image::{Image, copy, overlay};
@@ -88,8 +89,7 @@ impl SledStore {
     pub(super) async fn view(&self) -> Result<View, StoreError> {
         let pin = Arc::clone(&self.inner.pins).read_owned().await;
         // Read before the first row: every frame behind it is laid over the copy.
-        let mark =
-            self.read(|inner| inner.mover.lock().unwrap_or_else(PoisonError::into_inner).run()).await?;
+        let mark = self.read(|inner| locked(&inner.mover).run()).await?;
         let (image, items_about) = self.read(copy).await?;
         // When this act's turn comes, every group that a copied row may be from has been counted.
         self.inner.committer.act(|_| Ok(())).await?;

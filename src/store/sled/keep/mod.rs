@@ -8,10 +8,10 @@ use futures_util::future::try_join_all;
 use secrecy::SecretString;
 
 use super::act::import;
-use super::backlog::locked;
 use super::dedupe::Dedupe;
 use super::intake::Entry;
 use super::journal::Position;
+use super::locked;
 use super::stage::Rows;
 use super::{Inner, SledStore};
 use crate::domain::credential::{CredentialAbout, SealedCredential};
