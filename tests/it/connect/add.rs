@@ -1,13 +1,13 @@
 //! Adding connections: what is accepted, and what is refused with a reason that helps.
 
-use scm_connect::connect::{NewApp, NewConnection, NewCredential, Verb};
+use scm_connect::connect::{NewConnection, Verb};
 use scm_connect::domain::credential::{CredentialKind, CredentialOwner};
 use scm_connect::domain::organization::{ConnectionState, Forge, Kind};
 use scm_connect::domain::project::ProjectState;
 use secrecy::ExposeSecret as _;
 
-use super::bench::{Bench, code, key, slug, wish};
-use crate::forge::{APP_KEY, FakeGithub, FakeGitlab};
+use super::bench::{Bench, code, connected, key, slug, wish, wish_of_app};
+use crate::forge::{FakeGithub, FakeGitlab};
 
 const GHES: Kind = Kind::GithubEnterpriseServer;
 const FOUR: &str = "public_repo, repo:status, user:email, write:discussion";
@@ -24,8 +24,7 @@ async fn a_personal_token_of_a_server_connects_with_the_documented_scopes() {
         ("public_repo, user:email, write:discussion", "repo:status"),
         ("public_repo, repo:status, write:discussion", "user:email"),
     ] {
-        let bench = Bench::new().await;
-        bench.organization("acme", None).await;
+        let bench = Bench::of_acme(None).await;
         let token = github.token("ada", Some(scopes));
         let (refused, message) = code(bench.adds(GHES, &github.site(), "acme", token).await);
         assert_eq!((refused, message.contains(missing)), ("scope-missing", true), "{message}");
@@ -33,8 +32,7 @@ async fn a_personal_token_of_a_server_connects_with_the_documented_scopes() {
     }
     // The minimum connects, and says what it cannot do; a server may not offer the fourth scope at all.
     for (scopes, remark) in [(FOUR, false), ("public_repo, repo:status, user:email", true)] {
-        let bench = Bench::new().await;
-        bench.organization("acme", None).await;
+        let bench = Bench::of_acme(None).await;
         let token = github.token("ada", Some(scopes));
         let added = bench.adds(GHES, &github.site(), "acme", token).await.unwrap();
         assert_eq!(added.remarks.iter().any(|it| it.contains("write:discussion")), remark);
@@ -47,8 +45,7 @@ async fn a_personal_token_of_a_server_connects_with_the_documented_scopes() {
         assert_eq!(bench.projects("acme").await, [("acme/site".into(), ProjectState::NotSetUp)]);
     }
     // A wider scope stands for the narrower ones.
-    let bench = Bench::new().await;
-    bench.organization("acme", Some(Forge::Github)).await;
+    let bench = Bench::of_acme(Some(Forge::Github)).await;
     let token = github.token("ada", Some("repo, user, read:org, admin:org_hook"));
     let added = bench.adds(GHES, &github.site(), "acme", token).await.unwrap();
     assert_eq!(added.connection.state(), ConnectionState::WaitingFirstJob);
@@ -56,8 +53,7 @@ async fn a_personal_token_of_a_server_connects_with_the_documented_scopes() {
     bench.works().await;
     assert_eq!(bench.state("acme").await, ConnectionState::Connected);
     // Fine-grained: the forge does not tell, so that it is told as limited, never refused.
-    let bench = Bench::new().await;
-    bench.organization("acme", None).await;
+    let bench = Bench::of_acme(None).await;
     let token = github.token("ada", None);
     let added = bench.adds(GHES, &github.site(), "acme", token).await.unwrap();
     assert_eq!(added.connection.state(), ConnectionState::Limited);
@@ -72,38 +68,32 @@ async fn a_token_of_gitlabs_connects_by_its_scope_role_and_end() {
     let group = gitlab.group("acme");
     let project = gitlab.project(group, "site");
     let site = gitlab.site();
-    let add = async |bench: &Bench, token: &str| {
-        bench.organization("acme", None).await;
-        bench.adds(Kind::GitlabSelfManaged, &site, "acme", token).await
-    };
-    let bench = Bench::new().await;
+    let bench = Bench::of_acme(None).await;
     let all = gitlab.group_token(group, 50, &["api"]);
-    let added = add(&bench, &all).await.unwrap();
+    let added = bench.adds(Kind::GitlabSelfManaged, &site, "acme", &all).await.unwrap();
     assert_eq!(added.connection.account.external_id, Some(group));
     bench.works().await;
     assert_eq!(bench.state("acme").await, ConnectionState::Connected);
     assert_eq!(bench.projects("acme").await, [("acme/site".into(), ProjectState::NotSetUp)]);
-    let bench = Bench::new().await;
+    let add = async |token: &str| {
+        Bench::of_acme(None).await.adds(Kind::GitlabSelfManaged, &site, "acme", token).await
+    };
     let read = gitlab.group_token(group, 50, &["read_api"]);
-    assert_eq!(add(&bench, &read).await.unwrap().connection.state(), ConnectionState::Limited);
-    let bench = Bench::new().await;
+    assert_eq!(add(&read).await.unwrap().connection.state(), ConnectionState::Limited);
     let soon = gitlab.group_token(group, 50, &["api"]);
     gitlab.ends(&soon, "2026-06-07");
-    assert_eq!(add(&bench, &soon).await.unwrap().connection.state(), ConnectionState::TokenExpiring);
-    let bench = Bench::new().await;
+    assert_eq!(add(&soon).await.unwrap().connection.state(), ConnectionState::TokenExpiring);
     let over = gitlab.group_token(group, 50, &["api"]);
     gitlab.ends(&over, "2026-05-31");
-    assert_eq!(code(add(&bench, &over).await).0, "credential-refused");
+    assert_eq!(code(add(&over).await).0, "credential-refused");
     // A person's token works, with a warning; a project's sees its own project.
-    let bench = Bench::new().await;
     let ada = gitlab.person("ada");
     gitlab.member(group, ada, 50);
     let own = gitlab.token(ada, &["api"]);
-    let added = add(&bench, &own).await.unwrap();
+    let added = add(&own).await.unwrap();
     assert!(added.remarks.iter().any(|it| it.contains("ada's own")), "{:?}", added.remarks);
-    let bench = Bench::new().await;
     let narrow = gitlab.project_token(project, 40, &["api"]);
-    let added = add(&bench, &narrow).await.unwrap();
+    let added = add(&narrow).await.unwrap();
     assert!(added.remarks.iter().any(|it| it.contains("a project's")), "{:?}", added.remarks);
     assert_eq!(added.connection.state(), ConnectionState::Limited, "it sees no members");
     assert_eq!(gitlab.violations(), [""; 0]);
@@ -111,8 +101,7 @@ async fn a_token_of_gitlabs_connects_by_its_scope_role_and_end() {
 
 #[tokio::test]
 async fn a_near_miss_of_an_accounts_name_is_told_with_the_right_spelling() {
-    let bench = Bench::new().await;
-    bench.organization("acme", None).await;
+    let bench = Bench::of_acme(None).await;
     let gitlab = FakeGitlab::cloud();
     let group = gitlab.group("acme-corp");
     let token = gitlab.group_token(group, 50, &["api"]);
@@ -139,8 +128,7 @@ async fn a_near_miss_of_an_accounts_name_is_told_with_the_right_spelling() {
 
 #[tokio::test]
 async fn an_account_belongs_to_one_organization_and_whose_it_is_is_told_to_nobody() {
-    let bench = Bench::new().await;
-    bench.organization("acme", None).await;
+    let bench = Bench::of_acme(None).await;
     bench.organization("other-one", None).await;
     let gitlab = FakeGitlab::cloud();
     let group = gitlab.group("acme");
@@ -161,8 +149,7 @@ async fn an_account_belongs_to_one_organization_and_whose_it_is_is_told_to_nobod
 
 #[tokio::test]
 async fn only_the_founders_forge_manages_members_and_only_one_connection_does() {
-    let bench = Bench::new().await;
-    bench.organization("acme", Some(Forge::Github)).await;
+    let bench = Bench::of_acme(Some(Forge::Github)).await;
     let gitlab = FakeGitlab::cloud();
     let group = gitlab.group("acme");
     let token = gitlab.group_token(group, 50, &["api"]);
@@ -187,26 +174,15 @@ async fn only_the_founders_forge_manages_members_and_only_one_connection_does() 
 
 #[tokio::test]
 async fn an_app_that_there_is_already_is_used_where_it_is_installed() {
-    let bench = Bench::new().await;
-    bench.organization("acme", Some(Forge::Github)).await;
+    let bench = Bench::of_acme(Some(Forge::Github)).await;
     let github = FakeGithub::server("3.19.0");
     github.org("acme");
     github.repo("acme", "site", true);
     let app = github.app("ours");
-    let with = |installation| NewConnection {
-        credential: NewCredential::App(Box::new(NewApp {
-            id: app,
-            private_key: APP_KEY.into(),
-            client_id: None,
-            client_secret: None,
-            webhook_secret: Some("the hook's own secret".into()),
-            installation,
-        })),
-        ..wish(GHES, &github.site(), "acme", "")
-    };
-    assert_eq!(code(bench.connections.add(with(None)).await).0, "not-installed");
+    let new = wish_of_app(&github, app, None, Some("the hook's own secret"));
+    assert_eq!(code(bench.connections.add(new.clone()).await).0, "not-installed");
     let installation = github.installs(app, "acme", &[("metadata", "read"), ("members", "read")]);
-    let added = bench.connections.add(with(None)).await.unwrap();
+    let added = bench.connections.add(new).await.unwrap();
     assert_eq!(added.connection.installation, Some(installation));
     assert_eq!(added.hook.map(|(url, _)| url), None, "its own secret is known to whoever gave it");
     assert_eq!(added.connection.state(), ConnectionState::Limited);
@@ -224,8 +200,7 @@ async fn an_app_that_there_is_already_is_used_where_it_is_installed() {
 /// Story 12 of the rules, the addresses.
 #[tokio::test]
 async fn an_address_that_is_never_called_is_refused_before_anything_is_sent() {
-    let bench = Bench::new().await;
-    bench.organization("acme", None).await;
+    let bench = Bench::of_acme(None).await;
     for (address, refused) in [
         ("http://169.254.169.254/", "url-forbidden"),
         ("https://[::ffff:169.254.169.254]/", "url-forbidden"),
@@ -249,14 +224,7 @@ async fn an_address_that_is_never_called_is_refused_before_anything_is_sent() {
 
 #[tokio::test]
 async fn a_connection_that_was_ended_comes_back_under_its_key() {
-    let bench = Bench::new().await;
-    bench.organization("acme", None).await;
-    let gitlab = FakeGitlab::cloud();
-    let group = gitlab.group("acme");
-    gitlab.project(group, "site");
-    let token = gitlab.group_token(group, 50, &["api"]);
-    bench.adds(Kind::GitlabSelfManaged, &gitlab.site(), "acme", &token).await.unwrap();
-    bench.works().await;
+    let (bench, gitlab, token) = connected("api").await;
     bench.acts("acme", Verb::Disconnect).await;
     assert_eq!(bench.projects("acme").await, [("acme/site".into(), ProjectState::Paused)]);
     bench.adds(Kind::GitlabSelfManaged, &gitlab.site(), "acme", &token).await.unwrap();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use scm_connect::connect::{
-    Added, Connections, Forges, How, NewConnection, NewCredential, Undone, Verb, Way, Ways,
+    Added, Connections, Forges, How, NewApp, NewConnection, NewCredential, Undone, Verb, Way, Ways,
 };
 use scm_connect::domain::change::Change;
 use scm_connect::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, last4};
@@ -23,7 +23,7 @@ use scm_connect::store::{Page, ProjectFilter, Store, TaskOutcome, TaskSettled, s
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use crate::forge::BEGIN_S;
+use crate::forge::{APP_KEY, BEGIN_S, FakeGithub, FakeGitlab};
 
 pub(crate) fn slug(name: &str) -> OrganizationSlug {
     OrganizationSlug::parse(name).unwrap()
@@ -62,6 +62,21 @@ impl Bench {
         let url = Url::parse("https://scm.example.com/").unwrap();
         let connections = Connections::new(mine, kept, Arc::clone(&clock), Arc::new(|| 0), random, url);
         Self { store, forges, connections, clock, now_ms, _dir: dir }
+    }
+
+    /// With the organization `acme`, whose founder signed in at this forge.
+    pub(crate) async fn of_acme(home: Option<Forge>) -> Self {
+        let bench = Self::new().await;
+        bench.organization("acme", home).await;
+        bench
+    }
+
+    /// With a connection to the group `acme` of this GitLab, and all done that was due then.
+    pub(crate) async fn connected(gitlab: &FakeGitlab, token: &str) -> Self {
+        let bench = Self::of_acme(None).await;
+        bench.adds(Kind::GitlabSelfManaged, &gitlab.site(), "acme", token).await.unwrap();
+        bench.works().await;
+        bench
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -205,6 +220,34 @@ pub(crate) fn wish(kind: Kind, site: &Url, account: &str, token: &str) -> NewCon
         credential: NewCredential::Token(token.into()),
         by: "cli".into(),
     }
+}
+
+/// A connection of `acme` to be made with an App of its own.
+pub(crate) fn wish_of_app(
+    github: &FakeGithub,
+    app: u64,
+    installation: Option<u64>,
+    webhook_secret: Option<&str>,
+) -> NewConnection {
+    let new = NewApp {
+        id: app,
+        private_key: APP_KEY.into(),
+        client_id: None,
+        client_secret: None,
+        webhook_secret: webhook_secret.map(Into::into),
+        installation,
+    };
+    let credential = NewCredential::App(Box::new(new));
+    NewConnection { credential, ..wish(Kind::GithubEnterpriseServer, &github.site(), "acme", "") }
+}
+
+/// A connection to the group `acme` of a GitLab, which has one project; its token has this scope.
+pub(crate) async fn connected(scope: &str) -> (Bench, Arc<FakeGitlab>, String) {
+    let gitlab = FakeGitlab::cloud();
+    let group = gitlab.group("acme");
+    gitlab.project(group, "site");
+    let token = gitlab.group_token(group, 50, &[scope]);
+    (Bench::connected(&gitlab, &token).await, gitlab, token)
 }
 
 /// The code of a refusal.

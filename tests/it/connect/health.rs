@@ -1,32 +1,19 @@
 //! Health: what is said of a connection, after how many looks, and what a look may do.
 
-use scm_connect::connect::{NewApp, NewConnection, NewCredential, Verb};
-use scm_connect::domain::organization::{ConnectionState as S, Kind};
+use scm_connect::connect::Verb;
+use scm_connect::domain::organization::ConnectionState as S;
 use scm_connect::domain::project::ProjectState;
 use scm_connect::domain::task::TaskState;
 use scm_connect::store::{Page, TaskFilter};
 
-use super::bench::{Bench, code, key, wish};
-use crate::forge::{APP_KEY, FakeGithub, FakeGitlab, Fault, Planted};
+use super::bench::{Bench, code, connected, key, wish_of_app};
+use crate::forge::{FakeGithub, Fault, Planted};
 
 const MINUTE_MS: i64 = 60_000;
 
-/// A bench with a connection to a GitLab's group `acme`.
-async fn connected() -> (Bench, std::sync::Arc<FakeGitlab>, String) {
-    let bench = Bench::new().await;
-    bench.organization("acme", None).await;
-    let gitlab = FakeGitlab::cloud();
-    let group = gitlab.group("acme");
-    gitlab.project(group, "site");
-    let token = gitlab.group_token(group, 50, &["api"]);
-    bench.adds(Kind::GitlabSelfManaged, &gitlab.site(), "acme", &token).await.unwrap();
-    bench.works().await;
-    (bench, gitlab, token)
-}
-
 #[tokio::test]
 async fn a_connection_is_checked_every_quarter_of_an_hour_and_on_demand() {
-    let (bench, gitlab, _) = connected().await;
+    let (bench, gitlab, _) = connected("api").await;
     assert_eq!(bench.state("acme").await, S::Connected);
     let asked = gitlab.book.seen().len();
     bench.passes(11 * MINUTE_MS);
@@ -42,7 +29,7 @@ async fn a_connection_is_checked_every_quarter_of_an_hour_and_on_demand() {
 
 #[tokio::test]
 async fn one_refusal_may_be_a_clock_and_two_are_an_invalid_token() {
-    let (bench, gitlab, token) = connected().await;
+    let (bench, gitlab, token) = connected("api").await;
     gitlab.revokes(&token);
     bench.acts("acme", Verb::Test).await;
     assert_eq!(bench.state("acme").await, S::Connected, "one 401 says little");
@@ -62,7 +49,7 @@ async fn one_refusal_may_be_a_clock_and_two_are_an_invalid_token() {
 
 #[tokio::test]
 async fn it_takes_three_silences_to_be_unreachable_and_one_answer_to_be_back() {
-    let (bench, gitlab, _) = connected().await;
+    let (bench, gitlab, _) = connected("api").await;
     for silence in 1..=3 {
         gitlab.plants(Planted::always("", Fault::Status(503)));
         bench.acts("acme", Verb::Test).await;
@@ -82,7 +69,7 @@ async fn it_takes_three_silences_to_be_unreachable_and_one_answer_to_be_back() {
 
 #[tokio::test]
 async fn states_are_shown_worst_first_and_all_reasons_are_listed() {
-    let (bench, gitlab, token) = connected().await;
+    let (bench, gitlab, token) = connected("api").await;
     gitlab.ends(&token, "2026-06-03");
     let group = bench.shown("acme").await.account.external_id.unwrap();
     gitlab.disables_group_hooks(group);
@@ -98,26 +85,14 @@ async fn states_are_shown_worst_first_and_all_reasons_are_listed() {
 /// Story 10 of the rules: suspended and back, with every event lost.
 #[tokio::test]
 async fn s34_a_suspension_that_no_event_told_is_seen_and_its_tokens_are_let_go_of() {
-    let bench = Bench::new().await;
-    bench.organization("acme", None).await;
+    let bench = Bench::of_acme(None).await;
     let github = FakeGithub::server("3.19.0");
     github.org("acme");
     github.repo("acme", "site", false);
     let app = github.app("ours");
     let granted = [("metadata", "read"), ("members", "read"), ("pull_requests", "write")];
     let installation = github.installs(app, "acme", &granted);
-    let new = NewConnection {
-        credential: NewCredential::App(Box::new(NewApp {
-            id: app,
-            private_key: APP_KEY.into(),
-            client_id: None,
-            client_secret: None,
-            webhook_secret: None,
-            installation: Some(installation),
-        })),
-        ..wish(Kind::GithubEnterpriseServer, &github.site(), "acme", "")
-    };
-    bench.connections.add(new).await.unwrap();
+    bench.connections.add(wish_of_app(&github, app, Some(installation), None)).await.unwrap();
     bench.works().await;
     assert_eq!(bench.state("acme").await, S::Connected);
     let minted = github.minted();
@@ -149,7 +124,7 @@ async fn s34_a_suspension_that_no_event_told_is_seen_and_its_tokens_are_let_go_o
 
 #[tokio::test]
 async fn a_paused_connection_asks_nothing_until_it_is_resumed() {
-    let (bench, gitlab, _) = connected().await;
+    let (bench, gitlab, _) = connected("api").await;
     bench.acts("acme", Verb::Pause).await;
     let shown = bench.shown("acme").await;
     assert_eq!((shown.state(), shown.paused_at), (S::Suspended, Some(bench.now())));
@@ -167,7 +142,7 @@ async fn a_paused_connection_asks_nothing_until_it_is_resumed() {
 
 #[tokio::test]
 async fn a_rejected_connections_projects_are_no_longer_live() {
-    let (bench, ..) = connected().await;
+    let (bench, ..) = connected("api").await;
     bench.acts("acme", Verb::Reject).await;
     assert_eq!(bench.projects("acme").await, [("acme/site".into(), ProjectState::Paused)]);
     bench.acts("acme", Verb::Allow).await;
@@ -176,7 +151,7 @@ async fn a_rejected_connections_projects_are_no_longer_live() {
 
 #[tokio::test]
 async fn what_the_file_declares_is_ended_in_the_file() {
-    let (bench, ..) = connected().await;
+    let (bench, ..) = connected("api").await;
     let mut declared = bench.shown("acme").await;
     declared.created_by = "config".into();
     bench.writes(vec![scm_connect::domain::change::Change::PutConnection(Box::new(declared))]).await;
@@ -189,7 +164,7 @@ async fn what_the_file_declares_is_ended_in_the_file() {
 
 #[tokio::test]
 async fn a_sync_takes_away_what_a_whole_list_no_longer_has_but_never_all_of_it() {
-    let (bench, gitlab, _) = connected().await;
+    let (bench, gitlab, _) = connected("api").await;
     let group = bench.shown("acme").await.account.external_id.unwrap();
     let web = gitlab.project(group, "web");
     bench.passes(MINUTE_MS);

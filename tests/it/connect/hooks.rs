@@ -3,13 +3,11 @@
 use scm_connect::connect::Verb;
 use scm_connect::domain::credential::{CredentialKind, CredentialOwner};
 use scm_connect::domain::health::Channel;
-use scm_connect::domain::organization::{ConnectionState, Kind};
+use scm_connect::domain::organization::ConnectionState;
 use secrecy::ExposeSecret as _;
 
 use super::bench::Bench;
 use crate::forge::FakeGitlab;
-
-const KIND: Kind = Kind::GitlabSelfManaged;
 
 async fn kept(bench: &Bench, kind: CredentialKind) -> Option<String> {
     let owner = CredentialOwner::Source(bench.shown("acme").await.source);
@@ -19,14 +17,11 @@ async fn kept(bench: &Bench, kind: CredentialKind) -> Option<String> {
 
 #[tokio::test]
 async fn a_paid_group_gets_one_hook_that_signs_what_it_sends() {
-    let bench = Bench::new().await;
-    bench.organization("acme", None).await;
     let gitlab = FakeGitlab::cloud();
     let group = gitlab.group("acme");
     let site = gitlab.project(group, "site");
     let token = gitlab.group_token(group, 50, &["api"]);
-    bench.adds(KIND, &gitlab.site(), "acme", &token).await.unwrap();
-    bench.works().await;
+    let bench = Bench::connected(&gitlab, &token).await;
     bench.acts("acme", Verb::Test).await;
     let hooks = gitlab.group_hooks(group);
     assert_eq!(hooks.len(), 1, "looked for before it is made: {hooks:?}");
@@ -54,14 +49,11 @@ async fn a_paid_group_gets_one_hook_that_signs_what_it_sends() {
 
 #[tokio::test]
 async fn a_free_group_gets_a_hook_of_each_project_and_an_old_server_a_plain_token() {
-    let bench = Bench::new().await;
-    bench.organization("acme", None).await;
     let gitlab = FakeGitlab::old_instance();
     let group = gitlab.group("acme");
     let projects = [gitlab.project(group, "site"), gitlab.project(group, "web")];
     let token = gitlab.group_token(group, 50, &["api"]);
-    bench.adds(KIND, &gitlab.site(), "acme", &token).await.unwrap();
-    bench.works().await;
+    let bench = Bench::connected(&gitlab, &token).await;
     bench.acts("acme", Verb::Test).await;
     bench.acts("acme", Verb::Test).await;
     for project in projects {
@@ -81,14 +73,11 @@ async fn a_free_group_gets_a_hook_of_each_project_and_an_old_server_a_plain_toke
 
 #[tokio::test]
 async fn a_developers_token_makes_no_hooks_and_the_connection_is_limited() {
-    let bench = Bench::new().await;
-    bench.organization("acme", None).await;
     let gitlab = FakeGitlab::cloud();
     let group = gitlab.group("acme");
     gitlab.project(group, "site");
     let token = gitlab.group_token(group, 30, &["api"]);
-    bench.adds(KIND, &gitlab.site(), "acme", &token).await.unwrap();
-    bench.works().await;
+    let bench = Bench::connected(&gitlab, &token).await;
     let shown = bench.shown("acme").await;
     assert_eq!((shown.health.channel, shown.state()), (Channel::Polling, ConnectionState::Limited));
     let hooks = shown.health.capabilities.iter().find(|it| it.feature == "hooks").unwrap();

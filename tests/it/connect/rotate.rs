@@ -2,24 +2,12 @@
 
 use scm_connect::connect::{NotReady, Verb};
 use scm_connect::domain::credential::{CredentialKind, CredentialOwner};
-use scm_connect::domain::organization::{ConnectionState, Kind};
+use scm_connect::domain::organization::ConnectionState;
 use scm_connect::domain::task::{TaskKind, TaskState};
 use secrecy::ExposeSecret as _;
 
-use super::bench::{Bench, key};
-use crate::forge::{FakeGitlab, Fault, Planted};
-
-async fn connected(scope: &str) -> (Bench, std::sync::Arc<FakeGitlab>, String) {
-    let bench = Bench::new().await;
-    bench.organization("acme", None).await;
-    let gitlab = FakeGitlab::cloud();
-    let group = gitlab.group("acme");
-    gitlab.project(group, "site");
-    let token = gitlab.group_token(group, 50, &[scope]);
-    bench.adds(Kind::GitlabSelfManaged, &gitlab.site(), "acme", &token).await.unwrap();
-    bench.works().await;
-    (bench, gitlab, token)
-}
+use super::bench::{Bench, connected, key};
+use crate::forge::{Fault, Planted};
 
 async fn token(bench: &Bench) -> String {
     let owner = CredentialOwner::Connection(key("acme"));

@@ -3,13 +3,11 @@
 use std::process::Command;
 
 use super::World;
-use super::story::populate;
 use crate::harness::tools;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s13_the_way_works_by_keyboard_in_a_real_browser_under_its_policy() {
     let world = World::new().await;
-    populate(&world);
     let (link, guide) = (world.link_to_server("acme").await, format!("{}/connect-scm", world.base()));
     let home = tools().join("operate");
     assert!(home.join("installed").exists(), "programs are missing: run `bash tests/tools`");

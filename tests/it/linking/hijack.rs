@@ -1,10 +1,7 @@
 //! S31: whoever is not an owner, or brings somebody else's installation, binds nothing. Each attack is tried whole, from
 //! a genuine session of the attacker's own, and afterwards nothing is bound and somebody can read why.
 
-use serde_json::json;
-
 use super::World;
-use super::story::populate;
 use super::walk::{Browser, Page};
 use crate::forge::{Fault, Planted};
 
@@ -19,35 +16,21 @@ async fn bound(world: &World) -> Vec<String> {
         .collect()
 }
 
-/// A genuine session up to the page where the forge asks who signs in.
-async fn up_to_sign_in(world: &World, browser: &mut Browser, organization: &str) -> Page {
-    let form = browser.begin(&world.link_to_server(organization).await).await;
-    let install = browser.create(&form, "acme-inc").await;
-    browser.install(&install, "acme-inc").await
+/// Whether the audit log says that a binding was refused, and why.
+fn tells(audit: &[(String, String)], why: &str) -> bool {
+    audit.iter().any(|(action, detail)| action == "connection.bind-refused" && detail.ends_with(why))
 }
 
 async fn refused(world: &World, page: &Page, why: &str) {
     assert!((400..=503).contains(&page.status), "{}", page.text);
     assert!(bound(world).await.is_empty(), "{:?}", bound(world).await);
     let audit = world.audit().await;
-    let told =
-        audit.iter().any(|(action, detail)| action == "connection.bind-refused" && detail.ends_with(why));
-    assert!(told, "{why}: {audit:?}");
+    assert!(tells(&audit, why), "{why}: {audit:?}");
 }
 
 /// Two tenants share one declared App: the attacker belongs to `other` and owns `evil-inc`.
 pub(super) async fn shared() -> World {
-    let more = r#"
-        [[sources]]
-        key = "our-app"
-        organizations = ["acme", "other"]
-        provider = "github"
-        url = "FORGE"
-        webhook_secrets = [{ value = "a-long-random-secret" }]
-        app = { id = APP, client_id = "Iv23liours", private_key = { file = "KEY" }, client_secret = { value = "canary-client-secret" } }
-    "#;
-    let world = World::with_app(more).await;
-    populate(&world);
+    let world = World::with_app().await;
     world.forge.org("evil-inc");
     world.forge.member("evil-inc", "mallory", "admin");
     world
@@ -56,9 +39,7 @@ pub(super) async fn shared() -> World {
 /// The attacker's browser, in a session of `other` for this account, installed on `evil-inc`.
 async fn attacker(world: &World, names: &str) -> (Browser, Page) {
     world.forge.signs_in("mallory");
-    let mut browser = Browser::default();
-    let form = browser.begin(&world.link("other", json!({"source": "our-app"})).await).await;
-    let install = browser.press_on(form.form("Continue").with("login", names)).await;
+    let (mut browser, install) = world.up_to_install("other", names).await;
     let choose = browser.press_on(install.form("Install")).await;
     (browser, choose)
 }
@@ -82,12 +63,10 @@ async fn s31_an_installation_of_somebody_elses_account_is_not_bound_by_its_numbe
         ("acme-inc", "out-of-reach", false),
     ] {
         let world = shared().await;
-        let mut victim = Browser::default();
-        let form = victim.begin(&world.link("acme", json!({"source": "our-app"})).await).await;
-        let install = victim.press_on(form.form("Continue").with("login", "acme-inc")).await;
+        let (mut victim, install) = world.up_to_install("acme", "acme-inc").await;
         let sign_in = victim.install(&install, "acme-inc").await;
         if claimed {
-            assert_eq!(victim.press_on(sign_in.form("Authorize")).await.status, 200);
+            victim.finish(&sign_in).await;
         }
         let before = bound(&world).await;
         let number = world.forge.installation_at("acme-inc").to_string();
@@ -98,13 +77,7 @@ async fn s31_an_installation_of_somebody_elses_account_is_not_bound_by_its_numbe
         let answer = browser.press_on(sign_in.form("Authorize")).await;
         assert_eq!(answer.status, 403, "{}", answer.text);
         assert_eq!(bound(&world).await, before, "{names} {claimed}");
-        assert!(
-            world
-                .audit()
-                .await
-                .iter()
-                .any(|(action, detail)| action == "connection.bind-refused" && detail.ends_with(why))
-        );
+        assert!(tells(&world.audit().await, why));
         assert_eq!(world.forge.user_tokens(), 0, "refused or not, the person's token has ended");
     }
 }
@@ -117,9 +90,7 @@ async fn s31_a_member_who_is_no_owner_and_one_who_is_only_invited_bind_nothing()
         ("billing_manager", "active", "no-owner"),
     ] {
         let world = World::new().await;
-        populate(&world);
-        let mut browser = Browser::default();
-        let sign_in = up_to_sign_in(&world, &mut browser, "acme").await;
+        let (mut browser, sign_in) = world.up_to_sign_in().await;
         world.forge.demotes("acme-inc", "mallory", role, place);
         world.forge.signs_in("mallory");
         let answer = browser.press_on(sign_in.form("Authorize")).await;
@@ -149,22 +120,17 @@ async fn s31_an_installation_of_another_app_or_of_none_binds_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s31_an_organization_that_was_renamed_between_is_known_by_its_number() {
     let world = World::new().await;
-    populate(&world);
-    let mut browser = Browser::default();
-    let sign_in = up_to_sign_in(&world, &mut browser, "acme").await;
+    let (mut browser, sign_in) = world.up_to_sign_in().await;
     // The same organization, under another name: its number still counts.
     world.forge.renames_org("acme-inc", "acme-new");
     world.forge.org("acme-inc");
     world.forge.member("acme-inc", "mallory", "admin");
-    let answer = browser.press_on(sign_in.form("Authorize")).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
+    browser.finish(&sign_in).await;
     assert_eq!(bound(&world).await, ["acme acme-new"]);
     // Another organization under the old name is another account.
     let world = shared().await;
     world.forge.signs_in("alice");
-    let mut browser = Browser::default();
-    let form = browser.begin(&world.link("acme", json!({"source": "our-app"})).await).await;
-    let install = browser.press_on(form.form("Continue").with("login", "acme-inc")).await;
+    let (mut browser, install) = world.up_to_install("acme", "acme-inc").await;
     world.forge.renames_org("acme-inc", "acme-old");
     world.forge.renames_org("evil-inc", "acme-inc");
     world.forge.signs_in("mallory");
@@ -176,9 +142,7 @@ async fn s31_an_organization_that_was_renamed_between_is_known_by_its_number() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s31_a_forge_that_fails_in_the_middle_binds_nothing() {
     let world = World::new().await;
-    populate(&world);
-    let mut browser = Browser::default();
-    let mut sign_in = up_to_sign_in(&world, &mut browser, "acme").await;
+    let (mut browser, mut sign_in) = world.up_to_sign_in().await;
     let number = world.forge.installation_at("acme-inc");
     let about: &'static str = format!("/app/installations/{number}").leak();
     let paths = [
@@ -208,7 +172,7 @@ async fn s31_a_forge_that_fails_in_the_middle_binds_nothing() {
             assert!(matches!(answer.status, 403 | 409 | 503), "{path} {fault:?}: {}", answer.text);
             assert!(bound(&world).await.is_empty(), "{path} {fault:?}");
             world.forge.heals();
-            let step = browser.open(&format!("{}/connect-scm/github/step", world.base())).await;
+            let step = browser.open(&world.step()).await;
             sign_in = browser.install(&step, "acme-inc").await;
             tried += 1;
         }
@@ -224,9 +188,7 @@ async fn s31_of_two_tenants_at_once_one_gets_the_account_and_the_other_learns_no
     world.forge.signs_in("alice");
     let mut ready = Vec::new();
     for organization in ["acme", "other"] {
-        let mut browser = Browser::default();
-        let form = browser.begin(&world.link(organization, json!({"source": "our-app"})).await).await;
-        let install = browser.press_on(form.form("Continue").with("login", "acme-inc")).await;
+        let (mut browser, install) = world.up_to_install(organization, "acme-inc").await;
         let sign_in = browser.install(&install, "acme-inc").await;
         ready.push((browser, sign_in));
     }
@@ -245,10 +207,8 @@ async fn s31_of_two_tenants_at_once_one_gets_the_account_and_the_other_learns_no
 #[tokio::test(flavor = "multi_thread")]
 async fn s31_an_app_that_was_made_for_another_account_is_not_kept() {
     let world = World::new().await;
-    populate(&world);
-    let mut browser = Browser::default();
-    let form = browser.begin(&world.link_to_server("acme").await).await;
-    let review = browser.press_on(form.form("Review permissions").with("login", "acme-inc")).await;
+    let (mut browser, form) = world.begun("acme").await;
+    let review = browser.review(&form, "acme-inc").await;
     // Sent to the person's own settings instead of the organization's.
     let manifest = review.form("Create GitHub App").at_path("/settings/apps/new");
     let confirm = browser.press_on(manifest).await;

@@ -14,6 +14,7 @@ use scm_connect::config::Config;
 use scm_connect::domain::{Clock, Timestamp};
 use scm_connect::telemetry::metric::{self, Exporter};
 
+use self::walk::{Browser, Page};
 use crate::forge::FakeGithub as Github;
 
 /// Counters are the process's own.
@@ -22,7 +23,19 @@ fn exporter() -> Arc<Exporter> {
     Arc::clone(EXPORTER.get_or_init(|| Arc::new(metric::install().unwrap())))
 }
 
-/// A daemon with two organizations, `acme` and `other`, in the world of a GitHub Enterprise Server.
+/// The App that somebody made by hand, declared for both organizations.
+const OUR_APP: &str = r#"
+    [[sources]]
+    key = "our-app"
+    organizations = ["acme", "other"]
+    provider = "github"
+    url = "FORGE"
+    webhook_secrets = [{ value = "a-long-random-secret" }]
+    app = { id = APP, client_id = "Iv23liours", private_key = { file = "KEY" }, client_secret = { value = "canary-client-secret" } }
+"#;
+
+/// A daemon with two organizations, `acme` and `other`, in the world of a GitHub Enterprise Server. There is the
+/// organization `acme-inc`, whose owner is alice, with mallory as a member; alice signs in.
 pub(super) struct World {
     home: tempfile::TempDir,
     pub(super) forge: Arc<Github>,
@@ -31,20 +44,15 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new() -> Self {
-        Self::with("").await
+        Self::of(Github::server("3.17.0"), "").await
     }
 
-    /// With more in its config.
-    pub(super) async fn with(more: &str) -> Self {
-        Self::of(Github::server("3.17.0"), more).await
-    }
-
-    /// With an App that somebody made by hand and declared as the source `our-app`.
-    pub(super) async fn with_app(more: &str) -> Self {
+    /// With an App that is declared as the source `our-app`.
+    pub(super) async fn with_app() -> Self {
         let forge = Github::server("3.17.0");
         let app = forge.app_by_hand("Iv23liours", "canary-client-secret");
         let key = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixture/keys/rfc7515-a2.pem");
-        let more = more.replace("APP", &app.to_string()).replace("KEY", key);
+        let more = OUR_APP.replace("APP", &app.to_string()).replace("KEY", key);
         let world = Self::of(forge, &more).await;
         world.forge.points(app, &world.base(), "our-app");
         world
@@ -79,12 +87,21 @@ impl World {
         let clock: Clock = Arc::new(move || Timestamp::from_ms(theirs.book.now_s() * 1000));
         let manner = Manner { runtime_dir: home.path().to_owned(), works: true, stand_in_keys: None };
         let daemon = Daemon::start(&config, exporter(), clock, &manner).await.unwrap();
+        forge.org("acme-inc");
+        forge.member("acme-inc", "alice", "admin");
+        forge.member("acme-inc", "mallory", "member");
+        forge.signs_in("alice");
         Self { home, forge, daemon }
     }
 
     /// `http://127.0.0.1:…` of the daemon.
     pub(super) fn base(&self) -> String {
         format!("http://{}", self.daemon.public)
+    }
+
+    /// Where a session is brought to the step it is at.
+    pub(super) fn step(&self) -> String {
+        format!("{}/connect-scm/github/step", self.base())
     }
 
     pub(super) fn file(&self, name: &str) -> std::path::PathBuf {
@@ -122,6 +139,27 @@ impl World {
         let url = self.forge.site();
         let wish = serde_json::json!({"kind": "github_enterprise_server", "url": url.as_str()});
         self.link(organization, wish).await
+    }
+
+    /// A new browser at the form for a new App.
+    async fn begun(&self, organization: &str) -> (Browser, Page) {
+        Browser::at(&self.link_to_server(organization).await).await
+    }
+
+    /// A new browser with a new App for `acme-inc`, at the page where the forge asks who signs in.
+    async fn up_to_sign_in(&self) -> (Browser, Page) {
+        let (mut browser, form) = self.begun("acme").await;
+        let install = browser.create(&form, "acme-inc").await;
+        let sign_in = browser.install(&install, "acme-inc").await;
+        (browser, sign_in)
+    }
+
+    /// A new browser with the declared App for this account, at the App's page of installation.
+    async fn up_to_install(&self, organization: &str, login: &str) -> (Browser, Page) {
+        let link = self.link(organization, serde_json::json!({"source": "our-app"})).await;
+        let (mut browser, form) = Browser::at(&link).await;
+        let install = browser.press_on(form.form("Continue").with("login", login)).await;
+        (browser, install)
     }
 
     /// Everything that was recorded as a connection.

@@ -3,23 +3,28 @@
 
 use super::World;
 use super::hijack::shared;
-use super::story::populate;
 use super::walk::{Browser, Page};
 
-/// The forge's answer to a manifest, not opened yet.
-async fn created(world: &World, browser: &mut Browser, organization: &str) -> String {
-    let form = browser.begin(&world.link_to_server(organization).await).await;
-    let review = browser.press_on(form.form("Review permissions").with("login", "acme-inc")).await;
+/// A new browser, and the forge's answer to its manifest, not opened yet.
+async fn created(world: &World, organization: &str) -> (Browser, String) {
+    let (mut browser, form) = world.begun(organization).await;
+    let review = browser.review(&form, "acme-inc").await;
     let confirm = browser.press_on(review.form("Create GitHub App")).await;
-    browser.press(confirm.form("Create it")).await.location.unwrap().to_string()
+    let answer = browser.press(confirm.form("Create it")).await.location.unwrap().to_string();
+    (browser, answer)
+}
+
+/// The forge's answer to an installation from this page, not opened yet.
+async fn answered(browser: &mut Browser, install: &Page) -> String {
+    let choose = browser.press_on(install.form("Install")).await;
+    browser.press(choose.form("Install on acme-inc")).await.location.unwrap().to_string()
 }
 
 /// The forge's answer to an installation, not opened yet.
 async fn installed(browser: &mut Browser, answer: &str) -> String {
     let page = browser.open(answer).await;
     let install = browser.follow(page).await;
-    let choose = browser.press_on(install.form("Install")).await;
-    browser.press(choose.form("Install on acme-inc")).await.location.unwrap().to_string()
+    answered(browser, &install).await
 }
 
 /// The forge's answer to a sign-in, not opened yet.
@@ -55,9 +60,7 @@ fn is_refused(page: &Page, what: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn s25_a_state_that_is_missing_wrong_or_of_another_kind_is_refused() {
     let world = World::new().await;
-    populate(&world);
-    let mut browser = Browser::default();
-    let answer = created(&world, &mut browser, "acme").await;
+    let (mut browser, answer) = created(&world, "acme").await;
     let link = world.link_to_server("acme").await;
     let wrong = [
         ("no state", answer.split("&state=").next().unwrap().to_owned()),
@@ -83,9 +86,7 @@ async fn s25_a_state_that_is_missing_wrong_or_of_another_kind_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s25_a_state_works_once_and_for_ten_minutes() {
     let world = World::new().await;
-    populate(&world);
-    let mut browser = Browser::default();
-    let answer = created(&world, &mut browser, "acme").await;
+    let (mut browser, answer) = created(&world, "acme").await;
     let both = futures_util::future::join_all([browser.clone(), browser.clone()].map(|mut browser| {
         let answer = answer.clone();
         async move { browser.open(&answer).await }
@@ -100,8 +101,7 @@ async fn s25_a_state_works_once_and_for_ten_minutes() {
     );
     is_refused(&browser.open(&answer).await, "a second time");
     assert_eq!(world.connections().await.len(), 1);
-    let mut late = Browser::default();
-    let answer = created(&world, &mut late, "other").await;
+    let (mut late, answer) = created(&world, "other").await;
     world.forge.book.pass_s(600);
     is_refused(&late.open(&answer).await, "after ten minutes");
     assert_eq!(world.connections().await.len(), 1);
@@ -110,13 +110,10 @@ async fn s25_a_state_works_once_and_for_ten_minutes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s25_a_state_belongs_to_the_browser_that_began() {
     let world = World::new().await;
-    populate(&world);
-    let mut victim = Browser::default();
-    let answer = created(&world, &mut victim, "acme").await;
+    let (mut victim, answer) = created(&world, "acme").await;
     let mut nobody = Browser::default();
     is_refused(&nobody.open(&answer).await, "no session");
-    let mut mallory = Browser::default();
-    let theirs = created(&world, &mut mallory, "other").await;
+    let (mut mallory, theirs) = created(&world, "other").await;
     is_refused(&mallory.open(&answer).await, "another's state in my session");
     is_refused(&victim.open(&theirs).await, "my state planted in another's session");
     assert!(world.connections().await.is_empty(), "{:?}", world.connections().await);
@@ -127,9 +124,7 @@ async fn s25_a_state_belongs_to_the_browser_that_began() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s25_a_state_is_good_for_its_own_step_and_source_only() {
     let world = World::new().await;
-    populate(&world);
-    let mut browser = Browser::default();
-    let made = created(&world, &mut browser, "acme").await;
+    let (mut browser, made) = created(&world, "acme").await;
     let came = installed(&mut browser, &made).await;
     for step in ["created", "authorized"] {
         let address = came.replace("/installed", &format!("/{step}"));
@@ -151,25 +146,22 @@ async fn s25_a_state_is_good_for_its_own_step_and_source_only() {
     assert_eq!(browser.open(&back).await.status, 200, "and it still works where it belongs");
 }
 
-/// The forge's answer to an installation of the shared App, not opened yet.
-async fn installed_shared(world: &World, browser: &mut Browser, organization: &str) -> String {
-    let link = world.link(organization, serde_json::json!({"source": "our-app"})).await;
-    let form = browser.begin(&link).await;
-    let install = browser.press_on(form.form("Continue").with("login", "acme-inc")).await;
-    let choose = browser.press_on(install.form("Install")).await;
-    browser.press(choose.form("Install on acme-inc")).await.location.unwrap().to_string()
+/// A new browser, and the forge's answer to its installation of the shared App, not opened yet.
+async fn installed_shared(world: &World, organization: &str) -> (Browser, String) {
+    let (mut browser, install) = world.up_to_install(organization, "acme-inc").await;
+    let came = answered(&mut browser, &install).await;
+    (browser, came)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s25_a_code_of_another_session_proves_nothing_there() {
     let world = shared().await;
     world.forge.signs_in("alice");
-    let (mut owner, mut thief) = (Browser::default(), Browser::default());
-    let came = installed_shared(&world, &mut owner, "acme").await;
+    let (mut owner, came) = installed_shared(&world, "acme").await;
     let back = signed_in(&mut owner, &came).await;
     // The owner's code, brought by a thief of another organization who has everything but the owner's cookie: the
     // verifier is made of it.
-    let came = installed_shared(&world, &mut thief, "other").await;
+    let (mut thief, came) = installed_shared(&world, "other").await;
     world.forge.signs_in("mallory");
     let own = signed_in(&mut thief, &came).await;
     let stolen = with(&own, "code", &value(&back, "code"));
@@ -181,9 +173,7 @@ async fn s25_a_code_of_another_session_proves_nothing_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s25_what_a_forge_says_in_an_error_is_never_shown() {
     let world = World::new().await;
-    populate(&world);
-    let mut browser = Browser::default();
-    let made = created(&world, &mut browser, "acme").await;
+    let (mut browser, made) = created(&world, "acme").await;
     let script = "<script>alert(1)</script>";
     let address = with(&with(&made, "error", script), "error_description", script);
     let page = browser.open(&address).await;
@@ -195,26 +185,22 @@ async fn s25_what_a_forge_says_in_an_error_is_never_shown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_who_does_not_go_on_can_try_again() {
     let world = World::new().await;
-    populate(&world);
-    let mut browser = Browser::default();
-    let made = created(&world, &mut browser, "acme").await;
+    let (mut browser, made) = created(&world, "acme").await;
     let came = installed(&mut browser, &made).await;
     let page = browser.open(&came).await;
     let sign_in = browser.follow(page).await;
     let denied = browser.press_on(sign_in.form("Cancel")).await;
     is_refused(&denied, "cancelled");
-    let step = browser.open(&format!("{}/connect-scm/github/step", world.base())).await;
+    let step = browser.open(&world.step()).await;
     let sign_in = browser.install(&step, "acme-inc").await;
-    assert_eq!(browser.press_on(sign_in.form("Authorize")).await.status, 200);
+    browser.finish(&sign_in).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s14_a_form_is_taken_from_a_page_of_this_very_session_only() {
     let world = World::new().await;
-    populate(&world);
-    let (mut browser, mut other) = (Browser::default(), Browser::default());
-    let form = browser.begin(&world.link_to_server("acme").await).await;
-    let foreign = other.begin(&world.link_to_server("other").await).await;
+    let (mut browser, form) = world.begun("acme").await;
+    let (_, foreign) = world.begun("other").await;
     let filled = form.form("Review permissions").with("login", "acme-inc");
     let token = foreign.form("Review permissions").field("token").to_owned();
     is_refused(&browser.press(filled.clone().with("token", "")).await, "no token");
@@ -233,7 +219,6 @@ async fn s14_a_form_is_taken_from_a_page_of_this_very_session_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s28_a_link_begins_one_session_within_ten_minutes() {
     let world = World::new().await;
-    populate(&world);
     let link = world.link_to_server("acme").await;
     let (mut first, mut second) = (Browser::default(), Browser::default());
     // Looking at it uses nothing up.
@@ -247,6 +232,5 @@ async fn s28_a_link_begins_one_session_within_ten_minutes() {
     let landing = second.open(&late).await;
     assert_eq!(second.press(landing.form("Begin")).await.status, 403, "too late");
     world.forge.book.pass_s(3000);
-    let step = format!("{}/connect-scm/github/step", world.base());
-    assert_eq!(first.open(&step).await.status, 403, "a session ends with its hour");
+    assert_eq!(first.open(&world.step()).await.status, 403, "a session ends with its hour");
 }

@@ -10,28 +10,17 @@ use super::World;
 use super::walk::Browser;
 use crate::forge::{Fault, Planted};
 
-/// An organization whose owner is alice, with mallory as a member.
-pub(super) fn populate(world: &World) {
-    world.forge.org("acme-inc");
-    world.forge.member("acme-inc", "alice", "admin");
-    world.forge.member("acme-inc", "mallory", "member");
-    world.forge.signs_in("alice");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_founder_connects_an_organization_from_the_link_to_the_end() {
     let world = World::new().await;
-    populate(&world);
-    let mut browser = Browser::default();
-    let form = browser.begin(&world.link_to_server("acme").await).await;
+    let (mut browser, form) = world.begun("acme").await;
     assert!(form.text.contains("Install on") && form.text.contains("<strong>acme</strong>"), "{}", form.text);
-    let review = browser.press_on(form.form("Review permissions").with("login", "acme-inc")).await;
+    let review = browser.review(&form, "acme-inc").await;
     assert!(review.text.contains("Members (organization)") && review.text.contains("Contents (repository)"));
     let manifest: serde_json::Value =
         serde_json::from_str(review.form("Create GitHub App").field("manifest")).unwrap();
     assert_eq!(manifest["public"], false);
-    let confirm = browser.press_on(review.form("Create GitHub App")).await;
-    let install = browser.press_on(confirm.form("Create it")).await;
+    let install = browser.agree(&review).await;
     assert!(install.text.contains("its keys are sealed"), "{}", install.text);
     let waiting = &world.connections().await[0];
     assert_eq!(
@@ -39,8 +28,7 @@ async fn a_founder_connects_an_organization_from_the_link_to_the_end() {
         (Some("awaiting_approval"), &json!("acme"))
     );
     let sign_in = browser.install(&install, "acme-inc").await;
-    let done = browser.press_on(sign_in.form("Authorize")).await;
-    assert_eq!(done.status, 200, "{}", done.text);
+    let done = browser.finish(&sign_in).await;
     assert!(done.text.contains("<strong>acme-inc</strong>") && done.text.contains("alice"), "{}", done.text);
     assert!(!browser.has_session(), "who has linked an account is signed out");
     let all = world.connections().await;
@@ -61,9 +49,7 @@ async fn a_founder_connects_an_organization_from_the_link_to_the_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_connects_their_own_account() {
     let world = World::new().await;
-    populate(&world);
-    let mut browser = Browser::default();
-    let form = browser.begin(&world.link_to_server("acme").await).await;
+    let (mut browser, form) = world.begun("acme").await;
     let filled = form
         .form("Review permissions")
         .with("login", "alice")
@@ -71,11 +57,9 @@ async fn a_person_connects_their_own_account() {
         .with("purpose", "comments");
     let review = browser.press_on(filled).await;
     assert!(!review.text.contains("Contents (repository)"), "comments alone read no code");
-    let confirm = browser.press_on(review.form("Create GitHub App")).await;
-    let install = browser.press_on(confirm.form("Create it")).await;
+    let install = browser.agree(&review).await;
     let sign_in = browser.install(&install, "alice").await;
-    let done = browser.press_on(sign_in.form("Authorize")).await;
-    assert_eq!(done.status, 200, "{}", done.text);
+    browser.finish(&sign_in).await;
     assert_eq!(world.connections().await[0]["account"]["login"], "alice");
     assert_eq!(world.forge.violations(), Vec::<String>::new());
 }
@@ -83,9 +67,7 @@ async fn a_person_connects_their_own_account() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_not_exact_is_offered_as_the_forge_spells_it() {
     let world = World::new().await;
-    populate(&world);
-    let mut browser = Browser::default();
-    let form = browser.begin(&world.link_to_server("acme").await).await;
+    let (mut browser, form) = world.begun("acme").await;
     for typed in ["Acme-Inc", " @acme-inc", "acme inc", "https://git.example.com/acme-inc/"] {
         let again = browser
             .press_on(form.form("Review permissions").with("login", typed).with("purpose", "comments"))
@@ -95,7 +77,7 @@ async fn a_name_that_is_not_exact_is_offered_as_the_forge_spells_it() {
         assert!(review.text.contains("Create GitHub App"), "{typed}: {}", review.text);
         assert!(!review.text.contains("Contents"), "what was chosen stays chosen");
     }
-    let kind = browser.press_on(form.form("Review permissions").with("login", "alice")).await;
+    let kind = browser.review(&form, "alice").await;
     assert_eq!(kind.status, 400);
     assert!(
         browser
@@ -104,10 +86,10 @@ async fn a_name_that_is_not_exact_is_offered_as_the_forge_spells_it() {
             .text
             .contains("Create GitHub App")
     );
-    let nobody = browser.press_on(form.form("Review permissions").with("login", "<script>x</script>")).await;
+    let nobody = browser.review(&form, "<script>x</script>").await;
     assert_eq!(nobody.status, 400);
     assert!(nobody.text.contains("&lt;script&gt;") && !nobody.text.contains("<script"), "{}", nobody.text);
-    let empty = browser.press_on(form.form("Review permissions").with("login", "  ")).await;
+    let empty = browser.review(&form, "  ").await;
     assert!(empty.status == 400 && empty.text.contains("Give the name"), "{}", empty.text);
     assert!(world.connections().await.is_empty(), "nothing was kept");
 }
@@ -115,11 +97,7 @@ async fn a_name_that_is_not_exact_is_offered_as_the_forge_spells_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_new_app_sends_waits_for_the_proof_and_is_handled_then() {
     let world = World::new().await;
-    populate(&world);
-    let mut browser = Browser::default();
-    let form = browser.begin(&world.link_to_server("acme").await).await;
-    let install = browser.create(&form, "acme-inc").await;
-    let sign_in = browser.install(&install, "acme-inc").await;
+    let (mut browser, sign_in) = world.up_to_sign_in().await;
     let (source, secret, event) = world.forge.tells_of_installation("acme-inc");
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let deliver = |secret: String| {
@@ -156,8 +134,7 @@ async fn what_the_new_app_sends_waits_for_the_proof_and_is_handled_then() {
         json!(null),
         "an event alone binds nothing"
     );
-    let done = browser.press_on(sign_in.form("Authorize")).await;
-    assert_eq!(done.status, 200, "{}", done.text);
+    browser.finish(&sign_in).await;
     state("done").await;
     let projects = world.get("projects").await;
     assert_eq!(projects["items"][0]["full_path"], "acme-inc/site");
@@ -166,9 +143,7 @@ async fn what_the_new_app_sends_waits_for_the_proof_and_is_handled_then() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_owns_nothing_asks_an_owner_and_an_owner_goes_on_with_a_new_link() {
     let world = World::new().await;
-    populate(&world);
-    let mut browser = Browser::default();
-    let form = browser.begin(&world.link_to_server("acme").await).await;
+    let (mut browser, form) = world.begun("acme").await;
     let install = browser.create(&form, "acme-inc").await;
     world.forge.signs_in("mallory");
     let choose = browser.press_on(install.form("Install")).await;
@@ -183,37 +158,25 @@ async fn whoever_owns_nothing_asks_an_owner_and_an_owner_goes_on_with_a_new_link
     assert!(world.audit().await.iter().any(|(action, _)| action == "connection.approval-asked"));
     // The owner, in another browser.
     world.forge.signs_in("alice");
-    let mut owner = Browser::default();
-    let form = owner.begin(&world.link("acme", json!({"connection": all[0]["key"]})).await).await;
+    let link = world.link("acme", json!({"connection": all[0]["key"]})).await;
+    let (mut owner, form) = Browser::at(&link).await;
     assert!(form.text.contains("value=\"acme-inc\""), "the name is known");
     let install = owner.press_on(form.form("Continue")).await;
     let sign_in = owner.install(&install, "acme-inc").await;
-    let done = owner.press_on(sign_in.form("Authorize")).await;
-    assert_eq!(done.status, 200, "{}", done.text);
+    owner.finish(&sign_in).await;
     assert_eq!(world.connections().await[0]["state"], "connected");
     assert_eq!(world.forge.violations(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_declared_app_is_installed_on_an_account_more() {
-    let more = r#"
-        [[sources]]
-        key = "our-app"
-        organizations = ["acme", "other"]
-        provider = "github"
-        url = "FORGE"
-        webhook_secrets = [{ value = "a-long-random-secret" }]
-        app = { id = APP, client_id = "Iv23liours", private_key = { file = "KEY" }, client_secret = { value = "canary-client-secret" } }
-    "#;
-    let world = World::with_app(more).await;
-    populate(&world);
-    let mut browser = Browser::default();
-    let form = browser.begin(&world.link("acme", json!({"source": "our-app"})).await).await;
+    let world = World::with_app().await;
+    let link = world.link("acme", json!({"source": "our-app"})).await;
+    let (mut browser, form) = Browser::at(&link).await;
     assert!(!form.text.contains("Assistant"), "its permissions are given");
     let install = browser.press_on(form.form("Continue").with("login", "acme-inc")).await;
     let sign_in = browser.install(&install, "acme-inc").await;
-    let done = browser.press_on(sign_in.form("Authorize")).await;
-    assert_eq!(done.status, 200, "{}", done.text);
+    browser.finish(&sign_in).await;
     let all = world.connections().await;
     assert_eq!(
         (all[0]["source"].as_str(), all[0]["account"]["login"].as_str()),
@@ -225,11 +188,7 @@ async fn a_declared_app_is_installed_on_an_account_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_granted_decides_and_not_what_was_asked() {
     let world = World::new().await;
-    populate(&world);
-    let mut browser = Browser::default();
-    let form = browser.begin(&world.link_to_server("acme").await).await;
-    let install = browser.create(&form, "acme-inc").await;
-    let sign_in = browser.install(&install, "acme-inc").await;
+    let (mut browser, sign_in) = world.up_to_sign_in().await;
     world.forge.withdraws("acme-inc", "pull_requests");
     let done = browser.press_on(sign_in.form("Authorize")).await;
     assert!(done.text.contains("<code>pull_requests</code>"), "{}", done.text);
@@ -241,10 +200,8 @@ async fn what_was_granted_decides_and_not_what_was_asked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s46_a_new_apps_secrets_are_nowhere_in_the_clear() {
     let world = World::new().await;
-    populate(&world);
-    let mut browser = Browser::default();
-    let done = browser.connect(&world.link_to_server("acme").await, "acme-inc").await;
-    assert_eq!(done.status, 200, "{}", done.text);
+    let (mut browser, sign_in) = world.up_to_sign_in().await;
+    browser.finish(&sign_in).await;
     let shown = format!("{:?}{}", world.audit().await, world.get("connections").await);
     assert!(!shown.contains("canary") && !shown.contains("PRIVATE KEY"));
     let mut looked = 0;
@@ -269,11 +226,9 @@ async fn s46_a_new_apps_secrets_are_nowhere_in_the_clear() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forge_that_is_away_is_named_and_nothing_is_lost() {
     let world = World::new().await;
-    populate(&world);
-    let mut browser = Browser::default();
-    let form = browser.begin(&world.link_to_server("acme").await).await;
+    let (mut browser, form) = world.begun("acme").await;
     world.forge.plants(Planted::at("/users/acme-inc", Fault::Status(502)));
-    let away = browser.press_on(form.form("Review permissions").with("login", "acme-inc")).await;
+    let away = browser.review(&form, "acme-inc").await;
     assert_eq!(away.status, 503, "{}", away.text);
     let install = browser.create(&form, "acme-inc").await;
     assert!(install.text.contains("its keys are sealed"), "{}", install.text);

@@ -173,11 +173,28 @@ impl Browser {
         self.press_on(landing.form("Begin")).await
     }
 
-    /// From the form to the App's page of installation: the account is an organization.
-    pub(super) async fn create(&mut self, form: &Page, login: &str) -> Page {
-        let review = self.press_on(form.form("Review permissions").with("login", login)).await;
+    /// A new one, from the link to the form.
+    pub(super) async fn at(link: &str) -> (Self, Page) {
+        let mut browser = Self::default();
+        let form = browser.begin(link).await;
+        (browser, form)
+    }
+
+    /// From the form to what the App will ask for: the account is an organization.
+    pub(super) async fn review(&mut self, form: &Page, login: &str) -> Page {
+        self.press_on(form.form("Review permissions").with("login", login)).await
+    }
+
+    /// From there to the App's page of installation.
+    pub(super) async fn agree(&mut self, review: &Page) -> Page {
         let confirm = self.press_on(review.form("Create GitHub App")).await;
         self.press_on(confirm.form("Create it")).await
+    }
+
+    /// From the form to the App's page of installation.
+    pub(super) async fn create(&mut self, form: &Page, login: &str) -> Page {
+        let review = self.review(form, login).await;
+        self.agree(&review).await
     }
 
     /// From there to the page where the forge asks who signs in.
@@ -186,12 +203,11 @@ impl Browser {
         self.press_on(choose.form(&format!("Install on {login}"))).await
     }
 
-    /// The whole way.
-    pub(super) async fn connect(&mut self, link: &str, login: &str) -> Page {
-        let form = self.begin(link).await;
-        let page = self.create(&form, login).await;
-        let sign_in = self.install(&page, login).await;
-        self.press_on(sign_in.form("Authorize")).await
+    /// From there to the end: whoever signs in has proven that the account is theirs.
+    pub(super) async fn finish(&mut self, sign_in: &Page) -> Page {
+        let done = self.press_on(sign_in.form("Authorize")).await;
+        assert_eq!(done.status, 200, "{}", done.text);
+        done
     }
 
     /// The session's cookie is taken from another browser.

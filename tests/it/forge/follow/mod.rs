@@ -99,16 +99,18 @@ impl Desk {
         (organization, self.store.connection(&key()).await.unwrap().unwrap())
     }
 
-    pub(super) async fn syncs(&self, directory: &dyn Directory) -> Result<MembersSynced, SyncError> {
+    async fn follows(&self, directory: &dyn Directory, mode: Mode) -> Result<MembersSynced, SyncError> {
         let (organization, connection) = self.whose().await;
         let whose = Whose { organization: &organization, connection: &connection };
-        self.follower.members(directory, whose, Mode::Apply).await
+        self.follower.members(directory, whose, mode).await
+    }
+
+    pub(super) async fn syncs(&self, directory: &dyn Directory) -> Result<MembersSynced, SyncError> {
+        self.follows(directory, Mode::Apply).await
     }
 
     pub(super) async fn plans(&self, directory: &dyn Directory) -> MembersSynced {
-        let (organization, connection) = self.whose().await;
-        let whose = Whose { organization: &organization, connection: &connection };
-        self.follower.members(directory, whose, Mode::DryRun).await.unwrap()
+        self.follows(directory, Mode::DryRun).await.unwrap()
     }
 
     pub(super) async fn reads(

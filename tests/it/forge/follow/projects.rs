@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use scm_connect::domain::project::ProjectState;
+use scm_connect::follow::ProjectsSynced;
 use scm_connect::provider::Directory;
 use scm_connect::store::{Page, ProjectFilter};
 
+use super::super::Book;
 use super::super::github::Github;
 use super::super::gitlab::Gitlab;
 use super::super::story::pass;
@@ -18,9 +20,10 @@ async fn projects(desk: &Desk) -> BTreeMap<u64, (String, ProjectState)> {
     found.into_iter().map(|it| (it.external_id, (it.full_path.clone(), it.state()))).collect()
 }
 
-async fn later(desk: &Desk, directory: &dyn Directory, pass_on: impl AsyncFn()) -> String {
-    pass_on().await;
-    desk.lists(directory).await.unwrap().sentence()
+/// Lists again, an hour later.
+async fn an_hour_later(book: &Book, desk: &Desk, directory: &dyn Directory) -> ProjectsSynced {
+    pass(book, 3600).await;
+    desk.lists(directory).await.unwrap()
 }
 
 #[tokio::test]
@@ -37,7 +40,7 @@ async fn an_accounts_repositories_are_found_and_followed() {
     assert_eq!(desk.lists(&directory).await.unwrap().changed, 0);
     forge.renames("acme", "r000", "first");
     forge.deletes("acme", "r001");
-    let said = later(&desk, &directory, async || pass(&forge.book, 3600).await).await;
+    let said = an_hour_later(&forge.book, &desk, &directory).await.sentence();
     assert_eq!(said, "204 repositories on 3 pages: 0 new, 1 changed, 1 gone");
     assert_eq!(forge.violations(), [""; 0]);
 }
@@ -64,13 +67,11 @@ const ORDERS: [&[Step]; 8] = [
     &[Step::Delete, Step::Register, Step::Rename],
 ];
 
-/// What must be true of the first repository and of the one that took its name.
-fn check(
-    order: &[Step],
-    name: &str,
-    first: &(String, ProjectState),
-    second: Option<&(String, ProjectState)>,
-) {
+/// What must be true of the first repository, which has this number, and of the one that took its name.
+async fn check(order: &[Step], desk: &Desk, id: u64) {
+    let found = projects(desk).await;
+    let first = &found[&id];
+    let second = found.iter().find(|(other, _)| **other != id).map(|(_, it)| it);
     let gone = order.contains(&Step::Transfer)
         || order.iter().position(|step| *step == Step::Delete).is_some_and(|at| {
             // A deletion behind the registration meets the repository that still has a name of its own.
@@ -79,7 +80,7 @@ fn check(
     let is_out = matches!(first.1, ProjectState::Removed | ProjectState::MovedAway);
     assert_eq!(is_out, gone, "{order:?}: {first:?}");
     if !gone {
-        assert_ne!(first.0, name, "{order:?}: the name is the stranger's");
+        assert_ne!(first.0, "acme/site", "{order:?}: the name is the stranger's");
     }
     let second = second.unwrap_or_else(|| panic!("{order:?}: the stranger is a project of its own"));
     assert_eq!(second.1, ProjectState::NotSetUp, "{order:?}");
@@ -112,15 +113,11 @@ async fn s35_no_order_of_renames_transfers_and_registrations_gives_a_right_by_na
                     Step::Register => forge.repo("acme", "site", true),
                 }
                 if between {
-                    pass(&forge.book, 3600).await;
-                    desk.lists(&directory).await.unwrap();
+                    an_hour_later(&forge.book, &desk, &directory).await;
                 }
             }
-            pass(&forge.book, 3600).await;
-            desk.lists(&directory).await.unwrap();
-            let found = projects(&desk).await;
-            let second = found.iter().find(|(other, _)| **other != id).map(|(_, it)| it);
-            check(order, "acme/site", &found[&id], second);
+            an_hour_later(&forge.book, &desk, &directory).await;
+            check(order, &desk, id).await;
             assert_eq!(forge.violations(), [""; 0]);
         }
     }
@@ -148,15 +145,11 @@ async fn s35_the_same_at_gitlab() {
                     Step::Register => drop(forge.project(group, "site")),
                 }
                 if between {
-                    pass(&forge.book, 3600).await;
-                    desk.lists(&directory).await.unwrap();
+                    an_hour_later(&forge.book, &desk, &directory).await;
                 }
             }
-            pass(&forge.book, 3600).await;
-            desk.lists(&directory).await.unwrap();
-            let found = projects(&desk).await;
-            let second = found.iter().find(|(other, _)| **other != id).map(|(_, it)| it);
-            check(order, "acme/site", &found[&id], second);
+            an_hour_later(&forge.book, &desk, &directory).await;
+            check(order, &desk, id).await;
             assert_eq!(forge.violations(), [""; 0]);
         }
     }

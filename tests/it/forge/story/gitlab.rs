@@ -32,6 +32,24 @@ fn session(forge: &Arc<Gitlab>, token: &str) -> Session {
     client(forge).token(token.into())
 }
 
+/// The group `acme`, and a session with a token of its own.
+fn owner(forge: &Arc<Gitlab>, scope: &str) -> (u64, Session) {
+    let group = forge.group("acme");
+    (group, session(forge, &forge.group_token(group, 50, &[scope])))
+}
+
+/// A session with a person's token.
+fn ada(forge: &Arc<Gitlab>) -> Session {
+    session(forge, &forge.token(forge.person("ada"), &["api"]))
+}
+
+/// So many people join a group.
+fn crowd(forge: &Gitlab, group: u64, count: usize) {
+    for number in 0..count {
+        forge.member(group, forge.person(&format!("p{number}")), 30);
+    }
+}
+
 pub(in crate::forge) fn hook() -> NewHook {
     NewHook {
         url: Url::parse("https://scm.example.com/hooks/acme").unwrap(),
@@ -71,15 +89,10 @@ async fn an_instance_under_a_sub_path_is_met_with_a_groups_token() {
 #[tokio::test]
 async fn a_list_is_read_to_its_end_also_when_nobody_counts_it() {
     let forge = Gitlab::cloud();
-    let group = forge.group("acme");
-    let token = forge.group_token(group, 50, &["read_api"]);
-    for number in 0..248 {
-        let person = forge.person(&format!("p{number}"));
-        forge.member(group, person, 30);
-    }
+    let (group, session) = owner(&forge, "read_api");
+    crowd(&forge, group, 248);
     let blocked = forge.blocked("mallory");
     forge.member(group, blocked, 40);
-    let session = session(&forge, &token);
     let members = session.members(group).await.unwrap();
     assert_eq!((members.items().len(), members.counts_agree()), (250, true));
     let listed = members.items().iter().find(|row| row.id.get() == blocked).unwrap();
@@ -101,14 +114,10 @@ async fn r33_a_list_of_gitlabs_that_fails_on_the_way_is_no_list() {
         [Fault::Status(500), Fault::Status(502), Fault::Html, Fault::Cut, Fault::Loop, Fault::Json("{}")]
     {
         let forge = Gitlab::cloud();
-        let group = forge.group("acme");
-        let token = forge.group_token(group, 50, &["api"]);
-        for number in 0..250 {
-            let person = forge.person(&format!("p{number}"));
-            forge.member(group, person, 30);
-        }
+        let (group, session) = owner(&forge, "api");
+        crowd(&forge, group, 250);
         forge.plants(Planted::at("/members/all", fault.clone()).page(2).times(9));
-        assert!(session(&forge, &token).members(group).await.is_err(), "{fault:?}");
+        assert!(session.members(group).await.is_err(), "{fault:?}");
     }
 }
 
@@ -132,10 +141,8 @@ async fn a_rotated_token_is_never_used_again() {
 #[tokio::test]
 async fn a_lost_answer_to_a_rotation_is_not_asked_for_again() {
     let forge = Gitlab::cloud();
-    let ada = forge.person("ada");
-    let token = forge.token(ada, &["api"]);
     forge.plants(Planted::at("/rotate", Fault::Cut));
-    let ended = session(&forge, &token).rotate(None).await;
+    let ended = ada(&forge).rotate(None).await;
     assert!(matches!(ended, Err(ProviderError::Unreachable(OutboundError::Unreachable { .. }))), "{ended:?}");
     assert_eq!(forge.book.lines(), ["POST /api/v4/personal_access_tokens/self/rotate"]);
 }
@@ -143,10 +150,8 @@ async fn a_lost_answer_to_a_rotation_is_not_asked_for_again() {
 #[tokio::test]
 async fn a_hook_signs_where_the_server_can_and_says_what_it_wants_and_what_not() {
     for (forge, proof) in [(Gitlab::cloud(), HookProof::Signed), (Gitlab::old_instance(), HookProof::Token)] {
-        let group = forge.group("acme");
+        let (group, session) = owner(&forge, "api");
         let project = forge.project(group, "site");
-        let token = forge.group_token(group, 50, &["api"]);
-        let session = session(&forge, &token);
         let place = HookPlace::Project(project);
         let made = session.create_hook(place, &hook()).await.unwrap();
         assert_eq!(HookProof::of(&made), proof);
@@ -167,9 +172,8 @@ async fn a_hook_signs_where_the_server_can_and_says_what_it_wants_and_what_not()
 #[tokio::test]
 async fn a_group_hook_needs_a_plan_and_an_owner_and_says_so() {
     let free = Gitlab::old_instance();
-    let group = free.group("acme");
-    let token = free.group_token(group, 50, &["api"]);
-    assert_eq!(session(&free, &token).hooks(HookPlace::Group(group)).await.unwrap_err(), ProviderError::Gone);
+    let (group, reader) = owner(&free, "api");
+    assert_eq!(reader.hooks(HookPlace::Group(group)).await.unwrap_err(), ProviderError::Gone);
     let paid = Gitlab::cloud();
     let group = paid.group("acme");
     let token = paid.group_token(group, 40, &["api"]);
@@ -183,10 +187,8 @@ async fn a_group_hook_needs_a_plan_and_an_owner_and_says_so() {
 #[tokio::test]
 async fn what_a_hook_could_not_deliver_is_sent_again_under_its_key() {
     let forge = Gitlab::cloud();
-    let group = forge.group("acme");
+    let (group, session) = owner(&forge, "api");
     let project = forge.project(group, "site");
-    let token = forge.group_token(group, 50, &["api"]);
-    let session = session(&forge, &token);
     let place = HookPlace::Project(project);
     let made = session.create_hook(place, &hook()).await.unwrap();
     forge.sent(project, "key-1", "200");
@@ -203,9 +205,7 @@ async fn what_a_hook_could_not_deliver_is_sent_again_under_its_key() {
 #[tokio::test]
 async fn r31_gitlab_is_not_asked_while_it_says_wait() {
     let forge = Gitlab::cloud();
-    let ada = forge.person("ada");
-    let token = forge.token(ada, &["api"]);
-    let session = session(&forge, &token);
+    let session = ada(&forge);
     forge.plants(Planted::at("/user", Fault::Limit(429, vec![("retry-after", 40)], "Retry later")));
     assert!(matches!(session.who().await, Err(ProviderError::Throttled { .. })));
     assert!(session.for_person().token().await.is_err());
