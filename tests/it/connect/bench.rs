@@ -9,8 +9,8 @@ use scm_connect::connect::{
     Added, Connections, Forges, How, NewApp, NewConnection, NewCredential, Undone, Verb, Way, Ways,
 };
 use scm_connect::domain::change::Change;
+use scm_connect::domain::connection::Beginning;
 use scm_connect::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, last4};
-use scm_connect::domain::health::Health;
 use scm_connect::domain::organization::{
     Account, App, Connection, ConnectionState, Forge, Kind, Organization, Source,
 };
@@ -272,30 +272,18 @@ fn ways(clock: &Clock, declared: HashMap<ConnectionKey, Way>) -> Ways {
 /// A connection of `acme` to the forge at this site.
 pub(crate) fn connection(kind: Kind, site: &Url, credential: &str) -> Connection {
     Connection {
-        key: key("acme"),
-        organization: slug("acme"),
-        kind,
-        host: Host::of(site).unwrap(),
-        url: site.clone(),
-        account: Account { login: "acme".into(), external_id: None },
-        source: SourceKey::parse("acme").unwrap(),
         credential: credential.into(),
-        installation: None,
-        authority: false,
-        reasons: Vec::new(),
-        repository_selection: None,
-        permissions: std::collections::BTreeMap::new(),
-        installation_seen_at: None,
-        roster_stale_since: None,
-        last_event_at: None,
-        last_sync_at: None,
-        members_read_at: None,
-        created_by: "cli".into(),
-        created_at: Timestamp::from_ms(0),
-        proof: Proof::Proven,
-        rejected_at: None,
-        paused_at: None,
-        health: Health::default(),
+        ..Connection::begin(Beginning {
+            key: key("acme"),
+            organization: slug("acme"),
+            kind,
+            host: Host::of(site).unwrap(),
+            url: site.clone(),
+            account: Account { login: "acme".into(), external_id: None },
+            source: SourceKey::parse("acme").unwrap(),
+            created_by: "cli".into(),
+            created_at: Timestamp::from_ms(0),
+        })
     }
 }
 

@@ -12,11 +12,10 @@ use std::sync::Arc;
 
 use scm_connect::domain::access::{TokenKind, TokenRecord};
 use scm_connect::domain::change::Change;
-use scm_connect::domain::health::Health;
+use scm_connect::domain::connection::Beginning;
 use scm_connect::domain::organization::{
     Account, Connection, Forge, Kind, Member, MemberState, Organization, Role,
 };
-use scm_connect::domain::project::Proof;
 use scm_connect::domain::roster::MemberRules;
 use scm_connect::domain::{ConnectionKey, Host, OrganizationSlug, SourceKey, Timestamp};
 use scm_connect::follow::{Follower, MembersSynced, Mode, SyncError, Whose};
@@ -205,30 +204,19 @@ fn open(dir: &std::path::Path, now: Timestamp) -> Arc<dyn Store> {
 
 fn connection(forge: Forge, number: u64, login: &str, now: Timestamp) -> Connection {
     Connection {
-        key: key(),
-        organization: slug(),
-        kind: Kind::of(forge, &host()),
-        host: host(),
-        url: url::Url::parse("https://forge.example.com").unwrap(),
-        account: Account { login: login.into(), external_id: Some(number) },
-        source: SourceKey::parse("acme-forge").unwrap(),
         credential: "access_token".into(),
-        installation: None,
         authority: true,
-        reasons: Vec::new(),
-        repository_selection: None,
-        permissions: std::collections::BTreeMap::new(),
-        installation_seen_at: None,
-        roster_stale_since: None,
-        last_event_at: None,
-        last_sync_at: None,
-        members_read_at: None,
-        created_by: "cli".into(),
-        created_at: now,
-        proof: Proof::Proven,
-        rejected_at: None,
-        paused_at: None,
-        health: Health::default(),
+        ..Connection::begin(Beginning {
+            key: key(),
+            organization: slug(),
+            kind: Kind::of(forge, &host()),
+            host: host(),
+            url: url::Url::parse("https://forge.example.com").unwrap(),
+            account: Account { login: login.into(), external_id: Some(number) },
+            source: SourceKey::parse("acme-forge").unwrap(),
+            created_by: "cli".into(),
+            created_at: now,
+        })
     }
 }
 
