@@ -80,6 +80,21 @@ pub(super) fn show(record: &Value, json: bool, terminal: &mut Terminal) -> Resul
     Ok(Exit::Done)
 }
 
+/// Says in a sentence that it was done; a script gets the answer.
+pub(super) fn tell(
+    answer: &Value,
+    json: bool,
+    sentence: &str,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    if json {
+        terminal.json(answer)?
+    } else {
+        terminal.remark(sentence)?
+    }
+    Ok(Exit::Done)
+}
+
 async fn token(
     command: TokenCommand,
     client: &Client,
@@ -128,9 +143,9 @@ async fn token(
 }
 
 /// Adds what was given.
-pub(super) fn add(body: &mut Value, key: &str, value: Option<String>) {
+pub(super) fn add(body: &mut Value, key: &str, value: Option<impl Into<Value>>) {
     if let (Some(object), Some(value)) = (body.as_object_mut(), value) {
-        object.insert(key.to_owned(), Value::String(value));
+        object.insert(key.to_owned(), value.into());
     }
 }
 
@@ -145,12 +160,7 @@ async fn organizations(
             let mut body = json!({ "slug": slug, "name": name });
             add(&mut body, "home", home.map(|home| home.as_str().to_owned()));
             let made = client.post(&["organizations"], &body).await?;
-            if json.json {
-                terminal.json(&made)?;
-            } else {
-                terminal.remark(&format!("organization {slug} was made"))?;
-            }
-            Ok(Exit::Done)
+            tell(&made, json.json, &format!("organization {slug} was made"), terminal)
         }
         OrganizationsCommand::List(part) => {
             let columns: &[Column] =

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::arguments::AuditCommand;
 use super::ask::{list, query};
-use super::client::{Client, Items};
+use super::client::{Client, Items, strange};
 use super::exit::{Exit, Failure};
 use super::terminal::{Column, Terminal};
 use crate::domain::audit::{Link, Walk};
@@ -70,21 +70,33 @@ async fn heads(
     items.iter().map(|item| head(item).ok_or_else(strange)).collect()
 }
 
+/// Hands a chain's lines on, some at a time, until there are no more or whoever takes them wants none.
+async fn read_chain(
+    client: &Client,
+    name: Option<String>,
+    mut take: impl FnMut(&[Value]) -> Result<bool, Failure>,
+) -> Result<(), Failure> {
+    let query = query([("organization", name)]);
+    let mut cursor = None;
+    loop {
+        let Items { items, next_cursor } = client.list(&["audit", "lines"], &query, LINES, cursor).await?;
+        let wants_more = take(&items)?;
+        cursor = next_cursor;
+        if cursor.is_none() || !wants_more {
+            return Ok(());
+        }
+    }
+}
+
 async fn from_daemon(client: &Client, organization: Option<OrganizationSlug>) -> Result<Vec<Found>, Failure> {
     let mut found = Vec::new();
     for (name, head) in heads(client, organization).await? {
         let mut check = Check::default();
-        let query = query([("organization", name.clone())]);
-        let mut cursor = None;
-        loop {
-            let Items { items, next_cursor } =
-                client.list(&["audit", "lines"], &query, LINES, cursor.clone()).await?;
+        let walk = |items: &[Value]| {
             items.iter().try_for_each(|item| check.step(item))?;
-            cursor = next_cursor;
-            if cursor.is_none() || check.broken.is_some() {
-                break;
-            }
-        }
+            Ok(check.broken.is_none())
+        };
+        read_chain(client, name.clone(), walk).await?;
         // Lines that came while the others were read are no fault of the chain.
         let told = (check.walk.number() <= head.number).then_some(&head);
         found.push(check.end(name, told));
@@ -176,20 +188,14 @@ async fn export(
     let mut out = BufWriter::new(file);
     let mut lines: u64 = 0;
     for (name, _) in heads(client, organization).await? {
-        let query = query([("organization", name)]);
-        let mut cursor = None;
-        loop {
-            let Items { items, next_cursor } =
-                client.list(&["audit", "lines"], &query, LINES, cursor.clone()).await?;
-            for item in &items {
+        let write = |items: &[Value]| {
+            for item in items {
                 writeln!(out, "{item}").map_err(unwritten)?;
                 lines = lines.saturating_add(1);
             }
-            cursor = next_cursor;
-            if cursor.is_none() {
-                break;
-            }
-        }
+            Ok(true)
+        };
+        read_chain(client, name, write).await?;
     }
     let file = out.into_inner().map_err(|error| unwritten(error.into_error()))?;
     file.sync_all().map_err(unwritten)?;
@@ -215,8 +221,4 @@ fn entry(item: &Value) -> Option<AuditEntry> {
         why: text("why"),
         link: Some(Link { number: item.get("number").and_then(Value::as_u64)?, hash: text("hash")? }),
     })
-}
-
-fn strange() -> Failure {
-    Failure::failed("the answer is not one of scm-connect; is the URL right?")
 }

@@ -289,7 +289,8 @@ fn socket_of(store: &Path) -> PathBuf {
     elsewhere.map_or_else(|| store.join("control.sock"), PathBuf::from)
 }
 
-fn strange() -> Failure {
+/// What is said of an answer that no daemon of ours gives.
+pub(super) fn strange() -> Failure {
     Failure::failed("the answer is not one of scm-connect; is the URL right?")
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::arguments::{ConnectionsCommand, CredentialFiles, Named, NewConnection, SecretsCommand};
-use super::ask::{add as put, list, query, show};
+use super::ask::{add as put, list, query, show, tell};
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::link;
@@ -45,19 +45,21 @@ pub(super) async fn connections(
         ConnectionsCommand::Link(new) => link::link(new, client, terminal).await,
         ConnectionsCommand::Test(named) => wait(&named, "test", client, terminal).await,
         ConnectionsCommand::Sync(named) => wait(&named, "sync", client, terminal).await,
-        ConnectionsCommand::Pause(named) => tell(&named, "pause", "is paused", client, terminal).await,
+        ConnectionsCommand::Pause(named) => at_once(&named, "pause", "is paused", client, terminal).await,
         ConnectionsCommand::Resume(named) => wait(&named, "resume", client, terminal).await,
         ConnectionsCommand::Disconnect { named, yes } => {
             confirm(&named, yes, terminal)?;
             wait(&named, "disconnect", client, terminal).await
         }
         ConnectionsCommand::Promote { named, credential } => {
-            let body = Value::Object(read(&credential)?);
+            let body = read(&credential)?;
             let made = client.post(&["connections", named.key.as_str(), "promote"], &body).await?;
             told(&made, named.json.json, terminal)
         }
-        ConnectionsCommand::Reject(named) => tell(&named, "reject", "is rejected", client, terminal).await,
-        ConnectionsCommand::Allow(named) => tell(&named, "allow", "is let in again", client, terminal).await,
+        ConnectionsCommand::Reject(named) => at_once(&named, "reject", "is rejected", client, terminal).await,
+        ConnectionsCommand::Allow(named) => {
+            at_once(&named, "allow", "is let in again", client, terminal).await
+        }
     }
 }
 
@@ -71,14 +73,12 @@ pub(super) async fn secrets(
 }
 
 async fn add(new: NewConnection, client: &Client, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let mut body = Value::Object(read(&new.credential)?);
+    let mut body = read(&new.credential)?;
     put(&mut body, "kind", Some(new.kind.as_str().to_owned()));
     put(&mut body, "account", Some(new.account.clone()));
     put(&mut body, "url", new.forge.as_ref().map(ToString::to_string));
     put(&mut body, "key", new.key.as_ref().map(ToString::to_string));
-    if let (Some(object), true) = (body.as_object_mut(), new.authority || new.no_authority) {
-        object.insert("authority".into(), Value::Bool(new.authority));
-    }
+    put(&mut body, "authority", (new.authority || new.no_authority).then_some(new.authority));
     let made = client.post_within(Some(new.organization.as_str()), &["connections"], &body).await?;
     told(&made, new.json.json, terminal)
 }
@@ -104,7 +104,7 @@ fn told(made: &Value, json: bool, terminal: &mut Terminal) -> Result<Exit, Failu
 }
 
 /// Does what is done at once.
-async fn tell(
+async fn at_once(
     named: &Named,
     verb: &str,
     done: &str,
@@ -112,12 +112,7 @@ async fn tell(
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
     let answer = client.post(&["connections", named.key.as_str(), verb], &json!({})).await?;
-    if named.json.json {
-        terminal.json(&answer)?;
-    } else {
-        terminal.remark(&format!("connection {} {done}", named.key))?;
-    }
-    Ok(Exit::Done)
+    tell(&answer, named.json.json, &format!("connection {} {done}", named.key), terminal)
 }
 
 /// Asks for it and waits until it has been done once more than before.
@@ -178,20 +173,18 @@ fn confirm(named: &Named, yes: bool, terminal: &mut Terminal) -> Result<(), Fail
     if typed.trim() == named.key.as_str() { Ok(()) } else { Err(Failure::usage("that is not its key")) }
 }
 
-fn read(files: &CredentialFiles) -> Result<serde_json::Map<String, Value>, Failure> {
-    let mut body = serde_json::Map::new();
+fn read(files: &CredentialFiles) -> Result<Value, Failure> {
+    let mut body = json!({});
     if let Some(file) = &files.token_file {
-        body.insert("access_token".into(), Value::String(secret(file)?.trim().to_owned()));
+        put(&mut body, "access_token", Some(secret(file)?.trim().to_owned()));
     }
     if let (Some(id), Some(file)) = (files.app_id, &files.app_key_file) {
         let mut app = json!({ "id": id, "private_key": secret(file)? });
-        if let (Some(installation), Some(app)) = (files.installation, app.as_object_mut()) {
-            app.insert("installation_id".into(), installation.into());
-        }
+        put(&mut app, "installation_id", files.installation);
         if let Some(file) = &files.webhook_secret_file {
             put(&mut app, "webhook_secret", Some(secret(file)?.trim().to_owned()));
         }
-        body.insert("app".into(), app);
+        put(&mut body, "app", Some(app));
     }
     Ok(body)
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::arguments::{DeadLetters, DeadLettersCommand, DeliveriesCommand, DeliveryChoice};
-use super::ask::{add, list, query, show};
+use super::ask::{add, list, query, show, tell};
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::terminal::{Column, Terminal};
@@ -137,13 +137,8 @@ async fn replay_one(
     } else {
         client.post(&["deliveries", id, "replay"], &json!({})).await?
     };
-    if json {
-        terminal.json(&answer)?;
-    } else {
-        let word = if dry_run { "would be" } else { "is" };
-        terminal.remark(&format!("delivery {id} {word} queued again"))?;
-    }
-    Ok(Exit::Done)
+    let word = if dry_run { "would be" } else { "is" };
+    tell(&answer, json, &format!("delivery {id} {word} queued again"), terminal)
 }
 
 /// The daemon answers how many matched, and how many of them it has queued.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::arguments::MembersCommand;
-use super::ask::{list, query};
+use super::ask::{add, list, query};
 use super::client::{Client, Items};
 use super::exit::{Exit, Failure};
 use super::terminal::{Column, Terminal};
@@ -31,8 +31,8 @@ pub(super) async fn members(
         }
         MembersCommand::Sync { organization, dry_run, roles, json } => {
             let mut body = json!({ "dry_run": dry_run });
-            if let (false, Some(object)) = (roles.is_empty(), body.as_object_mut()) {
-                object.insert("roles".into(), role_map(&roles)?);
+            if !roles.is_empty() {
+                add(&mut body, "roles", Some(role_map(&roles)?));
             }
             let told = client.post_within(Some(organization.as_str()), &["members", "sync"], &body).await?;
             sync(&told, dry_run, json.json, terminal)

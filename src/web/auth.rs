@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use tokio::time::Instant;
 
-use super::body::{self, Intake, Share};
+use super::body::{self, Share};
 use super::error::Problem;
 use super::peer::Visit;
 use super::throttle::Failure;
@@ -136,8 +136,7 @@ impl<G: Gate> FromRequest for Call<G> {
 async fn pass<G: Gate>(request: &HttpRequest, payload: &mut Payload) -> Result<Call<G>, Problem> {
     let front = front_of(request)?;
     let began = Instant::now();
-    let address = peer::address(request.peer_addr(), request.headers(), &front.trusted_proxies);
-    let visit = front.peers.enter(address, front.limits.peer_requests_max).ok_or_else(Problem::busy)?;
+    let (address, visit) = peer::enter(request, &front)?;
     let caller = identify(request, &front).await.map_err(|problem| slow_down(&front, address, problem))?;
     check::<G>(&caller)?;
     let body = take_body(request, payload, &front, began).await?;
@@ -159,14 +158,10 @@ pub(crate) async fn take_body(
     front: &Front,
     began: Instant,
 ) -> Result<body::Body, Problem> {
-    let share = front.budget.share();
     if request.method() == Method::GET {
-        return Ok(body::Body { bytes: Bytes::new(), share });
+        return Ok(body::Body { bytes: Bytes::new(), share: front.budget.share() });
     }
-    let most = front.limits.form_bytes_max;
-    let declared = body::declared(request.headers(), most)?;
-    let intake = Intake { limits: &front.limits, most, declared, began, share };
-    intake.read(payload).await.map_err(|cut| cut.problem)
+    body::take(request, front, payload, front.limits.form_bytes_max, began).await
 }
 
 /// A wrong token counts as a failure of its peer, a missing one does not.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
@@ -12,8 +13,8 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
-use super::Limits;
 use super::error::Problem;
+use super::{Front, Limits};
 
 /// How often a slow body's speed is looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -86,6 +87,19 @@ pub(crate) fn declared(headers: &HeaderMap, most: usize) -> Result<Option<usize>
     let length =
         length.ok_or_else(|| Problem::bad("length-invalid", "the declared length cannot be read"))?;
     if length > most { Err(Problem::too_large(most)) } else { Ok(Some(length)) }
+}
+
+/// Takes a request's body, of so many bytes at most, whole.
+pub(crate) async fn take(
+    request: &HttpRequest,
+    front: &Front,
+    payload: &mut Payload,
+    most: usize,
+    began: Instant,
+) -> Result<Body, Problem> {
+    let declared = declared(request.headers(), most)?;
+    let intake = Intake { limits: &front.limits, most, declared, began, share: front.budget.share() };
+    intake.read(payload).await.map_err(|cut| cut.problem)
 }
 
 /// One body on its way in.

@@ -12,6 +12,7 @@ mod describe;
 mod docs;
 mod door;
 mod error;
+mod form;
 mod health;
 mod hook;
 mod linking;

@@ -4,8 +4,12 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 use ipnet::IpNet;
+
+use super::Front;
+use super::error::Problem;
 
 /// The address that limits and logs speak of: the socket's, unless that is a trusted proxy's. Then it is the nearest
 /// address to us, in the forwarding header, that is no trusted proxy.
@@ -108,6 +112,13 @@ impl Drop for Visit {
             open.insert(self.peer, left);
         }
     }
+}
+
+/// Who sends a request, and the request as one more that they have open.
+pub(crate) fn enter(request: &HttpRequest, front: &Front) -> Result<(IpAddr, Visit), Problem> {
+    let address = address(request.peer_addr(), request.headers(), &front.trusted_proxies);
+    let visit = front.peers.enter(address, front.limits.peer_requests_max).ok_or_else(Problem::busy)?;
+    Ok((address, visit))
 }
 
 #[cfg(test)]

@@ -1,21 +1,16 @@
 //! `/setup?code=…`: the first organization and its admin token, once, by whoever holds the link of the first start.
 
-use std::collections::HashMap;
-
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap, ORIGIN};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use sha2::Digest;
-use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use super::body::{self, Intake};
 use super::describe::{Body, Content, Good, Name, Operation, Shape, Slug};
 use super::error::Problem;
+use super::form::{self, failed, read_pairs, take_form};
 use super::page::{escape, render};
-use super::throttle::Failure;
-use super::{Front, name, peer};
+use super::{Front, name};
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::organization::Organization;
@@ -24,8 +19,6 @@ use crate::telemetry::{Fault, report};
 
 /// How long the first token lives.
 const TOKEN_LIFE_MS: i64 = 90 * 24 * 60 * 60 * 1000;
-/// A form with three short fields is never larger.
-const FORM_BYTES_MAX: usize = 8 * 1024;
 
 /// What is kept of a setup code.
 #[must_use]
@@ -74,19 +67,7 @@ pub(crate) const REDEEM: Operation = Operation::new(
     ],
 )
 .body(Body::Form(Shape::of::<Fields>()))
-.codes(&[
-    "foreign-origin",
-    "incomplete",
-    "length-invalid",
-    "unknown-field",
-    "busy",
-    "media-type",
-    "too-large",
-    "too-slow",
-    "store-damaged",
-    "store-failed",
-    "store-unavailable",
-]);
+.codes(&["unknown-field", "busy", "store-damaged", "store-failed", "store-unavailable"]);
 
 /// Shows the form; the code is not looked at yet, so that looking uses nothing up.
 pub(crate) async fn show(request: HttpRequest, front: web::Data<Front>) -> HttpResponse {
@@ -101,11 +82,8 @@ pub(crate) async fn redeem(
     front: web::Data<Front>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let address = peer::address(request.peer_addr(), request.headers(), &front.trusted_proxies);
-    let _visit = front.peers.enter(address, front.limits.peer_requests_max).ok_or_else(Problem::busy)?;
-    check_origin(request.headers(), &front.public_url)?;
-    let body = take_form(&request, &front, payload).await?;
-    let form_sent = Form::read(&body.bytes)?;
+    let posted = take_form(&request, &front, payload).await?;
+    let form_sent = Form::read(posted.fields)?;
     let (organization, token, text) = match prepare(&front, &form_sent) {
         Ok(prepared) => prepared,
         Err(sentence) => return Ok(form(&front, StatusCode::BAD_REQUEST, &form_sent, Some(&sentence))),
@@ -114,44 +92,10 @@ pub(crate) async fn redeem(
     let slug = organization.slug.clone();
     let made = front.store.redeem_setup_code(&hash, organization, token, front.now()).await?;
     if !made {
-        return Ok(wrong_code(&front, address));
+        return Ok(failed(&front, posted.address, || refused(&front)));
     }
     note(&front, &slug).await;
     Ok(welcome(&front, &slug, &text))
-}
-
-pub(crate) async fn take_form(
-    request: &HttpRequest,
-    front: &Front,
-    payload: web::Payload,
-) -> Result<body::Body, Problem> {
-    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !kind.starts_with("application/x-www-form-urlencoded") {
-        let message = "the setup page sends a form";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", message));
-    }
-    let declared = body::declared(request.headers(), FORM_BYTES_MAX)?;
-    let share = front.budget.share();
-    let intake =
-        Intake { limits: &front.limits, most: FORM_BYTES_MAX, declared, began: Instant::now(), share };
-    intake.read(&mut payload.into_inner()).await.map_err(|cut| cut.problem)
-}
-
-/// Another site's page must not press our button. The code is the proof; this only stops what a browser can tell.
-pub(crate) fn check_origin(headers: &HeaderMap, public_url: &url::Url) -> Result<(), Problem> {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let fine = match (text("sec-fetch-site"), text(ORIGIN.as_str())) {
-        (Some(site), _) => site == "same-origin",
-        // Browsers hide the origin of a form on a page that sends no referrer.
-        (None, Some(origin)) => origin == "null" || origin == public_url.origin().ascii_serialization(),
-        (None, None) => true,
-    };
-    if fine {
-        return Ok(());
-    }
-    let message = "this form was sent by a page of another site";
-    Err(Problem::new(StatusCode::FORBIDDEN, "foreign-origin", message)
-        .help("open the setup link itself, under the address that public_url names"))
 }
 
 struct Form {
@@ -165,8 +109,7 @@ impl Form {
         Self { code: code.to_owned(), name: String::new(), slug: String::new() }
     }
 
-    fn read(body: &[u8]) -> Result<Self, Problem> {
-        let mut fields = read_pairs(body);
+    fn read(mut fields: form::Fields) -> Result<Self, Problem> {
         let mut take = |name| fields.remove(name).unwrap_or_default();
         let form = Self { code: take("code"), name: take("name").trim().to_owned(), slug: take("slug") };
         if fields.is_empty() {
@@ -175,10 +118,6 @@ impl Form {
             Err(Problem::bad("unknown-field", "the setup form has the fields code, name and slug only"))
         }
     }
-}
-
-pub(crate) fn read_pairs(text: &[u8]) -> HashMap<String, String> {
-    url::form_urlencoded::parse(text).into_owned().collect()
 }
 
 type Prepared = (Organization, TokenRecord, String);
@@ -214,16 +153,6 @@ fn prepare(front: &Front, form: &Form) -> Result<Prepared, String> {
         members: Default::default(),
     };
     Ok((organization, token, text))
-}
-
-fn wrong_code(front: &Front, address: std::net::IpAddr) -> HttpResponse {
-    match front.throttle.fail(address, front.now()) {
-        Failure::Counted => refused(front),
-        Failure::TooMany => {
-            let main = "<p>Too many attempts. Wait a minute and try again.</p>";
-            render(front, StatusCode::TOO_MANY_REQUESTS, "Too many attempts", main)
-        }
-    }
 }
 
 async fn note(front: &Front, slug: &OrganizationSlug) {

@@ -6,12 +6,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::connection::{ConnectionView, view};
+use super::connection::{ConnectionView, find, view};
 use super::query::Query;
 use super::{Answer, parse, task};
 use crate::connect::{Added, NewApp, NewConnection, NewCredential, Refusal, Undone, Verb};
 use crate::domain::ConnectionKey;
-use crate::domain::organization::{Connection, Kind};
+use crate::domain::organization::Kind;
 use crate::web::auth::{Admin, Call};
 use crate::web::describe::{self, Body, Good, Operation, Shape, Slug};
 use crate::web::error::Problem;
@@ -195,9 +195,7 @@ fn made(added: &Added) -> HttpResponse {
 
 pub(crate) async fn add(call: Call<Admin>) -> Answer {
     let query = Query::of(&call.query, &ADD)?;
-    let organization = super::scope(&call, &query).await?;
-    let missing = || Problem::bad("organization-missing", "name the organization: ?organization=…");
-    let organization = organization.ok_or_else(missing)?;
+    let organization = super::within(&call, &query).await?;
     let wish: Wish = parse(&call.body)?;
     let parsed = wish.url.as_deref().map(url::Url::parse).transpose();
     let url = parsed.map_err(|_| Problem::bad("url-invalid", "url is no web address"))?;
@@ -217,23 +215,16 @@ pub(crate) async fn add(call: Call<Admin>) -> Answer {
 
 pub(crate) async fn promote(call: Call<Admin>) -> Answer {
     Query::of(&call.query, &PROMOTE)?;
-    let connection = own(&call).await?;
+    let connection = find(&call).await?;
     let wish: Promotion = parse(&call.body)?;
     let credential = credential(wish.access_token, wish.app)?;
     let promoted = call.front.connections.promote(&connection, credential, &call.caller.actor()).await;
     Ok(made(&promoted.map_err(problem)?))
 }
 
-/// The connection, when the caller may see it.
-async fn own(call: &Call<Admin>) -> Result<Connection, Problem> {
-    let key = ConnectionKey::parse(&call.id).map_err(|_| Problem::not_found())?;
-    let found = call.front.store.connection(&key).await?;
-    found.filter(|it| call.caller.sees(Some(&it.organization))).ok_or_else(Problem::not_found)
-}
-
 async fn act(call: Call<Admin>, about: &Operation, verb: Verb) -> Answer {
     Query::of(&call.query, about)?;
-    let connection = own(&call).await?;
+    let connection = find(&call).await?;
     let done = call.front.connections.act(&connection.key, verb, &call.caller.actor()).await;
     let task = done.map_err(problem)?.ok_or_else(Problem::not_found)?;
     Ok(HttpResponse::Accepted().json(task::view(&task)))

@@ -1,10 +1,11 @@
 //! Connections.
 
+use actix_web::HttpResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::query::Query;
-use super::{Answer, listed, shown, time};
+use super::{Answer, listed, time};
 use crate::domain::capability::of_installation;
 use crate::domain::health::{Capability, Channel, MadeHook};
 use crate::domain::organization::{Connection, ConnectionState, Forge, Kind};
@@ -244,9 +245,15 @@ pub(crate) async fn list(call: Call<Reader>) -> Answer {
     Ok(listed(call.front.store.connections(organization.as_ref(), &page).await?, view))
 }
 
-pub(crate) async fn show(call: Call<Reader>) -> Answer {
-    Query::of(&call.query, &SHOW)?;
+/// The connection that a request names, if it is there for its caller.
+pub(crate) async fn find<G>(call: &Call<G>) -> Result<Connection, Problem> {
     let key = ConnectionKey::parse(&call.id).map_err(|_| Problem::not_found())?;
     let found = call.front.store.connection(&key).await?;
-    shown(found.filter(|record| call.caller.sees(Some(&record.organization))), view)
+    let seen = found.filter(|record| call.caller.sees(Some(&record.organization)));
+    seen.ok_or_else(Problem::not_found)
+}
+
+pub(crate) async fn show(call: Call<Reader>) -> Answer {
+    Query::of(&call.query, &SHOW)?;
+    Ok(HttpResponse::Ok().json(view(&find(&call).await?)))
 }

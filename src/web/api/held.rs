@@ -6,13 +6,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::query::Query;
-use super::{Answer, LIMIT_MAX, time};
+use super::{Answer, listed, time, walk};
 use crate::domain::OrganizationSlug;
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::known::{RecordKey, Versioned};
 use crate::domain::organization::Role;
 use crate::domain::roster::{HeldPerson, Hold, HoldCause, HoldState};
-use crate::store::Page;
+use crate::store::{Page, Paged, StoreError};
 use crate::web::auth::{Admin, Call};
 use crate::web::describe::{self, Operation};
 use crate::web::error::Problem;
@@ -106,51 +106,39 @@ fn view(hold: &Hold) -> HoldView {
     }
 }
 
-/// The holds that still count, of one page of organizations.
+/// The holds that still count, of one organization or of one page of all.
 async fn live(
     call: &Call<Admin>,
-    organizations: Vec<OrganizationSlug>,
-) -> Result<Vec<Versioned<Hold>>, Problem> {
-    let mut found = Vec::new();
-    for slug in organizations {
-        let hold = call.front.store.hold(&slug).await?;
-        found.extend(hold.filter(|hold| hold.value.is_live(call.front.now())));
+    within: Option<&OrganizationSlug>,
+    page: Page,
+) -> Result<Paged<Versioned<Hold>>, StoreError> {
+    let store = &call.front.store;
+    let (slugs, next) = match within {
+        Some(slug) => (vec![slug.clone()], None),
+        None => {
+            let paged = store.organizations(&page).await?;
+            (paged.items.into_iter().map(|it| it.slug).collect(), paged.next)
+        }
+    };
+    let mut items = Vec::new();
+    for slug in slugs {
+        let hold = store.hold(&slug).await?;
+        items.extend(hold.filter(|hold| hold.value.is_live(call.front.now())));
     }
-    Ok(found)
+    Ok(Paged { items, next })
 }
 
 pub(crate) async fn list(call: Call<Admin>) -> Answer {
     let query = Query::of(&call.query, &LIST)?;
     let page = query.page()?;
-    let (slugs, next) = match super::scope(&call, &query).await? {
-        Some(slug) => (vec![slug], None),
-        None => {
-            let paged = call.front.store.organizations(&page).await?;
-            (paged.items.into_iter().map(|it| it.slug).collect(), paged.next)
-        }
-    };
-    let found = live(&call, slugs).await?;
-    let items = found.into_iter().map(|found| found.value).collect();
-    Ok(super::listed(crate::store::Paged { items, next }, view))
+    let organization = super::scope(&call, &query).await?;
+    Ok(listed(live(&call, organization.as_ref(), page).await?, |found| view(&found.value)))
 }
 
 /// The hold with this id, if the caller may see it.
 async fn find(call: &Call<Admin>) -> Result<Versioned<Hold>, Problem> {
-    let mut page = Page { limit: LIMIT_MAX, cursor: None };
-    loop {
-        let (slugs, next) = match call.caller.organization() {
-            Some(own) => (vec![own.clone()], None),
-            None => {
-                let paged = call.front.store.organizations(&page).await?;
-                (paged.items.into_iter().map(|it| it.slug).collect(), paged.next)
-            }
-        };
-        let found = live(call, slugs).await?;
-        if let Some(found) = found.into_iter().find(|found| found.value.id() == call.id) {
-            return Ok(found);
-        }
-        page.cursor = Some(next.ok_or_else(Problem::not_found)?);
-    }
+    let pages = |page| live(call, call.caller.organization(), page);
+    walk(pages, |found| found.value.id() == call.id).await?.ok_or_else(Problem::not_found)
 }
 
 async fn decide(call: Call<Admin>, state: HoldState, action: &str) -> Answer {

@@ -86,12 +86,15 @@ pub(crate) async fn list(call: Call<Reader>) -> Answer {
     Ok(listed(paged, view))
 }
 
+/// The organization that a request's path names, unless it is none for its caller.
+pub(crate) fn named<G>(call: &Call<G>) -> Result<OrganizationSlug, Problem> {
+    let slug = OrganizationSlug::parse(&call.id).map_err(|_| Problem::not_found())?;
+    if call.caller.sees(Some(&slug)) { Ok(slug) } else { Err(Problem::not_found()) }
+}
+
 pub(crate) async fn show(call: Call<Reader>) -> Answer {
     Query::of(&call.query, &SHOW)?;
-    let slug = OrganizationSlug::parse(&call.id).map_err(|_| Problem::not_found())?;
-    if !call.caller.sees(Some(&slug)) {
-        return Err(Problem::not_found());
-    }
+    let slug = named(&call)?;
     shown(call.front.store.organization(&slug).await?, view)
 }
 

@@ -75,7 +75,8 @@ fn limit_invalid() -> Problem {
     Problem::bad("limit-invalid", format!("limit is a number from 1 to {LIMIT_MAX}"))
 }
 
-fn invalid(name: &str) -> Problem {
+/// What is said of a parameter that has no such value.
+pub(super) fn invalid(name: &str) -> Problem {
     Problem::bad("parameter-invalid", format!("{name} has a value that is not possible"))
 }
 

@@ -1,12 +1,12 @@
 //! The last refused requests of a source, from memory.
 
-use actix_web::HttpResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Answer;
 use super::query::Query;
+use super::{Answer, listed};
 use crate::domain::SourceKey;
+use crate::store::Paged;
 use crate::web::auth::{Admin, Call, Caller};
 use crate::web::describe::{self, Operation, Parameter};
 use crate::web::error::Problem;
@@ -36,12 +36,6 @@ struct RefusalView {
     body_bytes: u64,
 }
 
-#[derive(Serialize)]
-struct Listed {
-    items: Vec<RefusalView>,
-    next_cursor: Option<String>,
-}
-
 pub(crate) const LIST: Operation = Operation::new(
     "listRefused",
     "List the last refused requests of a source",
@@ -61,16 +55,15 @@ pub(crate) async fn list(call: Call<Admin>) -> Answer {
         }
     };
     let name = source.as_ref().map(ToString::to_string);
-    let view = |refusal: Refusal| RefusalView {
+    let view = |refusal: &Refusal| RefusalView {
         at: refusal.at.rfc3339(),
         source: name.clone(),
         code: refusal.code,
         peer: refusal.peer.to_string(),
-        event: refusal.event,
+        event: refusal.event.clone(),
         body_bytes: refusal.body_bytes,
     };
-    let items = call.front.refused.of(source.as_ref()).into_iter().map(view).collect();
-    Ok(HttpResponse::Ok().json(Listed { items, next_cursor: None }))
+    Ok(listed(Paged { items: call.front.refused.of(source.as_ref()), next: None }, view))
 }
 
 /// A source that serves several organizations is nobody's alone, so only the operator sees who knocked there.

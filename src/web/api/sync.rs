@@ -124,8 +124,7 @@ fn view(organization: &Organization, synced: &MembersSynced) -> PlanView {
 pub(crate) async fn sync(call: Call<Admin>) -> Answer {
     let query = Query::of(&call.query, &SYNC)?;
     let wanted: Wanted = parse(&call.body)?;
-    let missing = || Problem::bad("organization-missing", "name the organization: ?organization=…");
-    let slug = super::scope(&call, &query).await?.ok_or_else(missing)?;
+    let slug = super::within(&call, &query).await?;
     let organization = call.front.store.organization(&slug).await?.ok_or_else(Problem::not_found)?;
     if wanted.dry_run {
         let rules = wanted.roles.map(|roles| MemberRules { roles, ..organization.members.clone() });

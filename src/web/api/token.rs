@@ -120,9 +120,7 @@ struct NewToken {
 
 pub(crate) async fn create(call: Call<Admin>) -> Answer {
     let query = Query::of(&call.query, &CREATE)?;
-    let organization = super::scope(&call, &query).await?;
-    let missing = || Problem::bad("organization-missing", "name the organization: ?organization=…");
-    let organization = organization.ok_or_else(missing)?;
+    let organization = super::within(&call, &query).await?;
     let wish: NewToken = parse(&call.body)?;
     owner(&call, &organization, &wish).await?;
     let (record, text) = make(&call, organization, wish)?;

@@ -3,13 +3,12 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::query::Query;
+use super::query::{Query, invalid};
 use super::{Answer, listed};
 use crate::domain::change::AuditEntry;
 use crate::store::{Chain, Paged};
 use crate::web::auth::{Call, Reader};
 use crate::web::describe::{self, Operation};
-use crate::web::error::Problem;
 
 /// One chain of the audit log.
 #[derive(Serialize, ToSchema)]
@@ -108,8 +107,8 @@ pub(crate) async fn lines(call: Call<Reader>) -> Answer {
     let query = Query::of(&call.query, &LINES)?;
     let page = query.page()?;
     let organization = super::scope(&call, &query).await?;
-    let wrong = || Problem::bad("parameter-invalid", "cursor has a value that is not possible");
-    let after = page.cursor.as_deref().map(str::parse).transpose().map_err(|_| wrong())?.unwrap_or(0_u64);
+    let after = page.cursor.as_deref().map(str::parse).transpose();
+    let after = after.map_err(|_| invalid("cursor"))?.unwrap_or(0_u64);
     let items = call.front.store.chained(organization.as_ref(), after, page.limit).await?;
     let last = items.last().and_then(|entry| entry.link.as_ref()).map(|link| link.number.to_string());
     let next = last.filter(|_| items.len() == page.limit);

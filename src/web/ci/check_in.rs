@@ -126,8 +126,7 @@ pub(crate) async fn receive(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let (front, began) = (front.into_inner(), Instant::now());
-    let address = peer::address(request.peer_addr(), request.headers(), &front.trusted_proxies);
-    let _visit = front.peers.enter(address, front.limits.peer_requests_max).ok_or_else(Problem::busy)?;
+    let (address, _visit) = peer::enter(&request, &front)?;
     let caller = caller(&request, &front).await.map_err(|problem| slow_down(&front, address, problem))?;
     let body = take_body(&request, &mut payload.into_inner(), &front, began).await?;
     let asked = read(&body.bytes, caller)?;

@@ -6,8 +6,9 @@ use utoipa::ToSchema;
 use crate::domain::OrganizationSlug;
 use crate::domain::scan::Finding;
 use crate::store::FindingFilter;
+use crate::web::api::organization::named;
 use crate::web::api::query::Query;
-use crate::web::api::{Answer, listed, scope, time};
+use crate::web::api::{Answer, listed, time, within};
 use crate::web::auth::{Call, Reader};
 use crate::web::describe::{self, Operation, Parameter};
 use crate::web::error::Problem;
@@ -130,18 +131,14 @@ pub(crate) const SHOWN: Operation = Operation::list(
 
 pub(crate) async fn list(call: Call<Reader>) -> Answer {
     let query = Query::of(&call.query, &LIST)?;
-    let missing = || Problem::bad("organization-missing", "name the organization: ?organization=…");
-    let organization = scope(&call, &query).await?.ok_or_else(missing)?;
+    let organization = within(&call, &query).await?;
     answer(&call, &query, organization).await
 }
 
 /// `/orgs/{id}/findings?repo=…&ref=…`.
 pub(crate) async fn shown(call: Call<Reader>) -> Answer {
     let query = Query::of(&call.query, &SHOWN)?;
-    let organization = OrganizationSlug::parse(&call.id).map_err(|_| Problem::not_found())?;
-    if !call.caller.sees(Some(&organization)) {
-        return Err(Problem::not_found());
-    }
+    let organization = named(&call)?;
     answer(&call, &query, organization).await
 }
 

@@ -1,8 +1,6 @@
 //! `semgrep login`: the command line makes up a request, a person with an admin token approves it on a page, and the
 //! command line fetches its CI token, once.
 
-use std::collections::HashMap;
-
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
@@ -14,13 +12,11 @@ use uuid::Uuid;
 use crate::domain::access::{Approval, TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::{Timestamp, id_of};
-use crate::web::body::{self, Intake};
 use crate::web::describe::{self, Body, Content, Good, Operation, Parameter, Shape};
 use crate::web::error::Problem;
+use crate::web::form::{Fields, failed, read_pairs, take_form};
 use crate::web::page::{escape, render};
-use crate::web::setup::{check_origin, read_pairs, take_form};
-use crate::web::throttle::Failure;
-use crate::web::{Front, peer};
+use crate::web::{Front, body, peer};
 
 /// So long the command line may fetch what was approved; it asks for three minutes.
 const APPROVED_MS: i64 = 10 * 60 * 1000;
@@ -82,8 +78,7 @@ pub(crate) const APPROVE: Operation = Operation::new(
         Good { status: 429, help: "Too many attempts.", content: Content::Html },
     ],
 )
-.body(Body::Form(Shape::of::<Form>()))
-.codes(&["foreign-origin", "media-type", "too-large", "too-slow", "length-invalid", "incomplete"]);
+.body(Body::Form(Shape::of::<Form>()));
 pub(crate) const FETCH: Operation = Operation::new(
     "fetchLogin",
     "Fetch the token of a command line that was let in",
@@ -102,7 +97,7 @@ pub(crate) async fn show(request: HttpRequest, front: web::Data<Front>) -> HttpR
     form(&front, StatusCode::OK, &wish, None)
 }
 
-fn request_in(fields: &HashMap<String, String>, name: &str) -> Option<Uuid> {
+fn request_in(fields: &Fields, name: &str) -> Option<Uuid> {
     Uuid::try_parse(fields.get(name)?).ok()
 }
 
@@ -131,22 +126,15 @@ pub(crate) async fn approve(
     front: web::Data<Front>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let address = peer::address(request.peer_addr(), request.headers(), &front.trusted_proxies);
-    let _visit = front.peers.enter(address, front.limits.peer_requests_max).ok_or_else(Problem::busy)?;
-    check_origin(request.headers(), &front.public_url)?;
-    let body = take_form(&request, &front, payload).await?;
-    let fields = read_pairs(&body.bytes);
-    let Some(wish) = request_in(&fields, "request") else {
+    let posted = take_form(&request, &front, payload).await?;
+    let Some(wish) = request_in(&posted.fields, "request") else {
         return Ok(nothing(&front, StatusCode::BAD_REQUEST));
     };
-    let token = fields.get("token").map(|text| text.trim()).unwrap_or_default();
+    let token = posted.fields.get("token").map(|text| text.trim()).unwrap_or_default();
     let Some(admin) = admin(&front, token).await? else {
-        if front.throttle.fail(address, front.now()) == Failure::TooMany {
-            let main = "<p>Too many attempts. Wait a minute and try again.</p>";
-            return Ok(render(&front, StatusCode::TOO_MANY_REQUESTS, "Too many attempts", main));
-        }
         let wrong = "This is no admin token that is known here and still lives.";
-        return Ok(form(&front, StatusCode::FORBIDDEN, &wish, Some(wrong)));
+        let page = || form(&front, StatusCode::FORBIDDEN, &wish, Some(wrong));
+        return Ok(failed(&front, posted.address, page));
     };
     let now = front.now();
     note(&front, &admin, now).await?;
@@ -190,12 +178,8 @@ pub(crate) async fn fetch(
     front: web::Data<Front>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let address = peer::address(request.peer_addr(), request.headers(), &front.trusted_proxies);
-    let _visit = front.peers.enter(address, front.limits.peer_requests_max).ok_or_else(Problem::busy)?;
-    let declared = body::declared(request.headers(), ASK_BYTES_MAX)?;
-    let (limits, share, began) = (&front.limits, front.budget.share(), Instant::now());
-    let intake = Intake { limits, most: ASK_BYTES_MAX, declared, began, share };
-    let sent = intake.read(&mut payload.into_inner()).await.map_err(|cut| cut.problem)?;
+    let (_, _visit) = peer::enter(&request, &front)?;
+    let sent = body::take(&request, &front, &mut payload.into_inner(), ASK_BYTES_MAX, Instant::now()).await?;
     let wish: Value = serde_json::from_slice(&sent.bytes)
         .map_err(|_| Problem::bad("body-invalid", "the body is no JSON"))?;
     let wish =

@@ -74,9 +74,7 @@ struct Ask {
 impl Ask {
     async fn of(request: &HttpRequest, front: Arc<Front>) -> Result<Self, Problem> {
         let began = Instant::now();
-        let address = peer::address(request.peer_addr(), request.headers(), &front.trusted_proxies);
-        let most = front.limits.peer_requests_max;
-        let _visit = front.peers.enter(address, most).ok_or_else(Problem::busy)?;
+        let (address, _visit) = peer::enter(request, &front)?;
         let by = reporter(request, &front).await.map_err(|problem| slow_down(&front, address, problem))?;
         Ok(Self { front, by, began, _visit })
     }
@@ -92,10 +90,9 @@ impl Ask {
     }
 
     async fn body(&self, request: &HttpRequest, payload: web::Payload) -> Result<Bytes, Problem> {
-        let declared = body::declared(request.headers(), MESSAGE_BYTES_MAX)?;
-        let (limits, share) = (&self.front.limits, self.front.budget.share());
-        let intake = Intake { limits, most: MESSAGE_BYTES_MAX, declared, began: self.began, share };
-        intake.read(&mut payload.into_inner()).await.map(|body| body.bytes).map_err(|cut| cut.problem)
+        let mut payload = payload.into_inner();
+        let body = body::take(request, &self.front, &mut payload, MESSAGE_BYTES_MAX, self.began).await?;
+        Ok(body.bytes)
     }
 
     async fn message(&self, request: &HttpRequest, payload: web::Payload) -> Result<Value, Problem> {

@@ -5,13 +5,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::connect::Verb;
-use crate::domain::ConnectionKey;
 use crate::web::api::Answer;
 use crate::web::api::connect::problem;
+use crate::web::api::connection::find;
 use crate::web::api::query::Query;
 use crate::web::auth::{Admin, Call};
 use crate::web::describe::{self, Operation};
-use crate::web::error::Problem;
 
 /// An admin's word on a connection.
 #[derive(Serialize, ToSchema)]
@@ -46,14 +45,11 @@ pub(crate) async fn allow(call: Call<Admin>) -> Answer {
 
 async fn judge(call: Call<Admin>, rejects: bool) -> Answer {
     Query::of(&call.query, if rejects { &REJECT } else { &ALLOW })?;
-    let key = ConnectionKey::parse(&call.id).map_err(|_| Problem::not_found())?;
-    let found = call.front.store.connection(&key).await?;
-    let seen = found.filter(|found| call.caller.sees(Some(&found.organization)));
-    let found = seen.ok_or_else(Problem::not_found)?;
+    let found = find(&call).await?;
     if found.rejected_at.is_some() != rejects {
         let verb = if rejects { Verb::Reject } else { Verb::Allow };
-        let done = call.front.connections.act(&key, verb, &call.caller.actor()).await;
+        let done = call.front.connections.act(&found.key, verb, &call.caller.actor()).await;
         done.map_err(problem)?;
     }
-    Ok(HttpResponse::Ok().json(VerdictView { key: key.to_string(), rejected: rejects }))
+    Ok(HttpResponse::Ok().json(VerdictView { key: found.key.to_string(), rejected: rejects }))
 }

@@ -31,12 +31,13 @@ const ABOUT: &str = "What scm-connect knows and does.\n\n\
     `{\"code\", \"message\", \"help\"?}` with a stable `code`. Times are RFC 3339 in UTC, ids are strings. A field or \
     a parameter may be added at any time; none is renamed or taken away without a new version of the path.";
 
-/// What belongs to every route with such a guard, beside its own codes.
+/// What belongs to every route with such a guard or such a body, beside its own codes.
 const EVERYWHERE: &[&str] = &["not-found", "busy", "store-damaged", "store-failed", "store-unavailable"];
 const WITH_TOKEN: &[&str] =
     &["token-missing", "token-invalid", "token-expired", "forbidden", "too-many-failures"];
 const WITH_QUERY: &[&str] = &["parameter-invalid", "repeated-parameter", "unknown-parameter"];
 const WITH_BODY: &[&str] = &["incomplete", "length-invalid", "too-large", "too-slow"];
+const WITH_FORM: &[&str] = &["foreign-origin", "media-type"];
 
 /// The OpenAPI document of the public listener, as it is served; made once.
 #[must_use]
@@ -277,8 +278,10 @@ fn codes(line: &Line) -> Vec<&'static str> {
     if guarded && line.method != Method::GET {
         codes.extend(WITH_BODY);
     }
-    if matches!(line.about.body, Body::Json(_)) {
-        codes.push("body-invalid");
+    match line.about.body {
+        Body::Json(_) => codes.push("body-invalid"),
+        Body::Form(_) => codes.extend(WITH_BODY.iter().chain(WITH_FORM)),
+        Body::None | Body::Delivery => {}
     }
     codes
 }

@@ -17,19 +17,6 @@ const NO_SESSION: Good =
 const NOT_DUE: Good = html(409, "The step is not due, or the account cannot be connected.");
 const FORGE_AWAY: Good = html(503, "The forge cannot be asked now.");
 
-/// A form that cannot be read at all.
-const FORM: &[&str] = &[
-    "busy",
-    "foreign-origin",
-    "incomplete",
-    "length-invalid",
-    "media-type",
-    "too-large",
-    "too-slow",
-    "store-damaged",
-    "store-failed",
-    "store-unavailable",
-];
 const ASKED: &[&str] = &["busy", "store-damaged", "store-failed", "store-unavailable"];
 
 /// The page's form.
@@ -95,7 +82,7 @@ pub(crate) const BEGIN: Operation = Operation::new(
     ],
 )
 .body(Body::Form(Shape::of::<Begin>()))
-.codes(FORM);
+.codes(ASKED);
 pub(crate) const STEP: Operation = Operation::new(
     "showConnectStep",
     "The step that is due in this browser's session",
@@ -115,14 +102,14 @@ pub(crate) const REVIEW: Operation = Operation::new(
     ],
 )
 .body(Body::Form(Shape::of::<Choice>()))
-.codes(FORM);
+.codes(ASKED);
 pub(crate) const INSTALL: Operation = Operation::new(
     "installConnect",
     "Go to GitHub to install the App",
     &[onward("To GitHub."), NO_SESSION, NOT_DUE],
 )
 .body(Body::Form(Shape::of::<Install>()))
-.codes(FORM);
+.codes(ASKED);
 pub(crate) const CREATED: Operation = Operation::new(
     "connectCreated",
     "GitHub sends the browser back with the code of a new App",

@@ -10,7 +10,7 @@ use crate::domain::organization::Kind;
 use crate::domain::{ConnectionKey, SourceKey};
 use crate::linking::{LinkWish, NoLink, Refusal};
 use crate::web::api::query::Query;
-use crate::web::api::{Answer, parse, scope};
+use crate::web::api::{Answer, parse, within};
 use crate::web::auth::{Admin, Call};
 use crate::web::describe::{self, Body, Operation, Shape};
 use crate::web::error::Problem;
@@ -62,9 +62,7 @@ pub(crate) const MAKE: Operation = Operation::new(
 
 pub(crate) async fn make(call: Call<Admin>) -> Answer {
     let query = Query::of(&call.query, &MAKE)?;
-    let organization = scope(&call, &query).await?;
-    let missing = || Problem::bad("organization-missing", "name the organization: ?organization=…");
-    let organization = organization.ok_or_else(missing)?;
+    let organization = within(&call, &query).await?;
     let wish = read(parse(&call.body)?)?;
     let made = call.front.linking.link(&organization, wish, &call.caller.actor()).await;
     let (link, expires_at) = made.map_err(problem)?;

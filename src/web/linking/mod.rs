@@ -17,11 +17,10 @@ pub(crate) use about::{AUTHORIZED, BEGIN, CREATED, GUIDE, INSTALL, INSTALLED, LA
 pub(crate) use link::{MAKE, make};
 pub(crate) use step::{authorized, created, install, installed, review, step};
 
+use super::Front;
 use super::error::Problem;
+use super::form::{failed, read_pairs, take_form};
 use super::page::render;
-use super::setup::{check_origin, read_pairs, take_form};
-use super::throttle::Failure;
-use super::{Front, peer};
 use crate::linking::{Refusal, Visit};
 
 /// The page that shows what is due.
@@ -47,23 +46,15 @@ pub(crate) async fn begin(
     front: web::Data<Front>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let address = peer::address(request.peer_addr(), request.headers(), &front.trusted_proxies);
-    let _visit = front.peers.enter(address, front.limits.peer_requests_max).ok_or_else(Problem::busy)?;
-    check_origin(request.headers(), &front.public_url)?;
-    let body = take_form(&request, &front, payload).await?;
-    let fields = read_pairs(&body.bytes);
-    let code = fields.get("code").map(String::as_str).unwrap_or_default();
+    let posted = take_form(&request, &front, payload).await?;
+    let code = posted.fields.get("code").map(String::as_str).unwrap_or_default();
     let begun = front.linking.begin(code).await;
     match begun {
         Ok(Some(session)) => Ok(HttpResponse::SeeOther()
             .insert_header((LOCATION, STEP_PATH))
             .insert_header((SET_COOKIE, cookie::set(&session)))
             .finish()),
-        Ok(None) if front.throttle.fail(address, front.now()) == Failure::TooMany => {
-            let main = "<p>Too many attempts. Wait a minute and try again.</p>";
-            Ok(render(&front, StatusCode::TOO_MANY_REQUESTS, "Too many attempts", main))
-        }
-        Ok(None) => Ok(wrong_link(&front)),
+        Ok(None) => Ok(failed(&front, posted.address, || wrong_link(&front))),
         Err(refusal) => refused(&front, None, refusal),
     }
 }

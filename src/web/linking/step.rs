@@ -1,7 +1,5 @@
 //! The steps of a session: what is shown, what is sent to the forge, what comes back from it.
 
-use std::collections::HashMap;
-
 use actix_web::http::StatusCode;
 use actix_web::http::header::{LOCATION, SET_COOKIE};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -9,42 +7,32 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::{cookie, go_on, refused, view, visit};
 use crate::domain::SourceKey;
 use crate::linking::{AccountKind, Choice, Chosen, Created, Installed, Next, Purpose, Refusal, Step, Visit};
-use crate::web::Front;
 use crate::web::error::Problem;
+use crate::web::form::{Fields, Posted, read_pairs, take_form};
 use crate::web::page::{render, render_sending};
-use crate::web::peer::{self, Visit as Seat};
-use crate::web::setup::{check_origin, read_pairs, take_form};
+use crate::web::{Front, peer};
 
-type Fields = HashMap<String, String>;
-
-fn seat(request: &HttpRequest, front: &Front) -> Result<Seat, Problem> {
-    let address = peer::address(request.peer_addr(), request.headers(), &front.trusted_proxies);
-    front.peers.enter(address, front.limits.peer_requests_max).ok_or_else(Problem::busy)
-}
-
-/// A form of this session: its fields, when they were sent by a page of ours to this very browser.
+/// A form of this session, when it was sent by a page of ours to this very browser.
 async fn form(
     request: &HttpRequest,
     front: &Front,
     payload: web::Payload,
-) -> Result<Result<(Visit, Fields), HttpResponse>, Problem> {
-    check_origin(request.headers(), &front.public_url)?;
-    let body = take_form(request, front, payload).await?;
+) -> Result<Result<(Visit, Posted), HttpResponse>, Problem> {
+    let posted = take_form(request, front, payload).await?;
     let visit = match visit(request, front).await? {
         Ok(visit) => visit,
         Err(page) => return Ok(Err(page)),
     };
-    let fields = read_pairs(&body.bytes);
-    let token = fields.get("token").map(String::as_str).unwrap_or_default();
+    let token = posted.fields.get("token").map(String::as_str).unwrap_or_default();
     if !visit.owns(token) {
         return Ok(Err(refused(front, Some(&visit), Refusal::State)?));
     }
-    Ok(Ok((visit, fields)))
+    Ok(Ok((visit, posted)))
 }
 
 /// Shows what is due.
 pub(crate) async fn step(request: HttpRequest, front: web::Data<Front>) -> Result<HttpResponse, Problem> {
-    let _seat = seat(&request, &front)?;
+    let (_, _seat) = peer::enter(&request, &front)?;
     let visit = match visit(&request, &front).await? {
         Ok(visit) => visit,
         Err(page) => return Ok(page),
@@ -70,12 +58,11 @@ pub(crate) async fn review(
     front: web::Data<Front>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let _seat = seat(&request, &front)?;
-    let (mut visit, fields) = match form(&request, &front, payload).await? {
+    let (mut visit, posted) = match form(&request, &front, payload).await? {
         Ok(taken) => taken,
         Err(page) => return Ok(page),
     };
-    let filled = view::Filled::of(&fields);
+    let filled = view::Filled::of(&posted.fields);
     let choice = Choice {
         account: filled.account,
         login: filled.login.clone(),
@@ -103,8 +90,7 @@ pub(crate) async fn install(
     front: web::Data<Front>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let _seat = seat(&request, &front)?;
-    let (visit, _) = match form(&request, &front, payload).await? {
+    let (visit, _posted) = match form(&request, &front, payload).await? {
         Ok(taken) => taken,
         Err(page) => return Ok(page),
     };
@@ -146,7 +132,7 @@ fn code_of(mut fields: Fields) -> Created {
 
 /// The forge has made the App.
 pub(crate) async fn created(request: HttpRequest, front: web::Data<Front>) -> Result<HttpResponse, Problem> {
-    let _seat = seat(&request, &front)?;
+    let (_, _seat) = peer::enter(&request, &front)?;
     let (mut visit, source, fields) = match came_back(&request, &front).await? {
         Ok(came) => came,
         Err(page) => return Ok(page),
@@ -162,7 +148,7 @@ pub(crate) async fn installed(
     request: HttpRequest,
     front: web::Data<Front>,
 ) -> Result<HttpResponse, Problem> {
-    let _seat = seat(&request, &front)?;
+    let (_, _seat) = peer::enter(&request, &front)?;
     let (mut visit, source, mut fields) = match came_back(&request, &front).await? {
         Ok(came) => came,
         Err(page) => return Ok(page),
@@ -184,7 +170,7 @@ pub(crate) async fn authorized(
     request: HttpRequest,
     front: web::Data<Front>,
 ) -> Result<HttpResponse, Problem> {
-    let _seat = seat(&request, &front)?;
+    let (_, _seat) = peer::enter(&request, &front)?;
     let (visit, source, fields) = match came_back(&request, &front).await? {
         Ok(came) => came,
         Err(page) => return Ok(page),
