@@ -14,7 +14,7 @@ use scm_connect::domain::credential::{CredentialAbout, CredentialKind, Credentia
 use scm_connect::domain::organization::{
     Account, App, Connection, ConnectionState, Forge, Kind, Organization, Source,
 };
-use scm_connect::domain::project::{ProjectState, Proof};
+use scm_connect::domain::project::ProjectState;
 use scm_connect::domain::task::{Performed, Task, TaskKind};
 use scm_connect::domain::{Clock, ConnectionKey, Host, OrganizationSlug, SourceKey, Timestamp};
 use scm_connect::outbound::{Limits, Outbound, Rules};
