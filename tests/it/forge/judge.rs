@@ -162,6 +162,7 @@ async fn every_github_call(forge: &Arc<Github>) {
         session.redeliver(&place, made, attempts.items[0].id.get()).await.unwrap();
         session.delete_hook(&place, made).await.unwrap();
     }
+    own.attempt(&HookPlace::App, 0, attempt).await.unwrap();
     pass(&forge.book, 60).await;
     own.redeliver(&HookPlace::App, 0, attempt).await.unwrap();
     own.set_app_hook(&url, Some(&"canary".into())).await.unwrap();
