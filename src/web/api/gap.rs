@@ -119,6 +119,7 @@ pub(crate) const CATCH_UP: Operation = Operation::new(
 /// What is wanted.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CatchUp)]
 struct Wanted {
     /// Only show what is missing.
     #[serde(default)]

@@ -34,6 +34,7 @@ pub(crate) const UNPIN: Operation = Operation::new(
 /// What is wanted.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Pin)]
 struct Wanted {
     role: Role,
 }
@@ -97,8 +98,8 @@ async fn write(
 
 pub(crate) async fn pin(call: Call<Admin>) -> Answer {
     Query::of(&call.query, &PIN)?;
-    let Wanted { role } = parse(&call.body)?;
     let found = find(&call).await?;
+    let Wanted { role } = parse(&call.body)?;
     let member = &found.value;
     if member.state != MemberState::Active {
         let message = "only an active member has a role; this one has not joined, or has left";

@@ -1,6 +1,7 @@
 //! [`Rosters`] and [`Trail`] of the stand-in store: removals that wait, and chains of one line.
 
 use async_trait::async_trait;
+use serde_json::json;
 
 use super::fake::Fake;
 use crate::domain::audit::Link;
@@ -17,7 +18,12 @@ type Answer<T> = Result<T, StoreError>;
 #[async_trait]
 #[rustfmt::skip]
 impl Marks for Fake {
-    async fn mark(&self, _: &str) -> Answer<Option<Versioned<String>>> { Ok(None) }
+    async fn mark(&self, name: &str) -> Answer<Option<Versioned<String>>> {
+        let gap = json!({"from": 0, "until": 60_000, "cause": "not_listening", "missed": 2, "recovered": 2, "lost": 0,
+            "has_log": true, "closed_at": 90_000});
+        let value = json!({ "gaps": [gap] }).to_string();
+        Ok(name.starts_with("catch-up ").then_some(Versioned { version: 1, value }))
+    }
     async fn set_mark(&self, _: &str, _: u64, _: String) -> Answer<bool> { Ok(true) }
 }
 

@@ -33,7 +33,7 @@ use crate::domain::organization::{Connection, Forge};
 use crate::domain::{OrganizationSlug, SourceKey, Timestamp};
 use crate::follow::{Desk, Directories, Follower, NoDirectory};
 use crate::linking::{AppAccess, Linking, NewApp, Vault};
-use crate::provider::Directory;
+use crate::provider::{Directory, SentLog};
 
 const NOW: Timestamp = Timestamp::from_ms(1_790_000_000_000);
 

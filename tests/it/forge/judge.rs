@@ -191,7 +191,7 @@ async fn github(forge: Arc<Github>, description: &str) {
     let judge = Judge::of(description);
     every_github_call(&forge).await;
     let kinds = judged(&judge, forge.book.seen()).await;
-    assert_eq!(kinds.len(), 40, "\n{}", Vec::from_iter(kinds).join("\n"));
+    assert_eq!(kinds.len(), 41, "\n{}", Vec::from_iter(kinds).join("\n"));
     assert_eq!(forge.violations(), [""; 0]);
 }
 

@@ -74,10 +74,18 @@ impl Office {
         caught
     }
 
+    /// Minutes pass, and somebody listens.
+    async fn listens(&self, minutes: u64) {
+        for _ in 0..minutes {
+            pass(&self.forge.book, MINUTE_S).await;
+            light(self.desk.store.as_ref(), self.desk.now()).await.unwrap();
+        }
+    }
+
     async fn held(&self) -> BTreeSet<String> {
         let page = Page { limit: 200, cursor: None };
-        let all = self.desk.store.deliveries(&DeliveryFilter::default(), &page);
-        all.await.unwrap().items.into_iter().map(|it| it.external_id).collect()
+        let all = self.desk.store.deliveries(&DeliveryFilter::default(), &page).await.unwrap();
+        all.items.into_iter().map(|it| it.external_id).collect()
     }
 
     async fn gaps(&self) -> Vec<Gap> {
@@ -228,7 +236,7 @@ async fn what_the_forge_cannot_bring_is_let_go_of_after_a_while_and_the_state_is
     let mut rounds = 0;
     while office.gaps().await.last().is_none_or(|gap| gap.closed_at.is_none()) {
         office.catches_up().await;
-        pass(&office.forge.book, 5 * MINUTE_S).await;
+        office.listens(5).await;
         rounds += 1;
         assert!(rounds < 9, "{:?}", office.gaps().await);
     }
@@ -236,7 +244,7 @@ async fn what_the_forge_cannot_bring_is_let_go_of_after_a_while_and_the_state_is
     assert_eq!((gap.missed, gap.recovered, gap.lost), (1, 0, 1));
     assert!(gap.sentence("GitHub").ends_with("1 missed, 0 recovered, 1 lost; the state was read"));
     assert!(office.wished().await.contains(TaskKind::SyncConnection.as_str()));
-    pass(&office.forge.book, 5 * MINUTE_S).await;
+    office.listens(5).await;
     office.catches_up().await;
     assert_eq!(office.gaps().await.len(), 1, "what is lost opens no second gap");
     assert_eq!(office.forge.violations(), [""; 0]);

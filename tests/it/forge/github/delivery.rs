@@ -21,8 +21,8 @@ pub(super) struct Receiver {
     away: bool,
     /// What was asked for and is not sent yet.
     waiting: Vec<AttemptRow>,
-    /// What was asked for, and when.
-    asked: Vec<(String, i64)>,
+    /// Which attempts were asked for, and when.
+    asked: Vec<(u64, i64)>,
 }
 
 impl Github {
@@ -38,7 +38,8 @@ impl Github {
     /// Sends what was asked for, a while after it was; gives what was taken.
     pub(crate) fn sends_again(&self) -> Vec<String> {
         let waiting = std::mem::take(&mut self.receiver().waiting);
-        let mut state = self.state();
+        let mut guard = self.state();
+        let state = &mut *guard;
         for row in &waiting {
             let orgs = state.orgs.values_mut().flat_map(|org| &mut org.hooks);
             let hooks = orgs.chain(state.repos.iter_mut().flat_map(|repo| &mut repo.hooks));
@@ -117,10 +118,10 @@ impl Github {
         if row.ok {
             self.book.broken(format!("{} had arrived and is asked for again", row.guid));
         }
-        if receiver.asked.iter().any(|(guid, at_s)| *guid == row.guid && now_s - at_s < PATIENCE_S) {
+        if receiver.asked.iter().any(|(asked, at_s)| *asked == row.id && now_s - at_s < PATIENCE_S) {
             self.book.broken(format!("{} is asked for twice at once", row.guid));
         }
-        receiver.asked.push((row.guid.clone(), now_s));
+        receiver.asked.push((row.id, now_s));
         let ok = !receiver.away;
         receiver.waiting.push(AttemptRow { id: new, at_s: now_s, ok, redelivery: true, ..row });
         Reply::json(202, &json!({}))
