@@ -122,7 +122,6 @@ pub(crate) const CATCH_UP: Operation = Operation::new(
 #[schema(as = CatchUp)]
 struct Wanted {
     /// Only show what is missing.
-    #[serde(default)]
     dry_run: bool,
 }
 

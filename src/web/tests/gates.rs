@@ -65,6 +65,7 @@ async fn target(front: &Arc<Front>, path: &str, tenant: Option<&str>) -> String 
 fn body_for(path: &str) -> &'static str {
     match path {
         "/api/v1/tokens" => r#"{"kind":"read"}"#,
+        "/api/v1/catch-up" => r#"{"dry_run":false}"#,
         "/api/v1/members/{id}/pin" => r#"{"role":"member"}"#,
         "/api/v1/deliveries/replay" => r#"{"state":"dead","dry_run":true}"#,
         _ => "",
