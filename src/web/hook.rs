@@ -227,7 +227,7 @@ impl Knock {
         } else {
             problem
         };
-        self.count(problem.code());
+        self.count(metric::result(problem.code()));
         let known = self.doorway.as_ref().and(self.key.as_ref());
         let body_bytes = arrived as u64;
         let (code, event) = (problem.code(), self.event.clone());

@@ -41,7 +41,7 @@ pub enum ConnectionsCommand {
     Add(Box<NewConnection>),
     /// Make a one-time link: whoever opens it connects a GitHub account in a browser, by an App of its own
     #[command(
-        after_help = "Examples:\n  scm-connect connections link --organization acme\n  scm-connect connections link --organization acme --url https://git.example.com"
+        after_help = "Examples:\n  scm-connect connections link --organization acme\n  scm-connect connections link --organization acme --forge https://git.example.com"
     )]
     Link(NewLink),
     /// Ask the forge now what a connection may do, and wait for the answer
