@@ -50,12 +50,14 @@ pub(super) async fn follow(store: Arc<dyn Store>, clock: Clock) {
 #[async_trait]
 impl Perform for Performers {
     async fn perform(&self, task: &Task) -> Result<Performed, StoreError> {
-        match task.kind {
+        let performed = match task.kind {
             TaskKind::CheckConnection => self.connections.check(task).await,
             TaskKind::SyncConnection => self.connections.sync(task).await,
             TaskKind::DisconnectConnection => self.connections.disconnect(task).await,
             TaskKind::RotateToken => self.connections.rotate(task).await,
             TaskKind::SyncMembers | TaskKind::SyncPerson => self.members.perform(task).await,
-        }
+        }?;
+        self.connections.look_after(task, &performed).await?;
+        Ok(performed)
     }
 }

@@ -340,6 +340,13 @@ impl Jobs for Fake {
         let found = self.connection(key).await?;
         Ok(found.map(|value| Versioned { version: 1, value }))
     }
+    async fn versioned_organization(
+        &self,
+        slug: &OrganizationSlug,
+    ) -> Result<Option<Versioned<Organization>>, StoreError> {
+        let found = self.organization(slug).await?;
+        Ok(found.map(|value| Versioned { version: 1, value }))
+    }
 }
 
 #[async_trait]
