@@ -25,3 +25,4 @@ mod peers;
 mod replicas;
 mod ssrf;
 mod tidy;
+mod walk;
