@@ -11,13 +11,13 @@ mod end;
 mod forges;
 mod hooks;
 mod organization_hook;
+mod paused;
 mod probe;
 mod record;
 mod refusal;
 mod rest;
 mod rotate;
 mod sweep;
-mod sync;
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ use crate::domain::change::{AuditEntry, Change};
 use crate::domain::known::Versioned;
 use crate::domain::organization::Connection;
 use crate::domain::task::{Performed, Task, TaskKind, Wish};
-use crate::domain::{Clock, ConnectionKey, Timestamp};
+use crate::domain::{Clock, ConnectionKey, SourceKey, Timestamp};
 use crate::store::{Store, StoreError};
 
 /// Any random number, for jitter; the caller owns the generator.
@@ -38,6 +38,14 @@ pub type Chance = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// Fills a slice with randomness fit for secrets. `false`: there is none.
 pub type Random = Arc<dyn Fn(&mut [u8]) -> bool + Send + Sync>;
+
+/// Where the deliveries of a source go, below the address at which forges reach us.
+#[must_use]
+pub fn door_of(public_url: &url::Url, source: &SourceKey) -> url::Url {
+    let mut url = public_url.clone();
+    url.set_path(&format!("{}/hooks/{source}", url.path().trim_end_matches('/')));
+    url
+}
 
 /// What connections are asked about with.
 pub struct Connections {
