@@ -47,8 +47,19 @@ pub(super) async fn check(front: &Front, token: &TokenRecord) -> Result<(), Prob
     if confirmed_within(UNCONFIRMED_MS_MAX) {
         return Ok(());
     }
+    if source.is_some_and(|source| is_within_grace(&source, confirmed, front.now())) {
+        return Ok(());
+    }
     Err(Problem::unauthorized("member-unconfirmed", "the forge has not confirmed the membership for an hour")
         .help("look at the connection: scm-connect connections show"))
+}
+
+/// Of a connection that is off nobody can be confirmed, through no fault of theirs. Whoever was, when it went off, comes in
+/// for a while longer (e-57, e-58).
+fn is_within_grace(source: &Connection, confirmed: Option<Timestamp>, now: Timestamp) -> bool {
+    let was_confirmed =
+        confirmed.zip(source.off_since()).is_some_and(|(at, off)| off.since(at) <= UNCONFIRMED_MS_MAX);
+    was_confirmed && source.access_ends_at().is_some_and(|end| now < end)
 }
 
 /// Has the person read by themselves. Whoever comes in often causes one such reading, not many: equal wishes are one task.
