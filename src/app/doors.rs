@@ -15,7 +15,7 @@ use crate::domain::credential::{CredentialKind, CredentialOwner};
 use crate::domain::organization::Source;
 use crate::provider::{Door, LiveSecret, Secrets};
 use crate::store::{Store, StoreError};
-use crate::telemetry::metric;
+use crate::telemetry::{Fault, metric, report};
 use crate::web::{Doorway, Front, ReadDoor};
 
 /// Between two looks.
@@ -47,8 +47,15 @@ async fn seen(store: &dyn Store) -> Result<Seen, StoreError> {
 async fn stored(store: &dyn Store) -> Result<HashMap<SourceKey, Doorway>, StoreError> {
     let mut doors = HashMap::new();
     for source in made_here(store).await? {
-        let secrets = secrets(store, &source.key).await?;
-        doors.extend(door(&source, secrets).map(|door| (source.key, door)));
+        match secrets(store, &source.key).await {
+            Ok(secrets) => doors.extend(door(&source, secrets).map(|door| (source.key, door))),
+            // Not even with the secret that does open: the weaker proof alone would let in more than before.
+            Err(StoreError::Corrupt(why)) => {
+                let source = source.key.as_str();
+                report!(Fault::DoorClosed, source, reason = why, "a source's door stays closed");
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(doors)
 }
@@ -138,5 +145,66 @@ pub(super) async fn keep(front: Arc<Front>, declared: Declared) {
             }
         }
         tokio::time::sleep(EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+    use url::Url;
+
+    use super::*;
+    use crate::domain::change::Change;
+    use crate::domain::credential::CredentialAbout;
+    use crate::domain::organization::Forge;
+    use crate::domain::{Host, OrganizationSlug, Timestamp};
+
+    /// A source that was made here, with its hook's secret.
+    async fn made(store: &dyn Store, key: &str, is_damaged: bool) -> Vec<Change> {
+        let url = Url::parse("https://gitlab.example.com/").unwrap();
+        let organization = OrganizationSlug::parse("acme").unwrap();
+        let source = Source {
+            key: SourceKey::parse(key).unwrap(),
+            forge: Forge::Gitlab,
+            host: Host::of(&url).unwrap(),
+            url,
+            organizations: vec![organization.clone()],
+            created_by: "cli".into(),
+            removed: false,
+            app: None,
+        };
+        let at = Timestamp::from_ms(1_000);
+        let about = CredentialAbout {
+            organization,
+            owner: CredentialOwner::Source(source.key.clone()),
+            kind: CredentialKind::WebhookSecret,
+            last4: None,
+            expires_at: None,
+            binding: None,
+            created_at: at,
+            rotating_since: None,
+        };
+        let secret = SecretString::from("0123456789abcdef0123456789abcdef");
+        let mut sealed = store.seal_credential(about, &secret, at).await.unwrap();
+        if is_damaged {
+            let last = sealed.sealed.pop().unwrap();
+            sealed.sealed.push(if last == '0' { '1' } else { '0' });
+        }
+        vec![Change::PutSource(source), Change::PutCredential(Box::new(sealed))]
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_does_not_open_closes_its_own_door_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (dir, key) = (folder.path().join("store"), folder.path().join("master.key"));
+        let opened = crate::store::sled::open(&dir, &key, Timestamp::from_ms(0));
+        let store = opened.unwrap();
+        for (name, is_damaged) in [("damaged", true), ("whole", false)] {
+            let changes = made(&store, name, is_damaged).await;
+            assert!(store.apply(changes, Vec::new()).await.unwrap());
+        }
+        let doors = all(HashMap::new(), &store).await.unwrap();
+        let open: Vec<&str> = doors.keys().map(SourceKey::as_str).collect();
+        assert_eq!(open, ["whole"]);
     }
 }

@@ -1,6 +1,6 @@
 //! From the config to how forges are called.
 
-use super::{Config, Connection};
+use super::{Config, Connection, Source};
 use crate::domain::time::Clock;
 use crate::outbound::{Endpoint, Limits, Rules};
 use crate::provider;
@@ -25,5 +25,12 @@ impl Config {
         let authority = connection.ca_file.as_ref().map(|file| file.authority.clone());
         let private = connection.allow_private.iter().chain(&self.limits.allow_private_forges).copied();
         Endpoint::declared(base, authority, connection.proxy.clone(), private)
+    }
+
+    /// Where the API of a declared source's forge is, as far as the file tells the way.
+    #[must_use]
+    pub fn source_endpoint(&self, source: &Source) -> Endpoint {
+        let base = provider::forge_api_url(source.forge, &source.url);
+        Endpoint::declared(base, None, None, self.limits.allow_private_forges.iter().copied())
     }
 }

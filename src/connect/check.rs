@@ -57,14 +57,18 @@ impl Connections {
         let note = note(&new);
         let due = match &look {
             Look::Refused | Look::Silent(_) | Look::Gone => now.plus_ms(SOON_MS),
+            Look::Found(found) if hooks::is_behind(found.hooks.as_ref()) => now.plus_ms(SOON_MS),
             _ => near(now.plus_ms(EVERY_MS), (self.chance)()),
         };
         let mut changes = hook_changes;
+        let mut expects = vec![(RecordKey::Connection(old.key.clone()), version)];
         changes.extend(told(&old, &new, now));
         changes.extend(announced(&old, &new, now));
         changes.push(self.next_check(&new, due));
         if old.is_off() != new.is_off() {
-            changes.extend(self.projects_paused(&new, new.is_off()).await?);
+            let (projects, versions) = self.projects_paused(&new, new.is_off()).await?;
+            changes.extend(projects);
+            expects.extend(versions);
             self.forget(&new);
             if !new.is_off() {
                 // Nothing was told in between.
@@ -73,7 +77,7 @@ impl Connections {
             }
         }
         changes.push(Change::PutConnection(Box::new(new)));
-        Ok(Performed::Done { changes, expects: vec![(RecordKey::Connection(old.key), version)], note })
+        Ok(Performed::Done { changes, expects, note })
     }
 
     /// Lets go of what was minted for a connection that is off (S34).

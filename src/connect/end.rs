@@ -7,8 +7,8 @@ use crate::domain::ConnectionKey;
 use crate::domain::change::Change;
 use crate::domain::connection::GRACE_MS;
 use crate::domain::credential::{CredentialKind, CredentialOwner};
-use crate::domain::known::RecordKey;
-use crate::domain::organization::{Connection, ConnectionState};
+use crate::domain::known::{RecordKey, Versioned};
+use crate::domain::organization::{Connection, ConnectionState, Organization};
 use crate::domain::task::{Performed, Task, TaskKind, Wish};
 use crate::store::StoreError;
 
@@ -88,19 +88,22 @@ impl Connections {
             let wish = Wish::now(verb.task(), &old.organization, key, by, now);
             let id = wish.id();
             let mut changes = vec![Change::Wish(Box::new(wish))];
+            let mut expects = vec![(RecordKey::Connection(key.clone()), found.version)];
             if verb == Verb::Resume {
                 changes.extend(wishes(new.read_anew(by, now)));
             }
             if new != old {
                 let paused = is_off(&new);
                 if paused != is_off(&old) {
-                    changes.extend(self.projects_paused(&new, paused).await?);
+                    let (projects, versions) = self.projects_paused(&new, paused).await?;
+                    changes.extend(projects);
+                    expects.extend(versions);
                 }
                 changes.push(Change::PutConnection(Box::new(new.clone())));
             }
             let detail = format!("{} {}", old.host, old.account.login);
             changes.push(line(&old, by, verb.action(), &detail, now));
-            if self.store.apply(changes, vec![(RecordKey::Connection(key.clone()), found.version)]).await? {
+            if self.store.apply(changes, expects).await? {
                 if is_off(&new) {
                     self.forget(&new);
                 }
@@ -153,8 +156,10 @@ impl Connections {
         };
         let new = Connection { authority: false, ..without_credential(&old) };
         let mut changes = self.destroyed(&old).await?;
+        let mut expects = vec![(RecordKey::Connection(old.key.clone()), version)];
         if let Some(found) = self.authority_of(&old).await? {
-            changes.push(Change::PutOrganization(found));
+            expects.push((RecordKey::Organization(found.value.slug.clone()), found.version));
+            changes.push(Change::PutOrganization(found.value));
         }
         changes.push(Change::PutConnection(Box::new(new)));
         self.forget(&old);
@@ -163,18 +168,17 @@ impl Connections {
         if left > 0 {
             note = format!("{note}; hooks that could not be removed: {left}, remove them at the forge");
         }
-        Ok(Performed::Done { changes, expects: vec![(RecordKey::Connection(old.key), version)], note })
+        Ok(Performed::Done { changes, expects, note })
     }
 
-    /// The organization without this authority.
+    /// The organization without this authority, to be written over the one that was read.
     async fn authority_of(
         &self,
         connection: &Connection,
-    ) -> Result<Option<crate::domain::organization::Organization>, StoreError> {
-        let found = self.store.organization(&connection.organization).await?;
-        let is_it =
-            |it: &crate::domain::organization::Organization| it.authority.as_ref() == Some(&connection.key);
-        Ok(found.filter(is_it).map(|it| crate::domain::organization::Organization { authority: None, ..it }))
+    ) -> Result<Option<Versioned<Organization>>, StoreError> {
+        let found = self.store.versioned_organization(&connection.organization).await?;
+        let found = found.filter(|it| it.value.authority.as_ref() == Some(&connection.key));
+        Ok(found.map(|it| Versioned { value: Organization { authority: None, ..it.value }, ..it }))
     }
 
     /// Every credential of the connection, and of its source when nobody else uses that.

@@ -92,6 +92,9 @@ pub enum NotReady {
     /// Its credential cannot be used.
     #[error("the App's key {0}")]
     Key(String),
+    /// Its credential is there and does not open: it was damaged, or its key is another.
+    #[error("the credential that is kept does not open; enter it anew")]
+    Unreadable,
     /// It is being replaced at the forge; presented once more, the old one would void the new one.
     #[error("the token is being replaced, or was and the answer was lost; enter a new one")]
     Rotating,
@@ -104,6 +107,13 @@ pub enum NotReady {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl NotReady {
+    /// What a credential that cannot be read comes to. Damage is this one credential's: the store goes on.
+    pub(super) fn of_credential(error: StoreError) -> Self {
+        if matches!(error, StoreError::Corrupt(_)) { Self::Unreadable } else { Self::Store(error) }
+    }
 }
 
 /// A client that speaks for a connection.
@@ -316,8 +326,8 @@ impl Forges {
 
     async fn of_token(&self, connection: &Connection, endpoint: &Endpoint) -> Result<Ready, NotReady> {
         let owner = CredentialOwner::Connection(connection.key.clone());
-        let kept = self.store.credential(&owner, CredentialKind::AccessToken).await?;
-        let kept = kept.ok_or(NotReady::NoCredential)?;
+        let kept = self.store.credential(&owner, CredentialKind::AccessToken).await;
+        let kept = kept.map_err(NotReady::of_credential)?.ok_or(NotReady::NoCredential)?;
         if !is_for(kept.about.binding.as_deref(), endpoint) {
             return Err(NotReady::Elsewhere);
         }
@@ -330,8 +340,9 @@ impl Forges {
     async fn of_app(&self, connection: &Connection, endpoint: &Endpoint) -> Result<Ready, NotReady> {
         let source = self.store.source(&connection.source).await?.ok_or(NotReady::NoCredential)?;
         let owner = CredentialOwner::Source(source.key.clone());
-        let kept = self.store.credential(&owner, CredentialKind::AppKey).await?;
-        let (kept, facts) = kept.zip(source.app).ok_or(NotReady::NoCredential)?;
+        let kept = self.store.credential(&owner, CredentialKind::AppKey).await;
+        let (kept, facts) =
+            kept.map_err(NotReady::of_credential)?.zip(source.app).ok_or(NotReady::NoCredential)?;
         if !is_for(kept.about.binding.as_deref(), endpoint) {
             return Err(NotReady::Elsewhere);
         }

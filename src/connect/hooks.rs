@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Connections, NotReady, Ready, organization_hook};
+use crate::domain::Timestamp;
 use crate::domain::change::Change;
 use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, last4};
 use crate::domain::health::{Channel, MadeHook};
@@ -15,6 +16,7 @@ use crate::handler::Found;
 use crate::provider::ProviderError;
 use crate::provider::gitlab::client::{Events, Hook, HookPlace, HookProof, NewHook, Session, Trigger};
 use crate::store::{Page, ProjectFilter, StoreError};
+use crate::telemetry::hook;
 
 /// Projects whose hooks are looked at in one check.
 const PROJECTS: usize = 50;
@@ -41,9 +43,35 @@ const OF_PROJECT: Events =
 /// The secrets of a connection's hooks.
 struct Secrets {
     token: SecretString,
+    token_at: Timestamp,
     signing: SecretString,
+    signing_at: Timestamp,
     /// The signing token is new, and to be kept once a hook has taken it.
     is_new: bool,
+}
+
+impl Secrets {
+    /// When the younger of those was made that a hook has to have: which hooks were given it, and which an older one.
+    fn made_at(&self, signs: bool) -> Timestamp {
+        if signs { self.token_at.max(self.signing_at) } else { self.token_at }
+    }
+}
+
+/// Whether some hooks have an older secret than others: what they send is refused until their turn comes.
+pub(super) fn is_behind(hooks: Option<&(Channel, Vec<MadeHook>)>) -> bool {
+    let given = || hooks.into_iter().flat_map(|(_, hooks)| hooks).map(|hook| hook.given);
+    given().min() != given().max()
+}
+
+/// Shows how the forge holds a source's hooks.
+fn show(connection: &Connection, state: Option<&(Channel, Vec<MadeHook>)>) {
+    let Some((_, hooks)) = state else { return };
+    hook::show_held(&connection.source, |status| {
+        hooks.iter().any(|made| match made.alert_status.as_str() {
+            "" => status == "executable",
+            told => status == told,
+        })
+    });
 }
 
 /// Brings the hooks to what they should be. A connection whose hooks somebody else has set up is left alone.
@@ -53,18 +81,29 @@ pub(super) async fn mend(
     ready: &Ready,
     found: &Found,
 ) -> Result<Mended, NotReady> {
-    let session = match ready {
-        Ready::Gitlab(session) => session,
-        Ready::Github(session) => return organization_hook::mend(of, connection, session, found).await,
+    let mended = match ready {
+        Ready::Gitlab(session) => mend_gitlab(of, connection, session, found).await,
+        Ready::Github(session) => organization_hook::mend(of, connection, session, found).await,
         // An App has its own.
-        Ready::Installation(_) => return Ok((None, Vec::new())),
-    };
+        Ready::Installation(_) => Ok((None, Vec::new())),
+    }?;
+    show(connection, mended.0.as_ref());
+    Ok(mended)
+}
+
+async fn mend_gitlab(
+    of: &Connections,
+    connection: &Connection,
+    session: &Session,
+    found: &Found,
+) -> Result<Mended, NotReady> {
     let Some(secrets) = secrets(of, connection).await? else { return Ok((None, Vec::new())) };
     let may = found.capabilities.iter().any(|one| one.feature == "hooks" && one.ok);
     if !may {
         return Ok((Some((Channel::Polling, Vec::new())), Vec::new()));
     }
-    let mut maker = Maker { session, url: hook_url(of, connection)?, secrets, signed: false };
+    let known = connection.health.hooks.clone();
+    let mut maker = Maker { session, url: hook_url(of, connection)?, secrets, known, signed: false };
     let of_project = session.who().await.map(|who| crate::provider::gitlab::client::TokenOwner::of(&who))?;
     let only = match of_project {
         crate::provider::gitlab::client::TokenOwner::Project(id) => Some(id),
@@ -73,14 +112,14 @@ pub(super) async fn mend(
     let group = found.account.external_id.filter(|_| only.is_none());
     let state = match group {
         Some(group) => match maker.ensure(HookPlace::Group(group), OF_GROUP).await {
-            Ok(hook) => (Channel::GroupHook, vec![made("group", group, &hook)]),
+            Ok(hook) => (Channel::GroupHook, vec![maker.made("group", group, &hook)]),
             Err(error) if is_no(&error) => maker.of_projects(of, connection, only).await?,
             Err(error) => return Err(error.into()),
         },
         None => maker.of_projects(of, connection, only).await?,
     };
     let changes = match maker.signed && maker.secrets.is_new {
-        true => vec![keep_signing(of, connection, &maker.secrets.signing).await?],
+        true => vec![keep_signing(of, connection, &maker.secrets).await?],
         false => Vec::new(),
     };
     Ok((Some(state), changes))
@@ -117,11 +156,6 @@ fn place_of(made: &MadeHook) -> HookPlace {
     if made.place == "group" { HookPlace::Group(made.of) } else { HookPlace::Project(made.of) }
 }
 
-fn made(place: &str, of: u64, hook: &Hook) -> MadeHook {
-    let alert_status = hook.alert_status.clone();
-    MadeHook { place: place.to_owned(), of, id: hook.id.get(), alert_status }
-}
-
 /// The plan or the role says no: another way is tried.
 pub(super) const fn is_no(error: &ProviderError) -> bool {
     matches!(error, ProviderError::Gone | ProviderError::NotPermitted { .. } | ProviderError::Refused { .. })
@@ -138,15 +172,21 @@ async fn secrets(of: &Connections, connection: &Connection) -> Result<Option<Sec
         return Ok(None);
     }
     let owner = CredentialOwner::Source(connection.source.clone());
-    let token = of.store.credential(&owner, CredentialKind::WebhookSecret).await?;
-    let Some(token) = token else { return Ok(None) };
-    let kept = of.store.credential(&owner, CredentialKind::SigningToken).await?;
-    let is_new = kept.is_none();
-    let signing = match kept {
-        Some(kept) => kept.secret,
-        None => fresh_signing(of)?,
+    let token = of.store.credential(&owner, CredentialKind::WebhookSecret).await;
+    let Some(token) = token.map_err(NotReady::of_credential)? else { return Ok(None) };
+    let kept = of.store.credential(&owner, CredentialKind::SigningToken).await;
+    let kept = match kept.map_err(NotReady::of_credential) {
+        // One that does not open proves nothing any more.
+        Err(NotReady::Unreadable) => None,
+        other => other?,
     };
-    Ok(Some(Secrets { token: token.secret, signing, is_new }))
+    let is_new = kept.is_none();
+    let (signing, signing_at) = match kept {
+        Some(kept) => (kept.secret, kept.about.created_at),
+        None => (fresh_signing(of)?, of.now()),
+    };
+    let (token, token_at) = (token.secret, token.about.created_at);
+    Ok(Some(Secrets { token, token_at, signing, signing_at, is_new }))
 }
 
 /// `whsec_` and thirty-two random bytes.
@@ -158,8 +198,9 @@ fn fresh_signing(of: &Connections) -> Result<SecretString, NotReady> {
 async fn keep_signing(
     of: &Connections,
     connection: &Connection,
-    token: &SecretString,
+    secrets: &Secrets,
 ) -> Result<Change, StoreError> {
+    let token = &secrets.signing;
     let about = CredentialAbout {
         organization: connection.organization.clone(),
         owner: CredentialOwner::Source(connection.source.clone()),
@@ -167,7 +208,7 @@ async fn keep_signing(
         last4: last4(token.expose_secret()),
         expires_at: None,
         binding: None,
-        created_at: of.now(),
+        created_at: secrets.signing_at,
         rotating_since: None,
     };
     let sealed = of.store.seal_credential(about, token, of.now()).await?;
@@ -179,6 +220,8 @@ struct Maker<'a> {
     session: &'a Session,
     url: url::Url,
     secrets: Secrets,
+    /// What the last look has left.
+    known: Vec<MadeHook>,
     /// A hook has taken the signing token.
     signed: bool,
 }
@@ -199,7 +242,7 @@ impl Maker<'_> {
         let ours = all.items().iter().find(|hook| hook.url == self.url.as_str());
         let hook = match ours {
             None => self.session.create_hook(place, &self.wanted(events)).await?,
-            Some(hook) if self.is_right(hook, events) => hook.clone(),
+            Some(hook) if self.is_given(hook) && self.is_right(hook, events) => hook.clone(),
             Some(hook) => self.session.update_hook(place, hook.id.get(), &self.wanted(events)).await?,
         };
         self.signed |= HookProof::of(&hook) == HookProof::Signed;
@@ -209,11 +252,32 @@ impl Maker<'_> {
         self.awake(place, hook).await
     }
 
+    /// The deliveries of this source are believed by signatures alone.
+    const fn signs(&self) -> bool {
+        !self.secrets.is_new || self.signed
+    }
+
+    fn made(&self, place: &str, of: u64, hook: &Hook) -> MadeHook {
+        let signs = !self.secrets.is_new || HookProof::of(hook) == HookProof::Signed;
+        let (alert_status, given) = (hook.alert_status.clone(), Some(self.secrets.made_at(signs)));
+        MadeHook { place: place.to_owned(), of, id: hook.id.get(), alert_status, given }
+    }
+
+    /// Whether it was given the secrets that we have now: it may be left from a connection that was ended.
+    fn is_given(&self, hook: &Hook) -> bool {
+        let given = Some(self.secrets.made_at(self.signs()));
+        self.known.iter().any(|known| known.id == hook.id.get() && known.given == given)
+    }
+
     fn is_right(&self, hook: &Hook, events: Events) -> bool {
         let proves = match HookProof::of(hook) {
             // It signs with a token that we do not have.
             HookProof::Signed => !self.secrets.is_new,
-            HookProof::Token => hook.token_present != Some(false),
+            // The door refuses a plain token as soon as one hook signs.
+            HookProof::Token => {
+                let could_sign = hook.signing_token_present == Some(false);
+                hook.token_present != Some(false) && !(could_sign && self.signs())
+            }
         };
         proves
             && hook.custom_webhook_template.as_deref().unwrap_or_default().is_empty()
@@ -238,7 +302,7 @@ impl Maker<'_> {
         Ok(all.into_items().into_iter().find(|one| one.id == hook.id).unwrap_or(hook))
     }
 
-    /// A hook of each project; a bounded number of them in one look, those without one first.
+    /// A hook of each project; a bounded number of them in one look, those without one, or with an older secret, first.
     async fn of_projects(
         &mut self,
         of: &Connections,
@@ -250,8 +314,9 @@ impl Maker<'_> {
         let wanted: Vec<u64> = wanted.filter(|id| only.is_none_or(|only| only == *id)).collect();
         let known = |id: u64| connection.health.hooks.iter().find(|it| it.place == "project" && it.of == id);
         let mut hooks: Vec<MadeHook> = wanted.iter().filter_map(|id| known(*id).cloned()).collect();
+        let given = Some(self.secrets.made_at(self.signs()));
         let (without, with): (Vec<u64>, Vec<u64>) =
-            wanted.iter().copied().partition(|id| known(*id).is_none());
+            wanted.iter().copied().partition(|id| known(*id).is_none_or(|hook| hook.given != given));
         let turn = usize::try_from(of.now().ms().unsigned_abs() / 900_000).unwrap_or(0);
         let start = turn.saturating_mul(PROJECTS).checked_rem(with.len().max(1)).unwrap_or(0);
         let again = with.iter().cycle().skip(start).take(with.len()).copied();
@@ -260,7 +325,7 @@ impl Maker<'_> {
             match self.ensure(HookPlace::Project(id), OF_PROJECT).await {
                 Ok(hook) => {
                     hooks.retain(|known| known.of != id);
-                    hooks.push(made("project", id, &hook));
+                    hooks.push(self.made("project", id, &hook));
                 }
                 Err(error) if is_no(&error) => {
                     hooks.retain(|known| known.of != id);

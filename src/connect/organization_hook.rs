@@ -36,20 +36,24 @@ pub(super) async fn mend(
 ) -> Result<Mended, NotReady> {
     let may = found.capabilities.iter().any(|one| one.feature == FEATURE && one.ok);
     let owner = CredentialOwner::Source(connection.source.clone());
-    let secret = of.store.credential(&owner, CredentialKind::WebhookSecret).await?;
+    let secret = of.store.credential(&owner, CredentialKind::WebhookSecret).await;
+    let secret = secret.map_err(NotReady::of_credential)?;
     let Some(secret) = secret.filter(|_| may && !of.forges.is_declared(&connection.key)) else {
         return Ok((None, Vec::new()));
     };
     let place = HookPlace::Organization(found.account.login.clone());
     let events = EVENTS.map(str::to_owned).to_vec();
-    let wanted = NewHook { url: hook_url(of, connection)?, secret: secret.secret, events };
-    match ensure(session, &place, &wanted).await {
+    let wanted = NewHook { url: hook_url(of, connection)?, secret: secret.secret.clone(), events };
+    let given = Some(secret.about.created_at);
+    let is_known = connection.health.hooks.iter().any(|hook| hook.given == given);
+    match ensure(session, &place, &wanted, is_known).await {
         Ok(hook) => {
             let made = MadeHook {
                 place: "organization".into(),
                 of: found.account.external_id.unwrap_or_default(),
                 id: hook.id.get(),
                 alert_status: if hook.active { "executable" } else { "disabled" }.into(),
+                given,
             };
             Ok((Some((Channel::OrganizationHook, vec![made])), Vec::new()))
         }
@@ -59,12 +63,18 @@ pub(super) async fn mend(
     }
 }
 
-/// The one hook that sends to us: made, brought up to date, or switched on again.
-async fn ensure(session: &Session, place: &HookPlace, wanted: &NewHook) -> Result<Hook, ProviderError> {
+/// The one hook that sends to us: made, brought up to date, or switched on again. One that is not known to have our
+/// secret is given it.
+async fn ensure(
+    session: &Session,
+    place: &HookPlace,
+    wanted: &NewHook,
+    is_known: bool,
+) -> Result<Hook, ProviderError> {
     let all = session.hooks(place).await?;
     match all.items().iter().find(|hook| hook.config.url == wanted.url.as_str()) {
         None => session.create_hook(place, wanted).await,
-        Some(hook) if is_right(hook, wanted) => Ok(hook.clone()),
+        Some(hook) if is_known && is_right(hook, wanted) => Ok(hook.clone()),
         Some(hook) => session.update_hook(place, hook.id.get(), wanted).await,
     }
 }

@@ -91,11 +91,14 @@ pub(super) async fn write(
     let detail = format!("{} at {}", connection.account.login, connection.host);
     changes.push(line(&connection, &new.by, action, &detail, now));
     changes.extend(wishes(connection.read_anew(&new.by, now)));
+    let mut expects = expects(&draft, before.is_none(), &source_key);
     if before.is_some_and(is_off) {
-        changes.extend(of.projects_paused(&connection, false).await?);
+        let (projects, versions) = of.projects_paused(&connection, false).await?;
+        changes.extend(projects);
+        expects.extend(versions);
     }
     changes.push(Change::PutConnection(Box::new(connection.clone())));
-    if !of.store.apply(changes, expects(&draft, before.is_none(), &source_key)).await? {
+    if !of.store.apply(changes, expects).await? {
         return Ok(None);
     }
     let url = hook_url(of, &connection)?;
@@ -225,10 +228,15 @@ impl Keeper<'_> {
         CredentialOwner::Source(self.connection.source.clone())
     }
 
-    /// A fresh secret for the connection's hook, unless there is a hook that uses one.
+    /// A fresh secret for the connection's hook, unless there is a hook that uses one. One that does not open any more
+    /// proves nothing, and is made anew.
     async fn hook_secret_unless_kept(&mut self) -> Result<Option<SecretString>, NotReady> {
-        let kept = self.of.store.credential(&self.of_source(), CredentialKind::WebhookSecret).await?;
-        if kept.is_some() { Ok(None) } else { self.hook_secret().await.map(Some) }
+        let kept = self.of.store.credential(&self.of_source(), CredentialKind::WebhookSecret).await;
+        match kept.map_err(NotReady::of_credential) {
+            Ok(Some(_)) => Ok(None),
+            Ok(None) | Err(NotReady::Unreadable) => self.hook_secret().await.map(Some),
+            Err(other) => Err(other),
+        }
     }
 
     /// A fresh secret for the connection's hook.

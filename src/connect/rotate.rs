@@ -42,8 +42,14 @@ impl Connections {
         let Some(found) = self.connection(task).await? else { return Ok(gone()) };
         let connection = &found.value;
         let owner = CredentialOwner::Connection(connection.key.clone());
-        let Some(kept) = self.store.credential(&owner, CredentialKind::AccessToken).await? else {
-            return Ok(Performed::Failed { error: "the connection has no token of its own".into() });
+        let kept = self.store.credential(&owner, CredentialKind::AccessToken).await;
+        let kept = match kept.map_err(NotReady::of_credential) {
+            Ok(Some(kept)) => kept,
+            Ok(None) => {
+                return Ok(Performed::Failed { error: "the connection has no token of its own".into() });
+            }
+            Err(NotReady::Store(error)) => return Err(error),
+            Err(other) => return Ok(Performed::Failed { error: other.to_string() }),
         };
         let ready = match self.forges.ready(connection).await {
             Ok(ready) => ready,
@@ -144,8 +150,18 @@ impl Connections {
             state: Some(TaskState::Working),
             ..TaskFilter::default()
         };
-        let working = self.store.tasks(&filter, &Page { limit: 200, cursor: None }).await?;
-        Ok(working.items.iter().any(|task| task.id != mine.id))
+        let mut cursor = None;
+        loop {
+            // A page may be short, or empty, and not the last.
+            let working = self.store.tasks(&filter, &Page { limit: 200, cursor }).await?;
+            if working.items.iter().any(|task| task.id != mine.id) {
+                return Ok(true);
+            }
+            cursor = working.next;
+            if cursor.is_none() {
+                return Ok(false);
+            }
+        }
     }
 
     /// The new token is kept before it is used; and another token may see other things (e-46).

@@ -42,6 +42,9 @@ pub struct MadeHook {
     pub id: u64,
     /// The forge's word: `executable`, `temporarily_disabled`, `disabled`; empty where it says none.
     pub alert_status: String,
+    /// When the secret was made that it has from us; `None`: nobody knows which it has.
+    #[serde(default)]
+    pub given: Option<Timestamp>,
 }
 
 /// How events reach us.

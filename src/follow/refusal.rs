@@ -2,7 +2,7 @@
 
 use super::{Follower, SyncError};
 use crate::domain::organization::{Connection, ConnectionState};
-use crate::telemetry::{Fault, report};
+use crate::telemetry::{Fault, hook, report};
 
 const WHY: &str = "the forge's deliveries are refused: it signs with another secret than the one known here; enter the \
      same one on both sides";
@@ -10,6 +10,7 @@ const WHY: &str = "the forge's deliveries are refused: it signs with another sec
 impl Follower {
     /// Shows, or stops showing, that a connection's door refuses what the forge sends.
     pub(super) async fn show_refusal(&self, connection: &Connection, refuses: bool) -> Result<(), SyncError> {
+        hook::show_refused(&connection.source, refuses);
         let was = connection.health.last_error.as_deref() == Some(WHY);
         if refuses {
             let (source, key) = (connection.source.as_str(), connection.key.as_str());

@@ -27,7 +27,13 @@ use crate::domain::organization::{Forge, Kind};
 /// Where the API of a forge is whose base URL this is.
 #[must_use]
 pub fn api_url(kind: Kind, base: &url::Url) -> url::Url {
-    match kind.forge() {
+    forge_api_url(kind.forge(), base)
+}
+
+/// The same by the forge's language.
+#[must_use]
+pub fn forge_api_url(forge: Forge, base: &url::Url) -> url::Url {
+    match forge {
         Forge::Github => github::api_url(base),
         Forge::Gitlab => gitlab::api_url(base),
     }

@@ -308,11 +308,11 @@ pub fn begin_source(provider: &'static str, source: &SourceKey, secrets: u8) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// What `/metrics` shows after `act`.
-    fn shown(act: impl FnOnce()) -> String {
+    pub(in crate::telemetry) fn shown(act: impl FnOnce()) -> String {
         let recorder = recorder().unwrap();
         let exporter = Exporter(recorder.handle());
         metrics::with_local_recorder(&recorder, || {

@@ -2,6 +2,7 @@
 
 pub mod escape;
 pub mod fault;
+pub mod hook;
 pub mod log;
 pub mod metric;
 

@@ -123,6 +123,8 @@ async fn guarded(performer: &dyn Perform, task: &Task) -> Result<Performed, Stor
     let later = |error: String| Ok(Performed::Later { at: None, error });
     let performing = AssertUnwindSafe(performer.perform(task)).catch_unwind();
     match tokio::time::timeout(TIME_MAX, performing).await {
+        // The store would say the same after each lease, for ever; a task has only so many tries.
+        Ok(Ok(Err(StoreError::Corrupt(why)))) => later(StoreError::Corrupt(why).to_string()),
         Ok(Ok(performed)) => performed,
         Ok(Err(payload)) => later(format!("it panicked: {}", bounds::panic_text(payload.as_ref()))),
         Err(_) => later("it took longer than an hour".into()),

@@ -7,9 +7,10 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::Finding;
-use crate::config::{Config, Connection};
-use crate::domain::{Clock, Timestamp};
-use crate::outbound::{Client, Limits, Outbound, Request, Rules};
+use crate::config::Config;
+use crate::domain::organization::Forge;
+use crate::domain::{Clock, Host, Timestamp};
+use crate::outbound::{Client, Endpoint, Limits, Outbound, Request, Rules};
 
 const PART: &str = "forge";
 /// Somebody sits and waits.
@@ -24,47 +25,67 @@ const SKEW_MS_MAX: i64 = 30_000;
 /// `Date` counts whole seconds.
 const DATE_MS: i64 = 1_000;
 
+/// A forge that the file names, and by what.
+struct Asked<'a> {
+    endpoint: Endpoint,
+    forge: Forge,
+    host: &'a Host,
+    key: &'a str,
+}
+
 /// Asks each forge once, all at the same time.
 pub(super) async fn ask(config: &Config, clock: &Clock) -> Vec<Finding> {
-    // Many connections of one forge are one question.
-    let forges: BTreeMap<String, &Connection> =
-        config.connections.iter().map(|it| (config.endpoint(it).base().to_string(), it)).collect();
+    let sources = config.sources.iter().map(|it| Asked {
+        endpoint: config.source_endpoint(it),
+        forge: it.forge,
+        host: &it.host,
+        key: it.key.as_str(),
+    });
+    let connections = config.connections.iter().map(|it| Asked {
+        endpoint: config.endpoint(it),
+        forge: it.kind.forge(),
+        host: &it.host,
+        key: it.key.as_str(),
+    });
+    // Many connections of one forge are one question; a connection tells the way to it better than a source.
+    let forges: BTreeMap<String, Asked<'_>> =
+        sources.chain(connections).map(|it| (it.endpoint.base().to_string(), it)).collect();
     if forges.is_empty() {
         return vec![Finding::info(PART, "no forge is declared")];
     }
     let rules = Rules { limits: LIMITS, ..config.outbound_rules(Clock::clone(clock)) };
     let outbound = Outbound::new(rules);
-    let asked = forges.into_values().map(|connection| {
-        let opened = outbound.open(config.endpoint(connection), connection.kind.forge().as_str());
+    let asked = forges.into_values().map(|it| {
+        let opened = outbound.open(it.endpoint.clone(), it.forge.as_str());
         async move {
             match opened {
-                Ok(client) => one(&client, connection).await,
-                Err(error) => vec![unreached(connection, &error.to_string())],
+                Ok(client) => one(&client, &it).await,
+                Err(error) => vec![unreached(&it, &error.to_string())],
             }
         }
     });
     join_all(asked).await.into_iter().flatten().collect()
 }
 
-fn unreached(connection: &Connection, why: &str) -> Finding {
-    let message = format!("{} ({}): {why}", connection.host, connection.key);
+fn unreached(asked: &Asked<'_>, why: &str) -> Finding {
+    let message = format!("{} ({}): {why}", asked.host, asked.key);
     let next = "deliveries are taken all the same; mend it before members and projects are synced";
     Finding::warning(PART, message, next)
 }
 
 /// Any answer will do: who may ask for what is another question.
-async fn one(client: &Client, connection: &Connection) -> Vec<Finding> {
+async fn one(client: &Client, asked: &Asked<'_>) -> Vec<Finding> {
     let base = client.endpoint().base().clone();
     let (before, began) = (client.now(), Instant::now());
     let answer = match client.send(Request::get(base.clone())).await {
         Ok(answer) => answer,
-        Err(error) => return vec![unreached(connection, &error.to_string())],
+        Err(error) => return vec![unreached(asked, &error.to_string())],
     };
     let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
     let message = format!("{base} answers within {took_ms} ms (status {})", answer.status);
     let reached = Finding::info(PART, message);
     let date = answer.header("date").and_then(Timestamp::parse_http_date);
-    let clock = date.map(|date| skew(connection.host.as_str(), before, date, took_ms));
+    let clock = date.map(|date| skew(asked.host.as_str(), before, date, took_ms));
     [reached].into_iter().chain(clock).collect()
 }
 

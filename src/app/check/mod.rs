@@ -2,6 +2,7 @@
 
 mod database;
 mod disk;
+mod folder;
 mod forge;
 mod key;
 
@@ -101,6 +102,7 @@ async fn find(config: &Config, environment: &Environment, offline: bool) -> Resu
             let runs = Client::find(None, Some(dir), environment).await.ok().flatten().is_some();
             let daemon = if runs { "a daemon holds the store" } else { "no daemon runs on this store" };
             findings.push(Finding::info("daemon", daemon));
+            findings.push(folder::look(dir));
             findings.push(key::fits(config, dir));
             findings.extend(disk::look(dir));
         }

@@ -20,6 +20,7 @@ mod credential;
 mod database;
 mod dedupe;
 mod digest;
+mod examine;
 mod filter;
 mod health;
 mod inbox;
@@ -57,6 +58,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 pub use compact::{Compacted, compact};
+pub use examine::{Examined, examine};
 pub use open::open;
 pub use repair::accept_loss;
 

@@ -152,8 +152,13 @@ fn recount_a_large_one(
 /// The logs of deliveries and of records.
 fn journals(dir: &Path) -> Result<(Journal, Journal), OpenError> {
     // The database is made after both logs: where it has been, a log that is not there is one that was lost.
-    let has_records = ["db", "checkpoint"].iter().any(|name| dir.join(name).exists());
+    let has_records = has_records(dir);
     Ok((journal(dir, "inbox", has_records)?, journal(dir, "records", has_records)?))
+}
+
+/// Whether there has been a database.
+pub(super) fn has_records(dir: &Path) -> bool {
+    ["db", "checkpoint"].iter().any(|name| dir.join(name).exists())
 }
 
 fn thread(error: std::io::Error) -> OpenError {

@@ -27,6 +27,7 @@ impl Perform for Obeys {
             "never" => Ok(Performed::Failed { error: "no such account".into() }),
             "panic" => panic!("no\u{7}body"),
             "hang" => std::future::pending().await,
+            "damaged" => Err(StoreError::Corrupt("it does not open".into())),
             "away" => Err(StoreError::Unavailable("the disk is full".into())),
             _ => Ok(Performed::Done { changes: Vec::new(), expects: Vec::new(), note: "well".into() }),
         }
@@ -54,7 +55,16 @@ fn begin(floor: &Floor) -> crate::worker::Workers {
 #[tokio::test(start_paused = true)]
 async fn a_task_is_done_put_off_or_given_up_as_its_performer_says() {
     let floor = Floor::new();
-    let wanted = [("well", 1), ("later", 2), ("later", 10), ("when told", 30), ("never", 1), ("panic", 1)];
+    let wanted = [
+        ("well", 1),
+        ("later", 2),
+        ("later", 10),
+        ("when told", 30),
+        ("never", 1),
+        ("panic", 1),
+        ("damaged", 2),
+        ("damaged", 10),
+    ];
     for (subject, attempts) in wanted {
         floor.store.with(|script| script.tasks.push_back(task(subject, attempts)));
     }
@@ -71,6 +81,11 @@ async fn a_task_is_done_put_off_or_given_up_as_its_performer_says() {
             // Who is told when to come again comes then, however often.
             ("when told", TaskOutcome::Wait { at: then, .. }) => assert_eq!(then, at(77_000)),
             ("never", TaskOutcome::Fail { error }) => assert_eq!(error, "no such account"),
+            // What cannot be read is not tried for ever.
+            ("damaged", TaskOutcome::Retry { at: then, .. }) => assert_eq!(then, at(31_000)),
+            ("damaged", TaskOutcome::Fail { error }) => {
+                assert!(error.contains("it does not open"), "{error}")
+            }
             ("panic", TaskOutcome::Retry { error, .. }) => assert_eq!(error, "it panicked: nobody"),
             (id, outcome) => panic!("{id}: {outcome:?}"),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::time::Duration;
 
 use scm_connect::app::Accounts;
@@ -11,7 +11,9 @@ use scm_connect::connect::{
 };
 use scm_connect::domain::change::Change;
 use scm_connect::domain::connection::Beginning;
-use scm_connect::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, last4};
+use scm_connect::domain::credential::{
+    CredentialAbout, CredentialKind, CredentialOwner, SealedCredential, last4,
+};
 use scm_connect::domain::organization::{
     Account, App, Connection, ConnectionState, Forge, Kind, Organization, Source,
 };
@@ -57,8 +59,10 @@ impl Bench {
         let opened = tokio::task::spawn_blocking(move || sled::open(&place, &file, now)).await.unwrap();
         let store: Arc<dyn Store> = Arc::new(opened.unwrap());
         let forges = Arc::new(Forges::new(Arc::clone(&store), ways(&clock, HashMap::new())));
-        let random = Arc::new(|bytes: &mut [u8]| {
-            bytes.iter_mut().zip(1..).for_each(|(byte, n)| *byte = n);
+        let drawn = AtomicU8::new(1);
+        let random = Arc::new(move |bytes: &mut [u8]| {
+            let first = drawn.fetch_add(1, Ordering::SeqCst);
+            bytes.iter_mut().zip(first..).for_each(|(byte, n)| *byte = n);
             true
         });
         let (mine, kept) = (Arc::clone(&forges), Arc::clone(&store));
@@ -200,6 +204,32 @@ impl Bench {
         forge: Forge,
         site: &Url,
     ) {
+        let sealed = self.sealed(owner, kind, secret, forge, site).await;
+        self.writes(vec![Change::PutCredential(Box::new(sealed))]).await;
+    }
+
+    /// The same with a byte of it changed.
+    pub(crate) async fn keeps_damaged(
+        &self,
+        owner: CredentialOwner,
+        kind: CredentialKind,
+        forge: Forge,
+        site: &Url,
+    ) {
+        let mut sealed = self.sealed(owner, kind, "glpat-of-which-nothing-is-left", forge, site).await;
+        let last = sealed.sealed.pop().unwrap();
+        sealed.sealed.push(if last == '0' { '1' } else { '0' });
+        self.writes(vec![Change::PutCredential(Box::new(sealed))]).await;
+    }
+
+    async fn sealed(
+        &self,
+        owner: CredentialOwner,
+        kind: CredentialKind,
+        secret: &str,
+        forge: Forge,
+        site: &Url,
+    ) -> SealedCredential {
         let secret = SecretString::from(secret);
         let about = CredentialAbout {
             organization: slug("acme"),
@@ -211,8 +241,7 @@ impl Bench {
             created_at: self.now(),
             rotating_since: None,
         };
-        let sealed = self.store.seal_credential(about, &secret, self.now()).await.unwrap();
-        self.writes(vec![Change::PutCredential(Box::new(sealed))]).await;
+        self.store.seal_credential(about, &secret, self.now()).await.unwrap()
     }
 }
 

@@ -7,7 +7,7 @@ use scm_connect::domain::organization::{ConnectionState, Kind};
 use secrecy::ExposeSecret as _;
 
 use super::bench::Bench;
-use crate::forge::{FakeGithub, FakeGitlab};
+use crate::forge::{FakeGithub, FakeGitlab, Fault, Planted};
 
 async fn kept(bench: &Bench, kind: CredentialKind) -> Option<String> {
     let owner = CredentialOwner::Source(bench.shown("acme").await.source);
@@ -114,4 +114,43 @@ async fn a_github_token_that_may_makes_one_hook_of_the_organization_and_takes_it
     assert!(ended[0].note.as_ref().unwrap().contains("hooks removed: 1"), "{ended:?}");
     assert!(github.org_hooks("acme").is_empty());
     assert_eq!(github.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn once_a_server_signs_every_older_hook_of_a_project_does_so_too() {
+    let gitlab = FakeGitlab::old_instance();
+    let group = gitlab.group("acme");
+    let old = [gitlab.project(group, "site"), gitlab.project(group, "web")];
+    let token = gitlab.group_token(group, 50, &["api"]);
+    let bench = Bench::connected(&gitlab, &token).await;
+    bench.acts("acme", Verb::Test).await;
+    gitlab.is_upgraded();
+    let new = gitlab.project(group, "app");
+    bench.acts("acme", Verb::Sync).await;
+    bench.acts("acme", Verb::Test).await;
+    assert!(kept(&bench, CredentialKind::SigningToken).await.is_some(), "the door asks for signatures now");
+    for project in [old[0], old[1], new] {
+        assert_eq!(gitlab.project_hooks(project)[0]["signing_token_present"], true, "{project}");
+    }
+}
+
+#[tokio::test]
+async fn a_hook_that_was_left_behind_is_given_the_secrets_of_the_connection_that_comes_after() {
+    let gitlab = FakeGitlab::cloud();
+    let group = gitlab.group("acme");
+    let token = gitlab.group_token(group, 50, &["api"]);
+    let bench = Bench::connected(&gitlab, &token).await;
+    let before = gitlab.group_hook_secrets(group);
+    // The forge is away while the connection is ended.
+    gitlab.plants(Planted::always("/hooks", Fault::Status(503)));
+    let ended = bench.acts("acme", Verb::Disconnect).await;
+    assert!(ended[0].note.as_ref().unwrap().contains("could not be removed: 1"), "{ended:?}");
+    gitlab.book.heals();
+    bench.adds(Kind::GitlabSelfManaged, &gitlab.site(), "acme", &token).await.unwrap();
+    bench.works().await;
+    let (plain, signing) = gitlab.group_hook_secrets(group);
+    assert_eq!(gitlab.group_hooks(group).len(), 1);
+    assert_ne!((plain.clone(), signing.clone()), before);
+    assert_eq!(kept(&bench, CredentialKind::WebhookSecret).await, plain);
+    assert_eq!(kept(&bench, CredentialKind::SigningToken).await, signing);
 }

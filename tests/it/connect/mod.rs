@@ -3,6 +3,7 @@
 mod add;
 mod at_once;
 mod bench;
+mod beside;
 mod health;
 mod hooks;
 mod ready;

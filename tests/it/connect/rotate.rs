@@ -1,12 +1,13 @@
 //! Tokens replaced by their successors, and answers that are lost on the way.
 
 use scm_connect::connect::{NewCredential, NotReady, Verb};
+use scm_connect::domain::change::Change;
 use scm_connect::domain::credential::{CredentialKind, CredentialOwner};
 use scm_connect::domain::organization::ConnectionState;
-use scm_connect::domain::task::{Performed, TaskKind, TaskState};
+use scm_connect::domain::task::{Performed, TaskKind, TaskState, Wish};
 use secrecy::ExposeSecret as _;
 
-use super::bench::{Bench, connected, key};
+use super::bench::{Bench, connected, key, slug};
 use crate::forge::{FakeGitlab, Fault, Planted};
 
 async fn token(bench: &Bench) -> String {
@@ -170,4 +171,22 @@ async fn a_rotation_waits_a_day_for_a_connection_that_is_off_and_is_dropped_then
     assert!(dropped.last_error.as_ref().unwrap().contains("dropped"), "{dropped:?}");
     assert_eq!(dropped.state, TaskState::Failed);
     assert_eq!(gitlab.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_token_in_use_is_not_replaced_however_many_tasks_came_after_its_user() {
+    let (bench, _, old) = connected("api").await;
+    bench.connections.act(&key("acme"), Verb::Sync, "cli").await.unwrap();
+    bench.store.claim_tasks(bench.now(), 30_000, 10).await.unwrap();
+    let wish = |n: u32| {
+        let wish = Wish::now(TaskKind::SyncPerson, &slug("acme"), &key("acme"), "cli", bench.now());
+        let due_at = bench.now().plus_ms(3_600_000);
+        Change::Wish(Box::new(Wish { subject: n.to_string(), due_at, ..wish }))
+    };
+    // More than are looked at for one page.
+    for piece in 0..11 {
+        bench.writes((piece * 500..(piece + 1) * 500).map(wish).collect()).await;
+    }
+    let tasks = bench.acts("acme", Verb::Rotate).await;
+    assert_eq!((tasks[0].state, token(&bench).await), (TaskState::Waiting, old));
 }

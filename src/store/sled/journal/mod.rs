@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use error::{JournalError, is_passing};
 pub(crate) use mend::{Mended, mend};
+pub(crate) use open::examine;
 pub(crate) use reader::Reader;
 pub(crate) use verify::Check;
 #[cfg(test)]

@@ -136,6 +136,19 @@ pub(super) fn check_current(current: &File, path: &Path, seal: &Seal) -> Result<
     if hash != seal.hash { Err(damaged("the running hash is not that of the seal")) } else { Ok(()) }
 }
 
+/// Looks whether the log in a folder would open, and changes nothing.
+///
+/// # Errors
+/// As opening it.
+pub(crate) fn examine(dir: &Path) -> Result<(), JournalError> {
+    let found = SealFile::open_to_read(dir)?.read()?;
+    let seal = if found.slot_lost { follow(dir, found.seal)? } else { found.seal };
+    continuous(dir, &file::list(dir)?, &seal)?;
+    let path = file::log_path(dir, seal.file);
+    let current = File::open(&path).map_err(|error| JournalError::io("open", &path, error))?;
+    check_current(&current, &path, &seal)
+}
+
 /// Goes on from a seal as long as whole frames follow, in its file and in the one that a batch behind it began.
 pub(super) fn follow(dir: &Path, mut seal: Seal) -> Result<Seal, JournalError> {
     loop {

@@ -117,4 +117,14 @@ impl Gitlab {
         }
         Ok(())
     }
+
+    /// From now on it knows signing tokens; the hooks that there are have none.
+    pub(crate) fn is_upgraded(&self) {
+        self.upgraded.store(true, std::sync::atomic::Ordering::SeqCst);
+        for project in self.state().projects.values_mut() {
+            for hook in &mut project.hooks {
+                hook.value["signing_token_present"] = json!(false);
+            }
+        }
+    }
 }

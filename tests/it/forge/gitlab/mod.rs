@@ -5,6 +5,7 @@ mod life;
 mod route;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use serde_json::{Value, json};
@@ -102,6 +103,7 @@ pub(crate) struct Gitlab {
     url: OnceLock<Url>,
     /// Keys of what was sent once more.
     resent: Mutex<Vec<String>>,
+    upgraded: AtomicBool,
 }
 
 impl Gitlab {
@@ -125,6 +127,7 @@ impl Gitlab {
             paid,
             url: OnceLock::new(),
             resent: Mutex::default(),
+            upgraded: AtomicBool::new(false),
         });
         forge.url.set(serve(Arc::clone(&forge) as Arc<dyn Answers>)).unwrap();
         forge
@@ -145,7 +148,7 @@ impl Gitlab {
 
     /// Knows signing tokens.
     fn signs(&self) -> bool {
-        self.version.starts_with("19")
+        self.version.starts_with("19") || self.upgraded.load(Ordering::SeqCst)
     }
 
     /// Numbers things from one on.

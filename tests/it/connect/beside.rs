@@ -1,0 +1,108 @@
+//! What others write while a connection is ended, and credentials that do not open: neither undoes the other.
+
+use scm_connect::connect::Verb;
+use scm_connect::domain::change::Change;
+use scm_connect::domain::credential::{CredentialKind, CredentialOwner};
+use scm_connect::domain::organization::{ConnectionState, Forge, Organization};
+use scm_connect::domain::project::Project;
+use scm_connect::domain::task::{Performed, TaskKind, TaskState};
+use scm_connect::store::{Page, ProjectFilter, TaskClaim, TaskOutcome, TaskSettled};
+
+use super::bench::{Bench, connected, key, slug};
+
+/// What there is to do of this kind, taken by a worker.
+async fn claimed(bench: &Bench, kind: TaskKind) -> TaskClaim {
+    let claims = bench.store.claim_tasks(bench.now(), 30_000, 10).await.unwrap();
+    claims.into_iter().find(|claim| claim.task.kind == kind).unwrap()
+}
+
+async fn settled(bench: &Bench, claim: &TaskClaim, performed: Performed) -> TaskSettled {
+    let Performed::Done { changes, expects, note } = performed else { panic!("{performed:?}") };
+    let outcome = TaskOutcome::Done { changes, expects, note };
+    bench.store.settle_task(claim, outcome, bench.now()).await.unwrap()
+}
+
+async fn site(bench: &Bench) -> Project {
+    let page = Page { limit: 1, cursor: None };
+    bench.store.projects(&ProjectFilter::default(), &page).await.unwrap().items.remove(0)
+}
+
+#[tokio::test]
+async fn what_is_told_of_a_project_while_its_connection_goes_off_is_not_written_over() {
+    let (bench, gitlab, _) = connected("api").await;
+    let mut shown = bench.shown("acme").await;
+    // The forge has said once that the account is gone; the second word counts.
+    shown.health.gone = 1;
+    gitlab.loses_group(shown.account.external_id.unwrap());
+    bench.writes(vec![Change::PutConnection(Box::new(shown))]).await;
+    bench.connections.act(&key("acme"), Verb::Test, "cli").await.unwrap();
+    let claim = claimed(&bench, TaskKind::CheckConnection).await;
+    let performed = bench.connections.check(&claim.task).await.unwrap();
+    let renamed = Project { full_path: "acme/renamed".into(), ..site(&bench).await };
+    bench.writes(vec![Change::PutProject(Box::new(renamed))]).await;
+    assert_eq!(settled(&bench, &claim, performed).await, TaskSettled::Changed);
+    let again = bench.connections.check(&claim.task).await.unwrap();
+    assert_eq!(settled(&bench, &claim, again).await, TaskSettled::Done);
+    let told = site(&bench).await;
+    assert_eq!((told.full_path.as_str(), told.paused), ("acme/renamed", true));
+}
+
+#[tokio::test]
+async fn pausing_a_connection_of_many_projects_pauses_each_of_them() {
+    let (bench, _, _) = connected("api").await;
+    let known = site(&bench).await;
+    let copy = |n: u64| {
+        let (id, full_path) = (format!("copy-{n}"), format!("acme/copy-{n}"));
+        Change::PutProject(Box::new(Project { id, full_path, external_id: 10_000 + n, ..known.clone() }))
+    };
+    bench.writes((0..450).map(copy).collect()).await;
+    for (verb, paused) in [(Verb::Pause, true), (Verb::Resume, false)] {
+        bench.connections.act(&key("acme"), verb, "cli").await.unwrap();
+        let (mut cursor, mut seen) = (None, 0);
+        loop {
+            let page = Page { limit: 200, cursor };
+            let found = bench.store.projects(&ProjectFilter::default(), &page).await.unwrap();
+            seen += found.items.len();
+            assert!(found.items.iter().all(|it| it.paused == paused), "{verb:?}");
+            cursor = found.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, 451);
+    }
+}
+
+#[tokio::test]
+async fn what_an_admin_says_of_an_organization_while_its_authority_is_ended_is_kept() {
+    let (bench, _, _) = connected("api").await;
+    let acme = bench.store.organization(&slug("acme")).await.unwrap().unwrap();
+    let acme = Organization { authority: Some(key("acme")), ..acme };
+    bench.writes(vec![Change::PutOrganization(acme.clone())]).await;
+    bench.connections.act(&key("acme"), Verb::Disconnect, "cli").await.unwrap();
+    let claim = claimed(&bench, TaskKind::DisconnectConnection).await;
+    let performed = bench.connections.disconnect(&claim.task).await.unwrap();
+    let renamed = Organization { name: "Acme & Sons".into(), ..acme };
+    bench.writes(vec![Change::PutOrganization(renamed)]).await;
+    assert_eq!(settled(&bench, &claim, performed).await, TaskSettled::Changed);
+    let again = bench.connections.disconnect(&claim.task).await.unwrap();
+    assert_eq!(settled(&bench, &claim, again).await, TaskSettled::Done);
+    let told = bench.store.organization(&slug("acme")).await.unwrap().unwrap();
+    assert_eq!((told.name.as_str(), told.authority), ("Acme & Sons", None));
+}
+
+#[tokio::test]
+async fn a_credential_that_does_not_open_is_shown_at_its_connection_and_ends_its_tasks() {
+    let (bench, gitlab, _) = connected("api").await;
+    let owner = CredentialOwner::Connection(key("acme"));
+    bench.keeps_damaged(owner, CredentialKind::AccessToken, Forge::Gitlab, &gitlab.site()).await;
+    let before = gitlab.book.seen().len();
+    let checked = bench.acts("acme", Verb::Test).await;
+    assert_eq!(checked[0].state, TaskState::Done, "{checked:?}");
+    let shown = bench.shown("acme").await;
+    assert_eq!(shown.state(), ConnectionState::TokenInvalid);
+    assert!(shown.health.last_error.unwrap().contains("does not open; enter it anew"));
+    let rotated = bench.acts("acme", Verb::Rotate).await;
+    assert_eq!(rotated[0].state, TaskState::Failed, "{rotated:?}");
+    assert_eq!(gitlab.book.seen().len(), before, "nothing was asked");
+}
