@@ -47,6 +47,9 @@ pub(super) async fn connections(
         ConnectionsCommand::Sync(named) => wait(&named, "sync", client, terminal).await,
         ConnectionsCommand::Pause(named) => at_once(&named, "pause", "is paused", client, terminal).await,
         ConnectionsCommand::Resume(named) => wait(&named, "resume", client, terminal).await,
+        ConnectionsCommand::Extend(named) => {
+            at_once(&named, "extend", "lets its members in for a further week", client, terminal).await
+        }
         ConnectionsCommand::Disconnect { named, yes } => {
             confirm(&named, yes, terminal)?;
             wait(&named, "disconnect", client, terminal).await

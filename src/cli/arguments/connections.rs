@@ -41,7 +41,7 @@ pub enum ConnectionsCommand {
     Add(Box<NewConnection>),
     /// Make a one-time link: whoever opens it connects a GitHub account in a browser, by an App of its own
     #[command(
-        after_help = "Examples:\n  scm-connect connections link --organization acme\n  scm-connect connections link --organization acme --url https://git.example.com"
+        after_help = "Examples:\n  scm-connect connections link --organization acme\n  scm-connect connections link --organization acme --forge https://git.example.com"
     )]
     Link(NewLink),
     /// Ask the forge now what a connection may do, and wait for the answer
@@ -52,6 +52,8 @@ pub enum ConnectionsCommand {
     Pause(Named),
     /// Go on with a paused connection
     Resume(Named),
+    /// Let the members of a connection that is off come in for a further week
+    Extend(Named),
     /// End a connection: its credentials are destroyed, hooks that we made are removed, projects are kept
     Disconnect {
         /// Which one.
@@ -61,7 +63,7 @@ pub enum ConnectionsCommand {
         #[arg(long)]
         yes: bool,
     },
-    /// Give a credential to a connection that made itself
+    /// Give a credential to a connection that made itself, or another token to one that has a token
     Promote {
         /// Which one.
         #[command(flatten)]
