@@ -261,6 +261,7 @@ fn attend(
         tokio::spawn(doors::keep(Arc::clone(front), Arc::clone(declared))),
     ];
     if manner.works {
+        attendants.push(tokio::spawn(tasks::rotate(Arc::clone(&front.store), Arc::clone(clock))));
         attendants.push(tokio::spawn(tasks::sweep(Arc::clone(&front.connections))));
         attendants.push(tokio::spawn(tasks::follow(Arc::clone(&front.store), Arc::clone(clock))));
     }

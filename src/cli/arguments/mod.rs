@@ -16,7 +16,8 @@ pub use connections::{ConnectionsCommand, CredentialFiles, Named, NewConnection,
 pub use deliveries::{DeadLetters, DeadLettersCommand, DeliveriesCommand, DeliveryChoice};
 pub use link::NewLink;
 pub use records::{
-    Ask, AuditCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, TokenChoice, TokenCommand,
+    Ask, AuditCommand, KeysCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, TokenChoice,
+    TokenCommand,
 };
 
 pub use store::{BackupPlace, Destination, Origin, StoreCommand, Verify};

@@ -37,6 +37,7 @@ mod record;
 mod records;
 mod replay;
 mod roster;
+mod rotate;
 mod scan;
 mod settings;
 mod settle;
