@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -61,7 +60,7 @@ fn requests(first: u64, count: u64, ci_token: &str) -> io::Result<Vec<Vec<u8>>> 
     let (public, _) = public_key()?;
     let mut header = Header::new(Algorithm::RS256);
     header.kid = public.get("kid").and_then(Value::as_str).map(str::to_owned);
-    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?.as_secs();
+    let now_s = scm_connect::app::clock()().ms().unsigned_abs() / 1000;
     let request = |job| {
         let token = jsonwebtoken::encode(&header, &claims(job, now_s), &key).map_err(io::Error::other)?;
         let body = json!({ "id_token": token }).to_string();

@@ -263,7 +263,13 @@ fn attend(
     if manner.works {
         attendants.push(tokio::spawn(tasks::rotate(Arc::clone(&front.store), Arc::clone(clock))));
         attendants.push(tokio::spawn(tasks::sweep(Arc::clone(&front.connections))));
-        attendants.push(tokio::spawn(tasks::follow(Arc::clone(&front.store), Arc::clone(clock))));
+        for attendant in [tasks::Attendant::Members, tasks::Attendant::Lamp, tasks::Attendant::Missed] {
+            attendants.push(tokio::spawn(attendant.attend(
+                Arc::clone(&front.store),
+                edge::reach(config),
+                Arc::clone(clock),
+            )));
+        }
     }
     attendants
 }

@@ -16,7 +16,7 @@ use crate::connect::{Connections, Forges};
 use crate::domain::access::TokenKind;
 use crate::domain::organization::Forge;
 use crate::domain::{Clock, SourceKey};
-use crate::follow::{Desk, Follower};
+use crate::follow::{Desk, Follower, Reach};
 use crate::provider::{Door, Secrets};
 use crate::seal::token::{self, Bearer, Presented, Token};
 use crate::store::Store;
@@ -109,6 +109,11 @@ pub(super) struct Parts<'a> {
     pub(super) linked: &'a Linked,
 }
 
+/// Whether forges reach this daemon.
+pub(super) const fn reach(config: &Config) -> Reach {
+    if config.catch_up.polling { Reach::Polling } else { Reach::Reached }
+}
+
 /// Everything the edge shares between requests.
 pub(super) fn front(
     config: &Config,
@@ -125,8 +130,13 @@ pub(super) fn front(
         ..Limits::default()
     };
     let config_hash = Mutex::new(config_hash(config, store.as_ref(), clock)?);
-    let accounts = Accounts { connections: Arc::clone(connections), clock: Arc::clone(clock) };
-    let follower = Follower::new(Arc::clone(&store), Arc::clone(clock));
+    let accounts = Accounts::new(
+        Arc::clone(connections.forges()),
+        Arc::clone(&store),
+        Arc::clone(clock),
+        public_url.clone(),
+    );
+    let follower = Follower::new(Arc::clone(&store), Arc::clone(clock)).with_reach(reach(config));
     let members = Arc::new(Desk::new(follower, Arc::new(accounts)));
     Ok(Arc::new(Front {
         members,

@@ -3,19 +3,23 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use url::Url;
 
-use crate::connect::{Connections, NotReady, Ready};
+use crate::connect::{Forges, Installed, NotReady, Ready};
 use crate::domain::Clock;
 use crate::domain::organization::Connection;
 use crate::follow::{Directories, NoDirectory};
-use crate::provider::github::client::Session;
-use crate::provider::{Directory, ProviderError, github, gitlab};
+use crate::provider::{Directory, ProviderError, SentLog, github, gitlab};
+use crate::store::Store;
 
 /// Makes directories out of ready clients.
 #[derive(Clone)]
-pub(super) struct Accounts {
-    pub(super) connections: Arc<Connections>,
-    pub(super) clock: Clock,
+pub struct Accounts {
+    pub(super) forges: Arc<Forges>,
+    pub(super) store: Arc<dyn Store>,
+    clock: Clock,
+    /// Where forges reach us.
+    pub(super) public_url: Url,
 }
 
 impl std::fmt::Debug for Accounts {
@@ -24,33 +28,60 @@ impl std::fmt::Debug for Accounts {
     }
 }
 
+impl Accounts {
+    /// With the clients of the connections, and the address at which forges reach us.
+    #[must_use]
+    pub fn new(forges: Arc<Forges>, store: Arc<dyn Store>, clock: Clock, public_url: Url) -> Self {
+        Self { forges, store, clock, public_url }
+    }
+}
+
 #[async_trait]
 impl Directories for Accounts {
     async fn directory(&self, connection: &Connection) -> Result<Box<dyn Directory>, NoDirectory> {
-        let ready = self.connections.forges().ready(connection).await.map_err(why_not)?;
+        let ready = self.forges.ready(connection).await.map_err(why_not)?;
         let (login, number) = (connection.account.login.clone(), connection.account.external_id);
         // A declared account has no number before it is heard of: the first time it is found by the declared name.
-        let at_github = async |session: Session, installed: bool| {
-            let number = match number {
-                Some(number) => number,
-                None => session.organization(&login).await.map_err(no_account)?.id.get(),
-            };
-            let organization = github::Organization::new(session, number, login.clone(), installed);
-            Ok::<Box<dyn Directory>, NoDirectory>(Box::new(organization))
-        };
-        let directory = match ready {
-            Ready::Installation(installed) => at_github(installed.session, true).await?,
-            Ready::Github(session) => at_github(session, false).await?,
+        Ok(match ready {
+            Ready::Installation(installed) => {
+                let number = match number {
+                    Some(number) => number,
+                    None => of_installation(&installed, &login).await?,
+                };
+                let Installed { app, installation, .. } = *installed;
+                Box::new(github::Organization::installed(app, installation, number, login))
+            }
+            Ready::Github(session) => {
+                let number = match number {
+                    Some(number) => number,
+                    None => session.organization(&login).await.map_err(no_account)?.id.get(),
+                };
+                Box::new(github::Organization::new(session, number, login))
+            }
             Ready::Gitlab(session) => {
                 let number = match number {
                     Some(number) => number,
                     None => session.group_at(&login).await.map_err(no_account)?.id.get(),
                 };
-                Box::new(gitlab::Group::new(session, number, Arc::clone(&self.clock)))
+                let sees_all =
+                    connection.health.capabilities.iter().any(|it| it.feature == "projects" && it.ok);
+                Box::new(gitlab::Group::new(session, number, sees_all, Arc::clone(&self.clock)))
             }
-        };
-        Ok(directory)
+        })
     }
+
+    async fn logs(&self, connection: &Connection) -> Result<Vec<Box<dyn SentLog>>, NoDirectory> {
+        self.logs_of(connection).await
+    }
+}
+
+/// The number of the account where an App is installed, if that is the declared one.
+async fn of_installation(installed: &Installed, login: &str) -> Result<u64, NoDirectory> {
+    let found = installed.app.installation(installed.installation).await?;
+    let account = found.account.filter(|account| account.login.eq_ignore_ascii_case(login));
+    account.map(|account| account.id.get()).ok_or_else(|| {
+        NoDirectory::Wrong("the App's installation is at another account than the declared one".into())
+    })
 }
 
 fn no_account(error: ProviderError) -> NoDirectory {
@@ -62,7 +93,7 @@ fn no_account(error: ProviderError) -> NoDirectory {
     }
 }
 
-fn why_not(error: NotReady) -> NoDirectory {
+pub(super) fn why_not(error: NotReady) -> NoDirectory {
     match error {
         NotReady::NoCredential | NotReady::Off(_) => NoDirectory::Quiet(error.to_string()),
         NotReady::Provider(error) => NoDirectory::Forge(error),

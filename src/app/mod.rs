@@ -15,6 +15,7 @@ mod forges;
 mod jobs;
 mod keep;
 mod linking;
+mod logs;
 mod notice;
 mod serve;
 mod supervisor;
@@ -28,6 +29,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 pub use daemon::{Daemon, Manner};
+pub use follow::Accounts;
 
 use crate::cli::{self, Arguments, Command, Environment, Exit, Failure, Terminal};
 use crate::config::{Config, StoreUrl};

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::connect::Connections;
 use crate::domain::Clock;
 use crate::domain::task::{Performed, Task, TaskKind};
-use crate::follow::{self, Desk};
+use crate::follow::{self, Desk, Reach};
 use crate::store::{Store, StoreError};
 use crate::worker::Perform;
 
@@ -33,17 +33,43 @@ pub(super) async fn sweep(connections: Arc<Connections>) {
     }
 }
 
-/// Between two looks for lists of members that are due.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Who looks at the store from time to time, for as long as the daemon runs.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Attendant {
+    /// For lists of members that are due.
+    Members,
+    /// To show that somebody listens.
+    Lamp,
+    /// For deliveries that may have been missed.
+    Missed,
+}
 
-/// Keeps lists of members read, for as long as the daemon runs.
-pub(super) async fn follow(store: Arc<dyn Store>, clock: Clock) {
-    loop {
-        // A store that is away is looked at again the next time.
-        if let Err(error) = follow::look(store.as_ref(), clock()).await {
-            tracing::debug!(%error, "lists of members that are due were not looked for");
+impl Attendant {
+    const fn every(self) -> Duration {
+        match self {
+            Self::Members => Duration::from_secs(10),
+            Self::Lamp => Duration::from_secs(15),
+            Self::Missed => Duration::from_secs(30),
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+    }
+
+    pub(super) async fn attend(self, store: Arc<dyn Store>, reach: Reach, clock: Clock) {
+        if matches!(self, Self::Missed) {
+            // What was asked for must find the door open, and the lamp lit.
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        }
+        loop {
+            let looked = match self {
+                Self::Members => follow::look(store.as_ref(), reach, clock()).await,
+                Self::Lamp => follow::light(store.as_ref(), clock()).await,
+                Self::Missed => follow::look_for_missed(store.as_ref(), reach, clock()).await,
+            };
+            // A store that is away is looked at again the next time.
+            if let Err(error) = looked {
+                tracing::debug!(%error, attendant = ?self, "the store does not answer");
+            }
+            tokio::time::sleep(self.every()).await;
+        }
     }
 }
 
@@ -63,10 +89,11 @@ impl Perform for Performers {
     async fn perform(&self, task: &Task) -> Result<Performed, StoreError> {
         match task.kind {
             TaskKind::CheckConnection => self.connections.check(task).await,
-            TaskKind::SyncConnection => self.connections.sync(task).await,
             TaskKind::DisconnectConnection => self.connections.disconnect(task).await,
             TaskKind::RotateToken => self.connections.rotate(task).await,
-            TaskKind::SyncMembers | TaskKind::SyncPerson => self.members.perform(task).await,
+            TaskKind::SyncConnection | TaskKind::SyncMembers | TaskKind::SyncPerson | TaskKind::CatchUp => {
+                self.members.perform(task).await
+            }
         }
     }
 }

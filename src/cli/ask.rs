@@ -6,7 +6,7 @@ use super::arguments::{Ask, OrganizationsCommand, Part, ProjectsCommand, TokenCo
 use super::client::{Client, Items};
 use super::exit::{Exit, Failure};
 use super::terminal::{Column, Terminal};
-use super::{audit, connections, deliveries, long, member};
+use super::{audit, catch_up, connections, deliveries, long, member};
 use crate::domain::Timestamp;
 use crate::domain::access::TokenKind;
 
@@ -32,6 +32,7 @@ pub async fn ask(
         Ask::Projects(command) => projects(command, client, terminal).await,
         Ask::Members(command) => member::members(command, client, terminal).await,
         Ask::Audit(command) => audit::audit(command, client, terminal).await,
+        Ask::CatchUp(what) => catch_up::catch_up(what, client, terminal).await,
         Ask::Deliveries(command) => deliveries::deliveries(command, client, terminal, now).await,
         Ask::DeadLetters(command) => deliveries::dead_letters(command, client, terminal, now).await,
     }

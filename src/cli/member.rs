@@ -37,6 +37,20 @@ pub(super) async fn members(
             let told = client.post_within(Some(organization.as_str()), &["members", "sync"], &body).await?;
             sync(&told, dry_run, json.json, terminal)
         }
+        MembersCommand::Pin { id, role } => {
+            let member = client.post(&["members", &id, "pin"], &json!({ "role": role })).await?;
+            let login = member.get("login").and_then(Value::as_str).unwrap_or_default();
+            terminal.remark(&format!(
+                "{login} is {role} from now on, whatever the forge says, until they leave"
+            ))?;
+            Ok(Exit::Done)
+        }
+        MembersCommand::Unpin { id } => {
+            let member = client.post(&["members", &id, "unpin"], &json!({})).await?;
+            let login = member.get("login").and_then(Value::as_str).unwrap_or_default();
+            terminal.remark(&format!("{login}'s role follows the forge again; it is read soon"))?;
+            Ok(Exit::Done)
+        }
         MembersCommand::Held { organization, json } => {
             held(client, terminal, organization.map(String::from), json.json).await
         }

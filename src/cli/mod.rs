@@ -4,6 +4,7 @@ pub mod apply;
 pub mod arguments;
 pub mod ask;
 mod audit;
+mod catch_up;
 pub mod client;
 mod connections;
 mod deliveries;

@@ -14,6 +14,7 @@ impl Config {
             key_file,
             limits,
             retention,
+            catch_up,
             ci: _,
             organizations: _,
             sources: _,
@@ -31,6 +32,7 @@ impl Config {
             ("keys.file", *key_file != other.key_file),
             ("limits", *limits != other.limits),
             ("retention", *retention != other.retention),
+            ("catch_up", *catch_up != other.catch_up),
         ];
         cold.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }
@@ -49,6 +51,7 @@ mod tests {
             ("[[organizations]]\nslug = \"acme\"\nname = \"Acme\"", &[]),
             ("[limits]\nbody_bytes_max = 1000000", &["limits"]),
             ("[retention]\npayload = \"3d\"", &["retention"]),
+            ("[catch_up]\npolling = true", &["catch_up"]),
             ("[listen]\nops = \"127.0.0.1:1\"", &["listen.ops"]),
             ("[listen]\npublic = \"127.0.0.1:1\"", &["public_url", "listen.public"]),
             ("[listen]\ntls = { cert = \"c\", key = \"k\" }", &["public_url", "listen.tls"]),

@@ -38,6 +38,7 @@ pub(super) const ROOT: &[Key] = &[
     list("organizations"),
     list("sources"),
     table("retention", RETENTION),
+    table("catch_up", CATCH_UP),
     list("connections"),
 ];
 pub(super) const LISTEN: &[Key] =
@@ -103,6 +104,7 @@ pub(super) const APP: &[Key] = &[
     scalar("installation_id"),
 ];
 pub(super) const SECRET: &[Key] = &[scalar("value"), scalar("env"), scalar("file"), scalar("not_after")];
+pub(super) const CATCH_UP: &[Key] = &[scalar("polling")];
 pub(super) const RETENTION: &[Key] = &[scalar("payload"), scalar("metadata")];
 
 /// The names of a table's keys.

@@ -31,7 +31,7 @@ use url::Url;
 pub use forge::{App, CaFile, Connection, Organization, Source};
 pub use problem::{ConfigError, Problem};
 pub use secret::{Secret, Whence};
-pub use section::{Ci, Issuer, Limits, Listen, Retention, Tls};
+pub use section::{CatchUp, Ci, Issuer, Limits, Listen, Retention, Tls};
 pub use value::{Period, StoreUrl};
 
 use crate::domain::Timestamp;
@@ -59,6 +59,8 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// How long things are kept.
     pub retention: Retention,
+    /// How deliveries come that did not come by themselves.
+    pub catch_up: CatchUp,
     /// Accounts at forges.
     pub connections: Vec<Connection>,
 }
@@ -114,6 +116,7 @@ impl Config {
         let http = limits.allow_http_forges;
         let ci = section::ci(root.section("ci", keys::CI), http);
         let retention = section::retention(root.section("retention", keys::RETENTION));
+        let catch_up = section::catch_up(root.section("catch_up", keys::CATCH_UP));
         let organizations = root.tables("organizations", keys::ORGANIZATION);
         let sources = root.tables("sources", keys::SOURCE);
         let connections = root.tables("connections", keys::CONNECTION);
@@ -128,6 +131,7 @@ impl Config {
             limits,
             ci,
             retention,
+            catch_up,
         })
     }
 

@@ -43,7 +43,7 @@ impl Config {
         toml::to_string(&root).unwrap_or_default()
     }
 
-    fn sections(&self) -> [(&'static str, Table); 6] {
+    fn sections(&self) -> [(&'static str, Table); 7] {
         let (mut listen, mut store, mut keys) = (Table::new(), Table::new(), Table::new());
         put(&mut listen, "public", &self.listen.public);
         put(&mut listen, "ops", &self.listen.ops);
@@ -59,6 +59,8 @@ impl Config {
         let mut retention = Table::new();
         put(&mut retention, "payload", &self.retention.payload);
         put(&mut retention, "metadata", &self.retention.metadata);
+        let mut catch_up = Table::new();
+        catch_up.insert("polling".into(), Value::Boolean(self.catch_up.polling));
         [
             ("listen", listen),
             ("store", store),
@@ -66,6 +68,7 @@ impl Config {
             ("limits", self.limits_table()),
             ("ci", self.ci_table()),
             ("retention", retention),
+            ("catch_up", catch_up),
         ]
     }
 

@@ -165,6 +165,17 @@ pub(super) fn secure_url(text: &str, http: bool) -> Result<Url, String> {
     Ok(url)
 }
 
+/// How deliveries come that did not come by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CatchUp {
+    /// No forge reaches this daemon: everything is read from there.
+    pub polling: bool,
+}
+
+pub(super) fn catch_up(mut table: Reader<'_>) -> CatchUp {
+    CatchUp { polling: table.switch("polling").unwrap_or(false) }
+}
+
 /// How long things are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {

@@ -121,9 +121,7 @@ const fn is_no(error: &ProviderError) -> bool {
 
 /// Where the connection's deliveries go.
 pub(super) fn hook_url(of: &Connections, connection: &Connection) -> Result<url::Url, NotReady> {
-    let mut url = of.public_url.clone();
-    url.set_path(&format!("{}/hooks/{}", url.path().trim_end_matches('/'), connection.source));
-    Ok(url)
+    Ok(super::door_of(&of.public_url, &connection.source))
 }
 
 /// What is kept for the hooks. `None`: nothing, so they are somebody else's.

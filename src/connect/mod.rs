@@ -10,12 +10,12 @@ mod check;
 mod end;
 mod forges;
 mod hooks;
+mod paused;
 mod probe;
 mod record;
 mod refusal;
 mod rotate;
 mod sweep;
-mod sync;
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub use refusal::{Refusal, Undone};
 use crate::domain::known::Versioned;
 use crate::domain::organization::Connection;
 use crate::domain::task::Task;
-use crate::domain::{Clock, Timestamp};
+use crate::domain::{Clock, SourceKey, Timestamp};
 use crate::store::{Store, StoreError};
 
 /// Any random number, for jitter; the caller owns the generator.
@@ -35,6 +35,14 @@ pub type Chance = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// Fills a slice with randomness fit for secrets. `false`: there is none.
 pub type Random = Arc<dyn Fn(&mut [u8]) -> bool + Send + Sync>;
+
+/// Where the deliveries of a source go, below the address at which forges reach us.
+#[must_use]
+pub fn door_of(public_url: &url::Url, source: &SourceKey) -> url::Url {
+    let mut url = public_url.clone();
+    url.set_path(&format!("{}/hooks/{source}", url.path().trim_end_matches('/')));
+    url
+}
 
 /// What connections are asked about with.
 pub struct Connections {

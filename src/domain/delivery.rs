@@ -101,6 +101,11 @@ pub trait Authenticate {
     }
 }
 
+/// The header by which a delivery that was read out of a forge's log is told from one that came through the door.
+const ORIGIN: &str = "x-scm-connect-origin";
+/// In place of a secret's slot where no secret proved the delivery.
+pub const NO_SLOT: u8 = u8::MAX;
+
 /// A webhook request that its source has proven.
 #[derive(Debug, Clone)]
 pub struct Delivery {
@@ -120,6 +125,16 @@ impl Delivery {
         let mut headers = raw.headers;
         headers.retain(|(name, _)| is_kept(name));
         Ok(Self { source: raw.source, envelope, headers, body: raw.body })
+    }
+
+    /// What a forge's log says that it sent: read with our own credential, at an address that we asked, which is the
+    /// proof. For catching up alone; `tests/it/tidy.rs` says so.
+    #[must_use]
+    pub(crate) fn fetched(raw: RawDelivery, envelope: Envelope) -> Self {
+        let mut headers = raw.headers;
+        headers.retain(|(name, _)| is_kept(name));
+        headers.push((ORIGIN.to_owned(), Bytes::from_static(b"log")));
+        Self { source: raw.source, envelope, headers, body: raw.body }
     }
 
     /// Brings back what was stored. For the store alone; `tests/it/tidy.rs` says so.

@@ -15,6 +15,8 @@ pub mod event;
 pub mod health;
 pub mod id;
 pub mod known;
+pub mod lamp;
+pub mod missed;
 pub mod organization;
 pub mod pipeline;
 pub mod project;

@@ -265,6 +265,18 @@ pub enum Role {
     ReadOnly,
 }
 
+impl Role {
+    /// The word used in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Member => "member",
+            Self::ReadOnly => "read_only",
+        }
+    }
+}
+
 /// Whether a person belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

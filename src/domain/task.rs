@@ -22,6 +22,8 @@ pub enum TaskKind {
     SyncMembers,
     /// Read one person's membership; the subject is their number.
     SyncPerson,
+    /// Look for deliveries that were missed; the subject is the source.
+    CatchUp,
     /// Take away at the forge what we made there.
     DisconnectConnection,
     /// Replace a token by its successor.
@@ -37,6 +39,7 @@ impl TaskKind {
             Self::SyncConnection => "sync_connection",
             Self::SyncMembers => "sync_members",
             Self::SyncPerson => "sync_person",
+            Self::CatchUp => "catch_up",
             Self::DisconnectConnection => "disconnect_connection",
             Self::RotateToken => "rotate_token",
         }

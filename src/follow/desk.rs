@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::task::{Directories, NoDirectory};
-use super::{Follower, MembersSynced, Mode, SyncError, Whose};
-use crate::domain::organization::Organization;
+use super::{CaughtUp, Follower, MembersSynced, Mode, SyncError, Whose};
+use crate::domain::organization::{Connection, Organization};
 use crate::domain::roster::MemberRules;
 use crate::domain::task::{Performed, Task};
 use crate::store::StoreError;
@@ -61,10 +61,7 @@ impl Desk {
     ) -> Result<MembersSynced, NoPlan> {
         let key = organization.authority.as_ref().ok_or(NoPlan::NoAuthority)?;
         let connection = self.follower.store.connection(key).await?.ok_or(NoPlan::NoAuthority)?;
-        let directory = self.directories.directory(&connection).await.map_err(|error| match error {
-            NoDirectory::Store(error) => NoPlan::Store(error),
-            other => NoPlan::NotNow(other.to_string()),
-        })?;
+        let directory = self.directories.directory(&connection).await.map_err(no_plan)?;
         let members = rules.unwrap_or_else(|| organization.members.clone());
         let organization = Organization { members, ..organization.clone() };
         let whose = Whose { organization: &organization, connection: &connection };
@@ -72,5 +69,24 @@ impl Desk {
             SyncError::Store(error) => NoPlan::Store(error),
             other => NoPlan::NotNow(other.to_string()),
         })
+    }
+
+    /// What was missed at a connection's source, by the forge's own log. Nothing is asked for.
+    ///
+    /// # Errors
+    /// When the forge or the store does not answer.
+    pub async fn missed(&self, connection: &Connection) -> Result<CaughtUp, NoPlan> {
+        let logs = self.directories.logs(connection).await.map_err(no_plan)?;
+        self.follower.catch_up(&logs, connection, Mode::DryRun).await.map_err(|error| match error {
+            SyncError::Store(error) => NoPlan::Store(error),
+            other => NoPlan::NotNow(other.to_string()),
+        })
+    }
+}
+
+fn no_plan(error: NoDirectory) -> NoPlan {
+    match error {
+        NoDirectory::Store(error) => NoPlan::Store(error),
+        other => NoPlan::NotNow(other.to_string()),
     }
 }

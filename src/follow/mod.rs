@@ -1,4 +1,4 @@
-//! Members and projects as the forge has them: read whole, planned, weighed, done.
+//! Members and projects as the forge has them: read whole, planned, weighed, done; and deliveries that nobody took.
 //!
 //! ```text
 //!  Directory ──▶ kept pages ──▶ Roster ──▶ plan ──▶ brake ──▶ asked again, singly ──▶ store.apply
@@ -7,7 +7,9 @@
 //! Whatever ends half-way is gone on from: pages are kept with the reading, and a plan is made anew from them. Nobody
 //! is put out by a list alone: whoever is missing in it is asked about once more.
 
+mod catch_up;
 mod desk;
+mod lamp;
 mod members;
 mod person;
 mod projects;
@@ -15,10 +17,12 @@ mod read;
 mod task;
 mod timer;
 
+pub use catch_up::{CaughtUp, forge_name, gaps};
 pub use desk::{Desk, NoPlan};
+pub use lamp::light;
 pub use person::PersonSynced;
-pub use task::{Directories, NoDirectory, single, whole};
-pub use timer::look;
+pub use task::{Directories, NoDirectory, missed, single, whole};
+pub use timer::{look, look_for_missed};
 
 use std::sync::Arc;
 
@@ -48,6 +52,15 @@ pub enum SyncError {
     /// A page that was read is not there any more.
     #[error("what was read is not kept any more; it is read anew")]
     Lost,
+}
+
+/// Whether forges reach this daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// They tell us of what happens.
+    Reached,
+    /// None does: their logs and lists are read the more often.
+    Polling,
 }
 
 /// Whether a plan is carried out.
@@ -132,6 +145,7 @@ pub struct Whose<'a> {
 pub struct Follower {
     store: Arc<dyn Store>,
     clock: Clock,
+    reach: Reach,
 }
 
 impl std::fmt::Debug for Follower {
@@ -144,7 +158,13 @@ impl Follower {
     /// On this store.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
-        Self { store, clock }
+        Self { store, clock, reach: Reach::Reached }
+    }
+
+    /// For a daemon that is or is not reached.
+    #[must_use]
+    pub fn with_reach(self, reach: Reach) -> Self {
+        Self { reach, ..self }
     }
 
     fn now(&self) -> Timestamp {

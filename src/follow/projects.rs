@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::read::read_whole;
 use super::{Follower, ProjectsSynced, ROWS, STEPS_MAX, SyncError, Whose};
+use crate::domain::ConnectionKey;
 use crate::domain::event::Repository;
-use crate::domain::known::Versioned;
-use crate::domain::project::Project;
-use crate::domain::roster::{KeptPage, Reading, Rows, Subject};
-use crate::handler::{Inventory, ProjectChange, ProjectStep, inventory};
+use crate::domain::organization::ConnectionState;
+use crate::domain::roster::{Reading, Rows, Subject};
+use crate::handler::{Inventory, ProjectChange, ProjectStep, Stocktaking};
 use crate::provider::Directory;
 
 impl Follower {
@@ -25,32 +25,57 @@ impl Follower {
         let account = directory.account().await?;
         let lists = directory.lists(Subject::Repositories, &whose.organization.members);
         let reading = self.whole(directory, key, Subject::Repositories, &lists).await?;
-        let pages = self.pages(key, Subject::Repositories, &reading).await?;
-        let Some(list) = together(&reading, pages) else {
-            self.forget(key, Subject::Repositories).await?;
-            return Err(SyncError::Lost);
+        let list = Inventory {
+            repositories: self.listed(key, &reading).await?,
+            began_at: reading.began_at,
+            is_whole: directory.shows_all() && reading.counts_agree(),
         };
-        let known = self.projects_of(whose).await?;
-        let steps = inventory(&list, &known, whose.connection, self.now());
-        let mut synced = ProjectsSynced {
-            pages: reading.pages(),
-            listed: list.repositories.len(),
-            ..ProjectsSynced::default()
-        };
-        let mut steps = steps.into_iter();
-        loop {
-            let chunk: Vec<ProjectStep> = steps.by_ref().take(STEPS_MAX).collect();
-            if chunk.is_empty() {
-                break;
-            }
-            self.write(chunk, &mut synced).await?;
-        }
+        let began_at = list.began_at;
+        let listed = list.repositories.len();
+        let mut synced = ProjectsSynced { pages: reading.pages(), listed, ..ProjectsSynced::default() };
+        self.take_stock(whose, list, &mut synced).await?;
         self.note(key, |connection| {
-            read_whole(connection, &account, Subject::Repositories, list.began_at, true);
+            read_whole(connection, &account, Subject::Repositories, began_at, true);
+            if listed > 0 {
+                connection.clear_reasons(&[ConnectionState::WaitingFirstJob]);
+            }
         })
         .await?;
         self.forget(key, Subject::Repositories).await?;
         Ok(synced)
+    }
+
+    /// Compares and writes, a piece of what is recorded at a time.
+    async fn take_stock(
+        &self,
+        whose: Whose<'_>,
+        list: Inventory,
+        synced: &mut ProjectsSynced,
+    ) -> Result<(), SyncError> {
+        let (organization, host) = (&whose.organization.slug, &whose.connection.host);
+        let mut stocktaking = Stocktaking::new(list, whose.connection, self.now());
+        let mut after = None;
+        loop {
+            let known = self.store.projects_numbered(organization, host, after, ROWS).await?;
+            let Some(last) = known.last() else { break };
+            after = Some(last.value.external_id);
+            self.write_all(stocktaking.compare(known).into_iter(), synced).await?;
+        }
+        self.write_all(stocktaking.rest(), synced).await
+    }
+
+    async fn write_all(
+        &self,
+        mut steps: impl Iterator<Item = ProjectStep> + Send,
+        synced: &mut ProjectsSynced,
+    ) -> Result<(), SyncError> {
+        loop {
+            let chunk: Vec<ProjectStep> = steps.by_ref().take(STEPS_MAX).collect();
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            self.write(chunk, synced).await?;
+        }
     }
 
     async fn write(&self, chunk: Vec<ProjectStep>, synced: &mut ProjectsSynced) -> Result<(), SyncError> {
@@ -71,17 +96,29 @@ impl Follower {
         Ok(())
     }
 
-    async fn projects_of(&self, whose: Whose<'_>) -> Result<BTreeMap<u64, Versioned<Project>>, SyncError> {
-        let (organization, host) = (&whose.organization.slug, &whose.connection.host);
-        let mut all: BTreeMap<u64, Versioned<Project>> = BTreeMap::new();
-        loop {
-            let after = all.last_key_value().map(|(id, _)| *id);
-            let found = self.store.projects_numbered(organization, host, after, ROWS).await?;
-            if found.is_empty() {
-                return Ok(all);
-            }
-            all.extend(found.into_iter().map(|found| (found.value.external_id, found)));
+    /// The repositories of a whole reading, by number, out of its kept pages.
+    async fn listed(
+        &self,
+        connection: &ConnectionKey,
+        reading: &Reading,
+    ) -> Result<BTreeMap<u64, Repository>, SyncError> {
+        let mut repositories: BTreeMap<u64, Repository> = BTreeMap::new();
+        let mut seen = 0;
+        while reading.is_whole() {
+            let pages = self.some_pages(connection, Subject::Repositories, reading, seen).await?;
+            let Some(last) = pages.last() else { break };
+            seen = last.number;
+            let rows = pages.into_iter().filter_map(|page| match page.rows {
+                Rows::Repositories(rows) => Some(rows),
+                Rows::People(_) => None,
+            });
+            repositories.extend(rows.flatten().map(|row| (row.id, row)));
         }
+        if reading.is_whole() && seen == reading.pages() {
+            return Ok(repositories);
+        }
+        self.forget(connection, Subject::Repositories).await?;
+        Err(SyncError::Lost)
     }
 }
 
@@ -94,17 +131,4 @@ impl ProjectsSynced {
         };
         *counted = counted.saturating_add(1);
     }
-}
-
-/// The list, if its reading is whole and no page is missing.
-fn together(reading: &Reading, pages: Vec<KeptPage>) -> Option<Inventory> {
-    let all = reading.is_whole() && u32::try_from(pages.len()).ok() == Some(reading.pages());
-    let mut repositories: BTreeMap<u64, Repository> = BTreeMap::new();
-    for page in pages {
-        if let Rows::Repositories(rows) = page.rows {
-            repositories.extend(rows.into_iter().map(|row| (row.id, row)));
-        }
-    }
-    let counts_agree = reading.counts_agree();
-    all.then_some(Inventory { repositories, began_at: reading.began_at, counts_agree })
 }

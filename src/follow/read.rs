@@ -90,6 +90,17 @@ impl Follower {
         Ok(())
     }
 
+    /// The next pages of a reading behind this one, in their order.
+    pub(super) async fn some_pages(
+        &self,
+        connection: &ConnectionKey,
+        subject: Subject,
+        reading: &Reading,
+        after: u32,
+    ) -> Result<Vec<KeptPage>, SyncError> {
+        Ok(self.store.kept_pages(connection, subject, reading.generation, after, PAGES).await?)
+    }
+
     /// The pages of a whole reading, in their order.
     pub(super) async fn pages(
         &self,
@@ -100,7 +111,7 @@ impl Follower {
         let mut pages: Vec<KeptPage> = Vec::new();
         loop {
             let after = pages.last().map_or(0, |page| page.number);
-            let found = self.store.kept_pages(connection, subject, reading.generation, after, PAGES).await?;
+            let found = self.some_pages(connection, subject, reading, after).await?;
             if found.is_empty() {
                 return Ok(pages);
             }

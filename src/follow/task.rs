@@ -2,13 +2,17 @@
 
 use async_trait::async_trait;
 
-use super::{Follower, Mode, PersonSynced, SyncError, Whose};
+use super::{Follower, Mode, PersonSynced, ProjectsSynced, Reach, SyncError, Whose};
 use crate::domain::Timestamp;
 use crate::domain::change::Change;
 use crate::domain::organization::{Connection, Member, Organization};
 use crate::domain::task::{Performed, Task, TaskKind, Wish};
-use crate::provider::{Directory, ProviderError};
+use crate::provider::{Directory, ProviderError, SentLog};
 use crate::store::StoreError;
+
+/// Between two readings of a connection's projects (ruling 28), and where nobody tells of them.
+const PROJECTS_EVERY_MS: i64 = 6 * 60 * 60 * 1000;
+const POLLED_EVERY_MS: i64 = 10 * 60 * 1000;
 
 /// Why no directory can be asked.
 #[derive(Debug, thiserror::Error)]
@@ -27,15 +31,17 @@ pub enum NoDirectory {
     Store(#[from] StoreError),
 }
 
-/// Makes directories.
+/// Makes directories, and finds logs.
 #[async_trait]
 pub trait Directories: Send + Sync {
     /// A connection's account, seen with its credential.
     async fn directory(&self, connection: &Connection) -> Result<Box<dyn Directory>, NoDirectory>;
+    /// The logs of what was sent to the hooks of a connection's source, as far as its credential may read them.
+    async fn logs(&self, connection: &Connection) -> Result<Vec<Box<dyn SentLog>>, NoDirectory>;
 }
 
 impl Follower {
-    /// Does what a task asks for: the members of a connection's account, or one of them.
+    /// Does what a task asks for: the projects or the members of a connection's account, or one of the members.
     ///
     /// # Errors
     /// When the store refuses.
@@ -45,19 +51,25 @@ impl Follower {
         let (Some(connection), Some(organization)) = (connection, organization) else {
             return Ok(Performed::noted("the connection is gone".into()));
         };
-        if organization.authority.as_ref() != Some(&connection.key) {
+        if task.kind == TaskKind::CatchUp {
+            return self.catch_up_task(directories, &connection).await;
+        }
+        let of_members = task.kind != TaskKind::SyncConnection;
+        if of_members && organization.authority.as_ref() != Some(&connection.key) {
             return Ok(Performed::noted("another connection manages the members".into()));
         }
         // Frozen: nobody comes, nobody goes, and a refusal would look like an empty list.
         if connection.is_off() {
-            return Ok(Performed::noted("the connection is switched off: members stay as they are".into()));
+            return Ok(Performed::noted("nothing was read: the connection is switched off".into()));
         }
         let directory = match directories.directory(&connection).await {
             Ok(directory) => directory,
-            Err(NoDirectory::Quiet(why)) => return Ok(Performed::noted(why)),
+            Err(NoDirectory::Quiet(why)) => {
+                return Ok(Performed::noted(format!("nothing was read: {why}")));
+            }
             Err(NoDirectory::Wrong(why)) => return Ok(Performed::Failed { error: why }),
             Err(NoDirectory::Store(error)) => return Err(error),
-            Err(NoDirectory::Forge(error)) => return Ok(put_off(&error)),
+            Err(NoDirectory::Forge(error)) => return self.refused(&connection, &error).await,
         };
         let whose = Whose { organization: &organization, connection: &connection };
         self.ask(directory.as_ref(), whose, task).await
@@ -69,24 +81,59 @@ impl Follower {
         whose: Whose<'_>,
         task: &Task,
     ) -> Result<Performed, StoreError> {
-        let ended = match (task.kind, task.subject.parse()) {
+        let done = match (task.kind, task.subject.parse()) {
             (TaskKind::SyncPerson, Ok(id)) => {
                 let why = format!("asked for by {}", task.wished_by);
-                match self.person(directory, whose, id, &why).await {
-                    Ok(synced) => return Ok(self.person_done(whose, synced)),
-                    Err(error) => Err(error),
-                }
+                let synced = self.person(directory, whose, id, &why).await;
+                synced.map(|synced| self.person_done(whose, synced))
             }
-            _ => self.members(directory, whose, Mode::Apply).await,
+            (TaskKind::SyncConnection, _) => {
+                let synced = self.projects(directory, whose).await;
+                synced.map(|synced| self.projects_done(whose, synced))
+            }
+            _ => {
+                let synced = self.members(directory, whose, Mode::Apply).await;
+                synced.map(|synced| Performed::noted(synced.sentence()))
+            }
         };
-        match ended {
-            Ok(synced) => Ok(Performed::noted(synced.sentence())),
+        match done {
+            Ok(performed) => Ok(performed),
             Err(SyncError::Store(error)) => Err(error),
-            Err(SyncError::Forge(error)) => Ok(put_off(&error)),
+            Err(SyncError::Forge(error)) => self.refused(whose.connection, &error).await,
             Err(error @ (SyncError::Overtaken | SyncError::Lost)) => {
                 Ok(Performed::Later { at: None, error: error.to_string() })
             }
         }
+    }
+
+    /// A refusal is looked into by a check at once.
+    async fn refused(&self, connection: &Connection, error: &ProviderError) -> Result<Performed, StoreError> {
+        let is_no = matches!(
+            error,
+            ProviderError::CredentialRefused
+                | ProviderError::NotPermitted { .. }
+                | ProviderError::Suspended
+                | ProviderError::Gone
+        );
+        if is_no {
+            let (kind, organization) = (TaskKind::CheckConnection, &connection.organization);
+            let wish = Wish::now(kind, organization, &connection.key, "sync", self.now());
+            self.store.apply(vec![Change::Wish(Box::new(wish))], Vec::new()).await?;
+        }
+        Ok(put_off(error))
+    }
+
+    /// The next one is planned with the end of this one.
+    fn projects_done(&self, whose: Whose<'_>, synced: ProjectsSynced) -> Performed {
+        let (kind, connection) = (TaskKind::SyncConnection, whose.connection);
+        let wish = Wish::now(kind, &whose.organization.slug, &connection.key, "system", self.now());
+        let wait = match self.reach {
+            Reach::Reached => PROJECTS_EVERY_MS,
+            Reach::Polling => POLLED_EVERY_MS,
+        };
+        let next = Wish { due_at: self.now().plus_ms(wait), ..wish };
+        let changes = vec![Change::Wish(Box::new(next))];
+        Performed::Done { changes, expects: Vec::new(), note: synced.sentence() }
     }
 
     /// Where one person is too much, the whole list is read, so that somebody sees all who would go.
@@ -118,8 +165,15 @@ pub fn single(member: &Member, by: &str, at: Timestamp) -> Wish {
     Wish { subject: member.external_id.to_string(), ..wish }
 }
 
-/// What may pass is tried again; what does not pass is shown, and tried again with the next hour.
-fn put_off(error: &ProviderError) -> Performed {
+/// That the logs of a connection's source be looked through.
+#[must_use]
+pub fn missed(connection: &Connection, by: &str, at: Timestamp) -> Wish {
+    let wish = Wish::now(TaskKind::CatchUp, &connection.organization, &connection.key, by, at);
+    Wish { subject: connection.source.to_string(), ..wish }
+}
+
+/// What may pass is tried again; what does not pass is shown, and tried again when it is due anyway.
+pub(super) fn put_off(error: &ProviderError) -> Performed {
     let text = error.to_string();
     match error {
         ProviderError::Throttled { until } => Performed::Later { at: Some(*until), error: text },

@@ -1,4 +1,6 @@
 //! Which projects there are, by a whole list of an account's repositories: each by its number.
+//!
+//! What is recorded comes piece by piece, so that a hundred thousand projects are never in memory together.
 
 use std::collections::BTreeMap;
 
@@ -15,15 +17,16 @@ use crate::domain::project::{Project, claim_number};
 /// clock is not ours.
 const DOUBT_MS: i64 = 10 * 60 * 1000;
 
-/// A whole list, and when its reading began.
+/// A list that was read to its end, and when its reading began.
 #[derive(Debug, Clone)]
 pub struct Inventory {
     /// What lies in the account, by number.
     pub repositories: BTreeMap<u64, Repository>,
     /// When its reading began.
     pub began_at: Timestamp,
-    /// Whether the forge counts as many as it gave. If not, nothing is taken for gone.
-    pub counts_agree: bool,
+    /// Whether what is not in it is not there: the forge counts as many as it gave, and shows all that there is. If
+    /// not, nothing is taken for gone.
+    pub is_whole: bool,
 }
 
 /// What one repository's record becomes, with the versions that this stands on.
@@ -48,30 +51,51 @@ pub enum ProjectChange {
     Gone,
 }
 
-/// Compares a list with all projects that the organization has at that forge, by number.
-#[must_use]
-pub fn inventory(
-    list: &Inventory,
-    known: &BTreeMap<u64, Versioned<Project>>,
-    connection: &Connection,
-    now: Timestamp,
-) -> Vec<ProjectStep> {
-    let desk = Desk { list, known, connection, now };
-    let listed = list.repositories.values().filter_map(|repository| desk.listed(repository));
-    let missing = known.values().filter(|_| list.counts_agree).filter_map(|found| desk.missing(found));
-    listed.chain(missing).collect()
-}
-
-struct Desk<'a> {
-    list: &'a Inventory,
-    known: &'a BTreeMap<u64, Versioned<Project>>,
+/// A list, compared with what is recorded: first with the projects of the organization at that forge, by rising number
+/// and piece by piece ([`Self::compare`]), then what is left of it is new ([`Self::rest`]).
+#[derive(Debug)]
+pub struct Stocktaking<'a> {
+    list: Inventory,
+    /// Nothing is taken for gone by an empty list, whatever the forge counts.
+    is_empty: bool,
+    /// What jobs have claimed: it goes over to the repository of that path. Its numbers are the highest, so all of it
+    /// has come by before the rest is asked for.
+    claims: BTreeMap<u64, Versioned<Project>>,
     connection: &'a Connection,
     now: Timestamp,
 }
 
-impl Desk<'_> {
-    fn listed(&self, told: &Repository) -> Option<ProjectStep> {
-        let Some(found) = self.known.get(&told.id) else { return Some(self.found(told)) };
+impl<'a> Stocktaking<'a> {
+    /// Begins with the list.
+    #[must_use]
+    pub fn new(list: Inventory, connection: &'a Connection, now: Timestamp) -> Self {
+        let is_empty = list.repositories.is_empty();
+        Self { list, is_empty, claims: BTreeMap::new(), connection, now }
+    }
+
+    /// What becomes of these projects.
+    pub fn compare(&mut self, known: Vec<Versioned<Project>>) -> Vec<ProjectStep> {
+        let mut steps = Vec::new();
+        for found in known {
+            let step = match self.list.repositories.remove(&found.value.external_id) {
+                Some(told) => self.listed(&told, &found),
+                None => self.missing(&found),
+            };
+            steps.extend(step);
+            if found.value.number().is_none() {
+                self.claims.insert(found.value.external_id, found);
+            }
+        }
+        steps
+    }
+
+    /// What is not recorded yet.
+    pub fn rest(mut self) -> impl Iterator<Item = ProjectStep> {
+        let repositories = std::mem::take(&mut self.list.repositories);
+        repositories.into_values().map(move |told| self.found(&told))
+    }
+
+    fn listed(&self, told: &Repository, found: &Versioned<Project>) -> Option<ProjectStep> {
         if self.is_doubtful(&found.value) {
             return None;
         }
@@ -87,7 +111,7 @@ impl Desk<'_> {
     }
 
     fn found(&self, told: &Repository) -> ProjectStep {
-        let claim = self.known.get(&claim_number(&told.full_path));
+        let claim = self.claims.get(&claim_number(&told.full_path));
         let claimed = claim.map(|found| found.value.clone());
         let mut project = first_heard(self.connection, told, claimed, self.now);
         take_over(&mut project, told, self.connection);
@@ -104,10 +128,10 @@ impl Desk<'_> {
 
     fn missing(&self, found: &Versioned<Project>) -> Option<ProjectStep> {
         let project = &found.value;
+        let concludes = self.list.is_whole && !self.is_empty;
         let is_ours = project.connection == self.connection.key && project.number().is_some();
         let is_gone = project.removed || project.moved_away;
-        let is_listed = self.list.repositories.contains_key(&project.external_id);
-        if !is_ours || is_gone || is_listed || self.is_doubtful(project) {
+        if !concludes || !is_ours || is_gone || self.is_doubtful(project) {
             return None;
         }
         let gone =

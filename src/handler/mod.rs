@@ -19,13 +19,12 @@ mod project;
 mod roster;
 mod route;
 mod run;
-pub mod sync;
 mod work;
 
 pub use check_in::{Decided, Settlement, check_in, check_in_id, wanted_keys};
 pub use declare::{Have, declare};
 pub use health::{Found, Look, judge};
-pub use inventory::{Inventory, ProjectChange, ProjectStep, inventory};
+pub use inventory::{Inventory, ProjectChange, ProjectStep, Stocktaking};
 pub use lane::lane;
 pub use roster::{Ground, carry_out};
 pub use route::{Routing, holders, plain_key, route, slug_of};

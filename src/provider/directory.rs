@@ -19,6 +19,9 @@ pub trait Directory: Send + Sync {
     async fn account(&self) -> Result<Account, ProviderError>;
     /// The first page of a list, or the one where an earlier page's own link leads.
     async fn page(&self, list: List, from: Option<&str>) -> Result<PageRead, ProviderError>;
+    /// Whether a repository that is in the account is also in its list. A person's token is shown what the person may
+    /// see; an installation is shown what it was granted, and what it was not is none of its business.
+    fn shows_all(&self) -> bool;
     /// One person's places, read by themselves. `None`: the person is not there, and would have been shown.
     async fn person(&self, id: u64, login: &str, rules: &MemberRules)
     -> Result<Option<Entry>, ProviderError>;

@@ -9,16 +9,18 @@ pub mod gitlab;
 mod pace;
 mod page;
 mod reads;
+mod sent;
 
 pub use directory::Directory;
 pub use error::ProviderError;
 pub use pace::Purpose;
 pub use page::{Next, Page, Whole};
 pub use reads::Reads;
+pub use sent::{Sent, SentLog, SentPage};
 
 use crate::domain::SourceKey;
 use crate::domain::Timestamp;
-use crate::domain::delivery::{Authenticate, Delivery, Envelope, RawDelivery, Rejected};
+use crate::domain::delivery::{Authenticate, Delivery, Envelope, NO_SLOT, RawDelivery, Rejected};
 use crate::domain::event::Event;
 use crate::domain::organization::{Forge, Kind};
 
@@ -89,6 +91,16 @@ impl Authenticate for Door {
             Self::Github(door) => door.passes(),
             Self::Gitlab(door) => door.passes(),
         }
+    }
+}
+
+/// What the headers of a delivery say that a forge's log holds; `None`: that it was none, or that its log holds too
+/// little of it.
+#[must_use]
+pub fn logged(forge: Forge, raw: &RawDelivery) -> Option<Envelope> {
+    match forge {
+        Forge::Github => github::hook::envelope(raw, NO_SLOT).ok(),
+        Forge::Gitlab => None,
     }
 }
 

@@ -218,8 +218,7 @@ impl Keyring {
     }
 
     /// Whether its master key is the one in use.
-    #[must_use]
-    pub fn uses(&self, check: &Check) -> bool {
+    pub(super) fn uses(&self, check: &Check) -> bool {
         check.fits(&self.wrapping())
     }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::{Marks, StoreError};
 use crate::domain::known::Versioned;
 use crate::domain::organization::Member;
 use crate::domain::project::Project;
@@ -12,7 +12,7 @@ use crate::domain::{ConnectionKey, Host, OrganizationSlug};
 /// Readings of a forge's lists, page by page, and the records that they are compared with. What follows of a reading is
 /// written like all records, with [`super::Records::apply`]. A reading does not move to another store: it is begun anew.
 #[async_trait]
-pub trait Rosters: Send + Sync {
+pub trait Rosters: Marks {
     /// How far a reading has come; `None`: none is under way.
     async fn reading_of(
         &self,

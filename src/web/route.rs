@@ -39,6 +39,7 @@ fn open(method: Method, path: &'static str, who: Who, route: Route, about: &'sta
 /// The public listener's routes; the control socket has the same.
 pub(crate) fn table() -> Vec<Line> {
     let mut lines = named();
+    lines.extend(followed());
     lines.extend(pages());
     lines
 }
@@ -90,14 +91,6 @@ fn named() -> Vec<Line> {
         api::<Admin, _, _>(POST, "/api/v1/connections/{id}/allow", ci::verdict::allow, &ci::verdict::ALLOW),
         api::<Reader, _, _>(GET, "/api/v1/projects", api::project::list, &api::project::LIST),
         api::<Reader, _, _>(GET, "/api/v1/projects/{id}", api::project::show, &api::project::SHOW),
-        api::<Reader, _, _>(GET, "/api/v1/members", api::member::list, &api::member::LIST),
-        api::<Admin, _, _>(POST, "/api/v1/members/sync", api::sync::sync, &api::sync::SYNC),
-        api::<Admin, _, _>(GET, "/api/v1/members/held", api::held::list, &api::held::LIST),
-        api::<Admin, _, _>(POST, "/api/v1/members/held/{id}/approve", api::held::approve, &api::held::APPROVE),
-        api::<Admin, _, _>(POST, "/api/v1/members/held/{id}/refuse", api::held::refuse, &api::held::REFUSE),
-        api::<Reader, _, _>(GET, "/api/v1/members/{id}", api::member::show, &api::member::SHOW),
-        api::<Reader, _, _>(GET, "/api/v1/tasks", api::task::list, &api::task::LIST),
-        api::<Reader, _, _>(GET, "/api/v1/tasks/{id}", api::task::show, &api::task::SHOW),
         api::<Reader, _, _>(GET, "/api/v1/audit", api::audit::list, &api::audit::LIST),
         api::<Reader, _, _>(GET, "/api/v1/audit/chains", api::trail::chains, &api::trail::CHAINS),
         api::<Reader, _, _>(GET, "/api/v1/audit/lines", api::trail::lines, &api::trail::LINES),
@@ -115,6 +108,27 @@ fn named() -> Vec<Line> {
         api::<OperatorOnly, _, _>(POST, "/api/v1/store/verify", api::keep::verify, &api::keep::VERIFY),
         api::<OperatorOnly, _, _>(POST, "/api/v1/store/export", api::keep::export, &api::keep::EXPORT),
         api::<OperatorOnly, _, _>(POST, "/api/v1/keys/rotate", api::keep::rotate, &api::keep::ROTATE),
+    ]
+}
+
+/// Who belongs, what was missed, and what is done about it.
+#[rustfmt::skip]
+fn followed() -> Vec<Line> {
+    const GET: Method = Method::GET;
+    const POST: Method = Method::POST;
+    vec![
+        api::<Reader, _, _>(GET, "/api/v1/members", api::member::list, &api::member::LIST),
+        api::<Admin, _, _>(POST, "/api/v1/members/sync", api::sync::sync, &api::sync::SYNC),
+        api::<Admin, _, _>(GET, "/api/v1/members/held", api::held::list, &api::held::LIST),
+        api::<Admin, _, _>(POST, "/api/v1/members/held/{id}/approve", api::held::approve, &api::held::APPROVE),
+        api::<Admin, _, _>(POST, "/api/v1/members/held/{id}/refuse", api::held::refuse, &api::held::REFUSE),
+        api::<Reader, _, _>(GET, "/api/v1/members/{id}", api::member::show, &api::member::SHOW),
+        api::<Admin, _, _>(POST, "/api/v1/members/{id}/pin", api::pin::pin, &api::pin::PIN),
+        api::<Admin, _, _>(POST, "/api/v1/members/{id}/unpin", api::pin::unpin, &api::pin::UNPIN),
+        api::<Reader, _, _>(GET, "/api/v1/tasks", api::task::list, &api::task::LIST),
+        api::<Reader, _, _>(GET, "/api/v1/tasks/{id}", api::task::show, &api::task::SHOW),
+        api::<Reader, _, _>(GET, "/api/v1/gaps", api::gap::list, &api::gap::LIST),
+        api::<Admin, _, _>(POST, "/api/v1/catch-up", api::gap::catch_up, &api::gap::CATCH_UP),
     ]
 }
 

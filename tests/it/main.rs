@@ -27,3 +27,4 @@ mod peers;
 mod replicas;
 mod ssrf;
 mod tidy;
+mod walk;

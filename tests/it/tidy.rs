@@ -57,6 +57,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     // Every statement is a constant: nothing is asserted to be safe.
     ("AssertSqlSafe", &["src/store/postgres/tests/"]),
     ("Delivery::restore", &["src/store/", "src/domain/delivery.rs", "src/web/tests/", "src/worker/tests/"]),
+    ("Delivery::fetched", &["src/follow/", "src/domain/delivery.rs"]),
     ("sd_notify", &["src/app/"]),
     ("utoipa", &["src/web/", "src/domain/"]),
     ("fault::point", &["src/store/", "src/worker/", "src/web/", "src/fault.rs"]),

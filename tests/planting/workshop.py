@@ -119,7 +119,7 @@ def run(jobs, program, folder, environment):
 def outcome(program, name, folder, environment):
     fixed = {"CARGO_MANIFEST_DIR": str(folder), "INSTA_WORKSPACE_ROOT": str(folder), "INSTA_UPDATE": "no", "RUST_BACKTRACE": "0"}
     test = subprocess.Popen(
-        [program, "--exact", name, "--nocapture"], cwd=folder, text=True, errors="replace", start_new_session=True,
+        [program, "--exact", name, "--include-ignored", "--nocapture"], cwd=folder, text=True, errors="replace", start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **fixed, **environment},
     )
     try:
@@ -128,7 +128,8 @@ def outcome(program, name, folder, environment):
         os.killpg(test.pid, signal.SIGKILL)
         test.wait()
         return "red", f"it took more than {LONGEST_S} s", []
-    lines = [line.strip() for line in output.splitlines()]
+    # Where the copy lies is nobody's business.
+    lines = [line.strip() for line in output.replace(str(folder), ".").replace(str(pathlib.Path.home()), "~").splitlines()]
     if test.returncode:
         return "red", said(lines) or f"it ended with {test.returncode}", lines
     return ("green" if any(" 1 passed;" in line for line in lines) else "absent"), "", lines

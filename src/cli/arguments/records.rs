@@ -35,6 +35,13 @@ pub enum Ask {
     /// The audit log: who changed what, and whether it is all there
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Look for deliveries that were missed, and have the forges send them once more
+    #[command(after_help = "The daemon does so by itself at its start and every five minutes.
+
+Examples:
+  scm-connect catch-up --dry-run      what is missing?
+  scm-connect catch-up --gaps         when was nobody listening, and what came back?")]
+    CatchUp(CatchUp),
     /// Deliveries: what the forges have sent, and what became of it
     #[command(subcommand)]
     Deliveries(DeliveriesCommand),
@@ -44,6 +51,23 @@ pub enum Ask {
         after_help = "Example:\n  scm-connect dead-letters replay --reason unreadable --dry-run"
     )]
     DeadLetters(DeadLettersCommand),
+}
+
+/// Looks for deliveries that were missed.
+#[derive(Debug, Args)]
+pub struct CatchUp {
+    /// Of this organization.
+    #[arg(long, value_parser = OrganizationSlug::parse, value_name = "SLUG")]
+    pub organization: Option<OrganizationSlug>,
+    /// Only show what is missing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Show the gaps that are known, by name.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub gaps: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub json: Json,
 }
 
 /// The audit log.
@@ -273,6 +297,20 @@ pub enum MembersCommand {
         /// How to print.
         #[command(flatten)]
         json: Json,
+    },
+    /// Give a member a role that holds against the forge's, until they leave
+    #[command(after_help = "Example:\n  scm-connect members pin 0123456789abcdef01234567 --role read_only")]
+    Pin {
+        /// The member's id.
+        id: String,
+        /// admin, member or read_only.
+        #[arg(long, value_parser = ["admin", "member", "read_only"])]
+        role: String,
+    },
+    /// Let a member's role follow the forge again
+    Unpin {
+        /// The member's id.
+        id: String,
     },
     /// Show removals that are too many to be done without an admin's yes
     Held {

@@ -23,9 +23,9 @@ fn r52_an_unknown_key_is_named_with_its_line_and_the_nearest_known_one() {
         &[],
         &[
             "scm.toml:1: lisen: there is no such key; did you mean \"listen\"?; allowed: public_url, listen, store, \
-             keys, limits, ci, organizations, sources, retention, connections",
+             keys, limits, ci, organizations, sources, retention, catch_up, connections",
             "scm.toml:3: zzzzzzzzzz: there is no such key; allowed: public_url, listen, store, keys, limits, ci, \
-             organizations, sources, retention, connections",
+             organizations, sources, retention, catch_up, connections",
         ],
     );
     says(

@@ -59,6 +59,9 @@ app = { id = 1, client_id = "Iv1.x", private_key = { env = "PEM" }, client_secre
 payload = "14d"
 metadata = "90d"
 
+[catch_up]
+polling = false
+
 [[connections]]
 key = "acme-github"
 organization = "acme"

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use super::client::{self, OrganizationRole, RoleAt, Session, StateAt};
+use super::client::{self, App, OrganizationRole, RoleAt, Session, StateAt};
 use crate::domain::event::Repository;
 use crate::domain::organization;
 use crate::domain::project::Visibility;
@@ -21,15 +21,22 @@ pub struct Organization {
     id: u64,
     /// What it was called when it was last asked.
     login: Mutex<String>,
-    /// The credential is an App's at this very account, not a person's.
-    installed: bool,
+    /// The App and its installation there; `None`: the credential is a person's.
+    installed: Option<(App, u64)>,
 }
 
 impl Organization {
-    /// The organization with this number. `installed`: the session speaks for an App's installation there.
+    /// The organization with this number, as a person's token shows it.
     #[must_use]
-    pub fn new(session: Session, id: u64, login: String, installed: bool) -> Self {
-        Self { session, id, login: Mutex::new(login), installed }
+    pub fn new(session: Session, id: u64, login: String) -> Self {
+        Self { session, id, login: Mutex::new(login), installed: None }
+    }
+
+    /// The account with this number, which may be a person's own, as an App sees it where it is installed.
+    #[must_use]
+    pub fn installed(app: App, installation: u64, id: u64, login: String) -> Self {
+        let session = app.at(installation);
+        Self { session, id, login: Mutex::new(login), installed: Some((app, installation)) }
     }
 
     fn login(&self) -> String {
@@ -38,10 +45,13 @@ impl Organization {
 
     /// What the organization with this number is called today, as far as the credential shows it.
     async fn found(&self) -> Result<String, ProviderError> {
-        if self.installed {
-            let shown = self.session.installation_repositories(None).await?;
-            let owner = shown.items.into_iter().map(|row| row.owner).find(|owner| owner.id.get() == self.id);
-            return owner.map(|owner| owner.login).ok_or(ProviderError::Gone);
+        if let Some((app, installation)) = &self.installed {
+            let found = app.installation(*installation).await?;
+            if found.suspended_at.is_some() {
+                return Err(ProviderError::Suspended);
+            }
+            let account = found.account.filter(|account| account.id.get() == self.id);
+            return account.map(|account| account.login).ok_or(ProviderError::Gone);
         }
         let own = self.session.own_memberships().await?.into_items();
         let found = own.into_iter().map(|row| row.organization).find(|row| row.id.get() == self.id);
@@ -85,7 +95,7 @@ impl Organization {
     }
 
     async fn repositories(&self, from: Option<&Next>) -> Result<PageRead, ProviderError> {
-        let page = if self.installed {
+        let page = if self.installed.is_some() {
             self.session.installation_repositories(from).await?
         } else {
             self.session.organization_repositories(&self.login(), from).await?
@@ -171,10 +181,14 @@ impl Directory for Organization {
 
     async fn account(&self) -> Result<organization::Account, ProviderError> {
         let known = self.login();
-        let same = match self.session.organization(&known).await {
-            Ok(found) if found.id.get() == self.id => Some(found.login),
-            Ok(_) | Err(ProviderError::Gone) => None,
-            Err(error) => return Err(error),
+        let same = match &self.installed {
+            // The App is told by number what the account is called, whatever kind it is.
+            Some(_) => None,
+            None => match self.session.organization(&known).await {
+                Ok(found) if found.id.get() == self.id => Some(found.login),
+                Ok(_) | Err(ProviderError::Gone) => None,
+                Err(error) => return Err(error),
+            },
         };
         let login = match same {
             Some(login) => login,
@@ -198,6 +212,10 @@ impl Directory for Organization {
             List::Repositories => self.repositories(from).await,
             List::GroupMembers | List::DirectMembers => Err(ProviderError::Gone),
         }
+    }
+
+    fn shows_all(&self) -> bool {
+        self.installed.is_some()
     }
 
     async fn person(

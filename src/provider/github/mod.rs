@@ -4,9 +4,11 @@ pub mod client;
 mod directory;
 pub mod hook;
 pub mod read;
+mod sent;
 mod wire;
 
 pub use directory::Organization;
+pub use sent::HookLog;
 use url::Url;
 
 /// Where the API is: beside the site at github.com and ghe.com, under it at GitHub Enterprise Server.

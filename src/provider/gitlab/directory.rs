@@ -15,6 +15,8 @@ use crate::provider::{Directory, Next, Page, ProviderError};
 pub struct Group {
     session: Session,
     id: u64,
+    /// The credential's role shows every project of the group.
+    sees_all: bool,
     clock: Clock,
 }
 
@@ -25,10 +27,10 @@ impl std::fmt::Debug for Group {
 }
 
 impl Group {
-    /// The group with this number.
+    /// The group with this number. `sees_all`: every project in it is shown, as whoever is a Reporter there sees it.
     #[must_use]
-    pub fn new(session: Session, id: u64, clock: Clock) -> Self {
-        Self { session, id, clock }
+    pub fn new(session: Session, id: u64, sees_all: bool, clock: Clock) -> Self {
+        Self { session, id, sees_all, clock }
     }
 
     fn today(&self) -> NaiveDate {
@@ -107,6 +109,10 @@ impl Directory for Group {
                 Err(ProviderError::Gone)
             }
         }
+    }
+
+    fn shows_all(&self) -> bool {
+        self.sees_all
     }
 
     async fn person(

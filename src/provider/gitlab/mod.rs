@@ -4,9 +4,11 @@ pub mod client;
 mod directory;
 pub mod hook;
 pub mod read;
+mod sent;
 mod wire;
 
 pub use directory::Group;
+pub use sent::HookLog;
 use url::Url;
 
 /// Where the API is: under the site, wherever that is.

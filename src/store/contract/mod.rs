@@ -8,6 +8,7 @@ pub(in crate::store) mod inbox;
 pub(in crate::store) mod job;
 pub(in crate::store) mod keep;
 pub(in crate::store) mod keys;
+pub(in crate::store) mod mark;
 mod model;
 pub(in crate::store) mod order;
 pub(in crate::store) mod records;
@@ -87,6 +88,9 @@ macro_rules! contract {
                 s32_whoever_is_put_out_loses_every_token_in_the_same_act,
                 removals_that_wait_are_decided_once,
                 s55_each_organization_has_a_chain_that_holds
+            ],
+            mark: [
+                a_mark_is_written_over_the_one_that_was_read_only
             ],
             credential: [
                 a_credential_opens_after_a_restart_and_is_shown_by_its_end_only,

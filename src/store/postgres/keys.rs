@@ -223,9 +223,8 @@ pub(super) async fn sealed_by_the_newest(
         return Ok(changes);
     }
     let check = check_of(&sqlx::query(CHECK_SHARED).fetch_one(&mut *connection).await?)?;
-    if !ring.uses(&check) {
-        take_in(connection, ring, &check).await?;
-    }
+    // Looked at every time: another task may be about to take them in this moment.
+    take_in(connection, ring, &check).await?;
     for change in &mut changes {
         if let Change::PutCredential(one) = change
             && let Some(anew) = credential::renewed(ring, one)?

@@ -17,7 +17,8 @@ const STEPS: &[(i64, &str, &str)] = &[
     (4, "tasks", include_str!("migrations/0004_tasks.sql")),
     (5, "members", include_str!("migrations/0005_members.sql")),
     (6, "tickets", include_str!("migrations/0006_tickets.sql")),
-    (7, "keys", include_str!("migrations/0007_keys.sql")),
+    (7, "marks", include_str!("migrations/0007_marks.sql")),
+    (8, "keys", include_str!("migrations/0008_keys.sql")),
 ];
 
 fn migrator() -> Migrator {

@@ -27,6 +27,7 @@ mod job;
 mod keep;
 mod keys;
 mod list;
+mod mark;
 mod migrate;
 mod out;
 mod page;

@@ -29,6 +29,7 @@ pub(crate) mod journal;
 mod keep;
 mod key;
 mod list;
+mod mark;
 mod mover;
 mod open;
 mod reading;

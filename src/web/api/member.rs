@@ -13,7 +13,7 @@ use crate::web::describe::{self, Operation, Parameter};
 /// One person in one organization.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Member)]
-struct MemberView {
+pub(crate) struct MemberView {
     /// Names the member for ever.
     id: String,
     /// The organization's slug.
@@ -59,7 +59,7 @@ pub(crate) const LIST: Operation = Operation::list(
 pub(crate) const SHOW: Operation =
     Operation::new("showMember", "Show a member", &[describe::json::<MemberView>(200, "The member.")]);
 
-fn view(record: &Member) -> MemberView {
+pub(crate) fn view(record: &Member) -> MemberView {
     MemberView {
         id: record.id(),
         organization: record.organization.to_string(),

@@ -59,9 +59,12 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
     ("incomplete", 400, "The body ended early. Nothing was stored."),
     ("installation-suspended", 400, "The App's installation is suspended at the forge."),
     ("key-taken", 409, "There is a connection of that name."),
+    ("last-admin", 409, "The last admin of an organization keeps that role. Nothing was changed."),
     ("length-invalid", 400, "The declared length cannot be read."),
     ("limit-invalid", 400, "`limit` is no number from 1 to 200."),
     ("media-type", 415, "The body is of a type that is not taken here."),
+    ("member-changed", 409, "The member has changed since it was looked at. Nothing was changed."),
+    ("member-inactive", 409, "Only an active member has a role. Nothing was changed."),
     (
         "member-invalid",
         400,

@@ -204,7 +204,7 @@ impl Records for Fake {
         for (key, _) in expects {
             let slug = match key {
                 RecordKey::Organization(slug) => slug,
-                RecordKey::Connection(_) | RecordKey::Hold(_) => continue,
+                RecordKey::Connection(_) | RecordKey::Hold(_) | RecordKey::Member(..) => continue,
                 _ => unimplemented!(),
             };
             if state.organizations.iter().any(|known| known.slug == slug) {
@@ -218,6 +218,10 @@ impl Records for Fake {
                 Change::PutHold(new) => {
                     state.holds.retain(|old| old.organization != new.organization);
                     state.holds.push(*new);
+                }
+                Change::PutMember(new) => {
+                    state.members.retain(|old| old.id() != new.id());
+                    state.members.push(*new);
                 }
                 Change::PutConnection(new) => {
                     state.connections.retain(|old| old.key != new.key);

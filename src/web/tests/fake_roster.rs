@@ -1,6 +1,7 @@
 //! [`Rosters`] and [`Trail`] of the stand-in store: removals that wait, and chains of one line.
 
 use async_trait::async_trait;
+use serde_json::json;
 
 use super::fake::Fake;
 use crate::domain::audit::Link;
@@ -10,9 +11,21 @@ use crate::domain::organization::Member;
 use crate::domain::project::Project;
 use crate::domain::roster::{Hold, KeptPage, Reading, Subject};
 use crate::domain::{ConnectionKey, Host, OrganizationSlug};
-use crate::store::{Chain, Rosters, StoreError, Trail};
+use crate::store::{Chain, Marks, Rosters, StoreError, Trail};
 
 type Answer<T> = Result<T, StoreError>;
+
+#[async_trait]
+#[rustfmt::skip]
+impl Marks for Fake {
+    async fn mark(&self, name: &str) -> Answer<Option<Versioned<String>>> {
+        let gap = json!({"from": 0, "until": 60_000, "cause": "not_listening", "missed": 2, "recovered": 2, "lost": 0,
+            "has_log": true, "closed_at": 90_000});
+        let value = json!({ "gaps": [gap] }).to_string();
+        Ok(name.starts_with("catch-up ").then_some(Versioned { version: 1, value }))
+    }
+    async fn set_mark(&self, _: &str, _: u64, _: String) -> Answer<bool> { Ok(true) }
+}
 
 #[async_trait]
 #[rustfmt::skip]
@@ -21,7 +34,12 @@ impl Rosters for Fake {
     async fn keep_page(&self, _: &ConnectionKey, _: Subject, _: &Reading, _: KeptPage) -> Answer<bool> { unimplemented!() }
     async fn kept_pages(&self, _: &ConnectionKey, _: Subject, _: u64, _: u32, _: usize) -> Answer<Vec<KeptPage>> { unimplemented!() }
     async fn forget_reading(&self, _: &ConnectionKey, _: Subject) -> Answer<bool> { unimplemented!() }
-    async fn members_numbered(&self, _: &OrganizationSlug, _: &Host, _: Option<u64>, _: usize) -> Answer<Vec<Versioned<Member>>> { unimplemented!() }
+    async fn members_numbered(&self, of: &OrganizationSlug, at: &Host, after: Option<u64>, limit: usize) -> Answer<Vec<Versioned<Member>>> {
+        let mut all = self.state().members.clone();
+        all.retain(|it| it.organization == *of && it.host == *at && after.is_none_or(|after| it.external_id > after));
+        all.sort_by_key(|it| it.external_id);
+        Ok(all.into_iter().take(limit).map(|value| Versioned { version: 1, value }).collect())
+    }
     async fn projects_numbered(&self, _: &OrganizationSlug, _: &Host, _: Option<u64>, _: usize) -> Answer<Vec<Versioned<Project>>> { unimplemented!() }
     async fn hold(&self, of: &OrganizationSlug) -> Answer<Option<Versioned<Hold>>> {
         let found = self.state().holds.iter().find(|hold| hold.organization == *of).cloned();

@@ -8,6 +8,7 @@ mod fake_roster;
 mod gates;
 mod hook;
 mod member;
+mod pin;
 mod sample;
 mod setup;
 mod wire;
@@ -32,7 +33,7 @@ use crate::domain::organization::{Connection, Forge};
 use crate::domain::{OrganizationSlug, SourceKey, Timestamp};
 use crate::follow::{Desk, Directories, Follower, NoDirectory};
 use crate::linking::{AppAccess, Linking, NewApp, Vault};
-use crate::provider::Directory;
+use crate::provider::{Directory, SentLog};
 
 const NOW: Timestamp = Timestamp::from_ms(1_790_000_000_000);
 
@@ -151,6 +152,10 @@ struct NoDirectories;
 #[async_trait::async_trait]
 impl Directories for NoDirectories {
     async fn directory(&self, _: &Connection) -> Result<Box<dyn Directory>, NoDirectory> {
+        Err(NoDirectory::Quiet("nothing is asked in a test of the edge".to_owned()))
+    }
+
+    async fn logs(&self, _: &Connection) -> Result<Vec<Box<dyn SentLog>>, NoDirectory> {
         Err(NoDirectory::Quiet("nothing is asked in a test of the edge".to_owned()))
     }
 }

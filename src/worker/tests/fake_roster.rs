@@ -9,9 +9,16 @@ use crate::domain::organization::Member;
 use crate::domain::project::Project;
 use crate::domain::roster::{Hold, KeptPage, Reading, Subject};
 use crate::domain::{ConnectionKey, Host, OrganizationSlug};
-use crate::store::{Chain, Rosters, StoreError, Trail};
+use crate::store::{Chain, Marks, Rosters, StoreError, Trail};
 
 type Answer<T> = Result<T, StoreError>;
+
+#[async_trait]
+#[rustfmt::skip]
+impl Marks for Fake {
+    async fn mark(&self, _: &str) -> Answer<Option<Versioned<String>>> { Ok(None) }
+    async fn set_mark(&self, _: &str, _: u64, _: String) -> Answer<bool> { Ok(true) }
+}
 
 #[async_trait]
 #[rustfmt::skip]

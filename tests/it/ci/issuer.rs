@@ -13,15 +13,15 @@ const AUDIENCE: &str = "http://127.0.0.1:8080";
 
 /// Signs whatever claims it is given.
 #[derive(Debug)]
-pub(super) struct Issuer {
+pub(crate) struct Issuer {
     child: Child,
     pipes: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
     /// Where its keys are.
-    pub(super) keys: String,
+    pub(crate) keys: String,
 }
 
 impl Issuer {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut child = Command::new("node")
             .current_dir(peers::home().join("node"))
             .args(["--input-type=module", "-e", include_str!("../../peers/issuer.mjs")])
@@ -43,7 +43,7 @@ impl Issuer {
     }
 
     /// A token of a job at GitLab.com: `job` in the project `number`, whose group has the number `group`.
-    pub(super) fn gitlab(&self, path: &str, number: u64, group: u64, job: u64) -> String {
+    pub(crate) fn gitlab(&self, path: &str, number: u64, group: u64, job: u64) -> String {
         self.gitlab_with(path, number, group, job, json!({}))
     }
 

@@ -2,7 +2,8 @@
 
 mod check_in;
 mod hooked;
-mod issuer;
+pub(crate) mod issuer;
 mod office;
+pub(crate) mod scanner;
 mod semgrep;
 mod template;

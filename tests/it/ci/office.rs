@@ -70,6 +70,11 @@ name = "Other"
         Self { bench, daemon, issuer, http }
     }
 
+    /// Where the daemon is reached.
+    pub(super) fn base(&self) -> String {
+        format!("http://{}", self.daemon.public)
+    }
+
     /// A token made on the command line.
     pub(super) fn token(&self, organization: &str, kind: &str) -> String {
         let made = self.run(&["token", "create", "--organization", organization, "--kind", kind, "--json"]);

@@ -1,12 +1,11 @@
 //! The published Semgrep command line, unchanged, as a GitLab job and as a GitHub job.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::{Value, json};
 
 use super::office::Office;
-use crate::peers;
+use super::scanner::{Checkout, run};
 
 const RULES: &str = "rules:
   - id: no-eval
@@ -20,68 +19,6 @@ const RULES: &str = "rules:
     languages: [python]
     severity: WARNING
 ";
-
-/// A repository with a file in it.
-struct Checkout(tempfile::TempDir);
-
-impl Checkout {
-    fn new(origin: &str) -> Self {
-        let checkout = Self(tempfile::tempdir().unwrap());
-        for words in [
-            &["init", "-q", "-b", "main"][..],
-            &["config", "user.email", "somebody@example.com"],
-            &["config", "user.name", "Somebody"],
-            &["remote", "add", "origin", origin],
-        ] {
-            checkout.git(words);
-        }
-        checkout
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn git(&self, words: &[&str]) -> String {
-        let output = Command::new("git").current_dir(self.path()).args(words).output().unwrap();
-        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    }
-
-    fn commit(&self, text: &str) -> String {
-        std::fs::write(self.path().join("app.py"), text).unwrap();
-        self.git(&["add", "."]);
-        self.git(&["commit", "-q", "-m", "change"]);
-        self.git(&["rev-parse", "HEAD"])
-    }
-}
-
-fn semgrep(office: &Office, checkout: &Checkout, token: &str, variables: &[(&str, &str)]) -> Output {
-    let home: PathBuf = peers::home().join("semgrep");
-    let own = checkout.path().join(".git/semgrep-home");
-    std::fs::create_dir_all(&own).unwrap();
-    Command::new("python3")
-        .arg(home.join("bin/semgrep"))
-        .args(["ci", "--oss-only", "--metrics=off"])
-        .current_dir(checkout.path())
-        .env_clear()
-        .env("PATH", format!("{}:{}:/usr/local/bin:/usr/bin:/bin", home.join("bin").display(), python_path()))
-        .env("PYTHONPATH", &home)
-        .env("HOME", &own)
-        .env("SEMGREP_URL", format!("http://{}", office.daemon.public))
-        .env("SEMGREP_APP_TOKEN", token)
-        .env("SEMGREP_ENABLE_VERSION_CHECK", "0")
-        .env("SEMGREP_SEND_METRICS", "off")
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap()
-}
-
-/// Where the Python lies for which the packages were installed.
-fn python_path() -> String {
-    let found = Command::new("python3").args(["-c", "import sys; print(sys.exec_prefix + '/bin')"]).output();
-    String::from_utf8(found.unwrap().stdout).unwrap().trim().to_owned()
-}
 
 fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -134,12 +71,12 @@ async fn semgrep_ci_scans_as_a_gitlab_job() {
         .chain([("CI_COMMIT_SHA", sha.to_owned())])
         .collect()
     };
-    let run = |token: &str, sha: &str| {
+    let scan = |token: &str, sha: &str| {
         let job = job(sha);
         let variables: Vec<(&str, &str)> = job.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        semgrep(&office, &checkout, token, &variables)
+        run(&office.base(), &checkout, token, &variables)
     };
-    let output = run(&ci, &sha);
+    let output = scan(&ci, &sha);
     assert_eq!(output.status.code(), Some(1), "blocking findings:\n{}", said(&output));
     assert!(said(&output).contains("/orgs/scanned/findings"), "{}", said(&output));
     let both = pairs(&[("no-eval", "open"), ("no-exec", "open")]);
@@ -151,7 +88,7 @@ async fn semgrep_ci_scans_as_a_gitlab_job() {
     assert_eq!(proven.body["project"]["id"], projects[0]["id"], "{:?}", proven.body);
     let own = proven.body["token"]["value"].as_str().unwrap();
     let sha = checkout.commit("exec(input())\n");
-    let output = run(own, &sha);
+    let output = scan(own, &sha);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let one = pairs(&[("no-eval", "fixed"), ("no-exec", "open")]);
     assert_eq!(findings(&office, &read, "acme/web").await, one);
@@ -183,7 +120,7 @@ async fn semgrep_ci_scans_as_a_github_job() {
         ("GITHUB_RUN_ID", "9"),
         ("GITHUB_WORKSPACE", workspace.as_str()),
     ];
-    let output = semgrep(&office, &checkout, &ci, &variables);
+    let output = run(&office.base(), &checkout, &ci, &variables);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let projects = office.list("/api/v1/projects", &read).await;
     assert_eq!(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use scm_connect::app::Accounts;
 use scm_connect::connect::{
     Added, Connections, Forges, How, NewApp, NewConnection, NewCredential, Undone, Verb, Way, Ways,
 };
@@ -17,6 +18,7 @@ use scm_connect::domain::organization::{
 use scm_connect::domain::project::ProjectState;
 use scm_connect::domain::task::{Performed, Task, TaskKind};
 use scm_connect::domain::{Clock, ConnectionKey, Host, OrganizationSlug, SourceKey, Timestamp};
+use scm_connect::follow::{Desk, Follower};
 use scm_connect::outbound::{Limits, Outbound, Rules};
 use scm_connect::provider::api_url;
 use scm_connect::store::{Page, ProjectFilter, Store, TaskOutcome, TaskSettled, sled};
@@ -38,6 +40,7 @@ pub(crate) struct Bench {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) forges: Arc<Forges>,
     pub(crate) connections: Connections,
+    members: Desk,
     pub(crate) clock: Clock,
     now_ms: Arc<AtomicI64>,
     _dir: tempfile::TempDir,
@@ -60,8 +63,13 @@ impl Bench {
         });
         let (mine, kept) = (Arc::clone(&forges), Arc::clone(&store));
         let url = Url::parse("https://scm.example.com/").unwrap();
-        let connections = Connections::new(mine, kept, Arc::clone(&clock), Arc::new(|| 0), random, url);
-        Self { store, forges, connections, clock, now_ms, _dir: dir }
+        let connections =
+            Connections::new(mine, kept, Arc::clone(&clock), Arc::new(|| 0), random, url.clone());
+        let follower = Follower::new(Arc::clone(&store), Arc::clone(&clock));
+        let mine = Arc::clone(&store);
+        let accounts = Accounts::new(Arc::clone(&forges), mine, Arc::clone(&clock), url.clone());
+        let members = Desk::new(follower, Arc::new(accounts));
+        Self { store, forges, connections, members, clock, now_ms, _dir: dir }
     }
 
     /// With the organization `acme`, whose founder signed in at this forge.
@@ -118,11 +126,11 @@ impl Bench {
             for claim in claims {
                 let performed = match claim.task.kind {
                     TaskKind::CheckConnection => self.connections.check(&claim.task).await,
-                    TaskKind::SyncConnection => self.connections.sync(&claim.task).await,
+                    TaskKind::SyncConnection => self.members.perform(&claim.task).await,
                     TaskKind::DisconnectConnection => self.connections.disconnect(&claim.task).await,
                     TaskKind::RotateToken => self.connections.rotate(&claim.task).await,
                     // Members have stories of their own.
-                    TaskKind::SyncMembers | TaskKind::SyncPerson => {
+                    TaskKind::SyncMembers | TaskKind::SyncPerson | TaskKind::CatchUp => {
                         let note = "left alone".to_owned();
                         Ok(Performed::Done { changes: Vec::new(), expects: Vec::new(), note })
                     }

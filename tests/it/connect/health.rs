@@ -103,7 +103,7 @@ async fn s34_a_suspension_that_no_event_told_is_seen_and_its_tokens_are_let_go_o
     // Nothing is asked for it but whether it is still so, and that as the App.
     let before = github.book.seen().len();
     let synced = bench.acts("acme", Verb::Sync).await;
-    assert_eq!(synced[0].note.as_deref(), Some("nothing was read: it is suspended"));
+    assert_eq!(synced[0].note.as_deref(), Some("nothing was read: the connection is switched off"));
     assert_eq!((github.book.seen().len(), github.minted()), (before, minted));
     github.unsuspends(installation);
     github.book.pass_s(20 * 60);

@@ -21,7 +21,7 @@ pub(super) fn run(program: &str, words: &[&str]) -> String {
 
 /// A mounted file system; unmounted when dropped.
 #[derive(Debug)]
-pub(crate) struct Mount(pub(super) PathBuf);
+pub(crate) struct Mount(pub(crate) PathBuf);
 
 impl Mount {
     pub(crate) fn new(at: &Path, words: &[&str]) -> Self {

@@ -18,7 +18,7 @@ use crate::harness::ledger::{Answer, Ledger};
 use crate::harness::sized;
 
 /// The two file systems. Fields are dropped in this order.
-struct Rig {
+pub(crate) struct Rig {
     inner: Option<Mount>,
     device: Option<Device>,
     outer: Mount,
@@ -39,7 +39,7 @@ fn name(path: &Path) -> String {
 }
 
 impl Rig {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let file = name(&home.path().join("outer.img"));
         run("truncate", &["-s", "12G", &file]);
@@ -54,12 +54,12 @@ impl Rig {
         Self { inner: Some(inner), device: Some(device), outer, home }
     }
 
-    fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.home.path().join("inner").join("data")
     }
 
     /// The disk as it is now.
-    fn copy(&self, number: usize) -> PathBuf {
+    pub(crate) fn copy(&self, number: usize) -> PathBuf {
         let (from, to) = (self.outer.0.join("d.img"), self.outer.0.join(format!("c{number}.img")));
         run("cp", &["--reflink=always", &name(&from), &name(&to)]);
         to

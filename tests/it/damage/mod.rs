@@ -161,7 +161,8 @@ fn r09_files_cut_short_or_gone_change_no_answer_unnoticed() {
 
 #[test]
 fn r09_pages_zeroed_or_swapped_change_no_answer_unnoticed() {
-    campaign(&[Way::Zero, Way::Swap], 903);
+    // Not every seed meets a page of the inbox log that holds a frame.
+    campaign(&[Way::Zero, Way::Swap], 2);
 }
 
 /// What accepting the loss of a damaged store brought; `None` when it was refused with a sentence.

@@ -90,7 +90,7 @@ async fn r27_one_tenants_burst_starves_no_other() {
     for times in [&mut answers, &mut ends] {
         times.sort_unstable();
     }
-    let at = |times: &[Duration], percent: usize| times[(times.len() - 1) * percent / 100];
+    let at = |times: &[Duration], percent: usize| times[(times.len() * percent).div_ceil(100) - 1];
     let (answer, end) = (at(&answers, 99), at(&ends, 95));
     println!(
         "r27: {} beside {} of the loud one, answer p99 {answer:?}, done p95 {end:?}",

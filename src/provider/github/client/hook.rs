@@ -7,10 +7,11 @@ use serde::Serialize;
 use url::Url;
 
 use super::Session;
+use super::carrier::Ask;
 use super::error::of_octocrab;
 use super::scope::Level;
 use super::session::Need;
-use super::wire::{Attempt, Hook, HookConfig};
+use super::wire::{Attempt, AttemptSent, Hook, HookConfig};
 use crate::provider::ProviderError;
 use crate::provider::page::{Next, PER_PAGE, Page, Whole, segment};
 
@@ -191,6 +192,20 @@ impl Session {
         let first = || format!("{}/deliveries?per_page={PER_PAGE}", place.hook(hook));
         let path = from.map_or_else(first, |next| next.path().to_owned());
         self.page::<Vec<_>>(path, place.need()).await
+    }
+
+    /// What one attempt sent.
+    ///
+    /// # Errors
+    /// As [`ProviderError`] says.
+    pub async fn attempt(
+        &self,
+        place: &HookPlace,
+        hook: u64,
+        attempt: u64,
+    ) -> Result<AttemptSent, ProviderError> {
+        let answer = self.ask(Ask::get(format!("{}/deliveries/{attempt}", place.hook(hook)))).await;
+        Ok(answer.map_err(|error| place.missing(error))?.json()?)
     }
 
     /// Asks for a delivery once more. It arrives with the event's old id, after the answer.

@@ -33,8 +33,8 @@ pub use scope::{Level, Permissions, Scopes, TokenKind};
 pub use session::Session;
 pub use sign_in::{AppSignIn, Exchange, Site, authorize_url, install_url, manifest_url};
 pub use wire::{
-    Account, AppAbout, Attempt, Conversion, Email, Hook, HookConfig, Installation, Invitation, Membership,
-    Meta, Moment, Organization, Person, Repository, RoleAt, StateAt,
+    Account, AppAbout, Attempt, AttemptSent, Conversion, Email, Hook, HookConfig, Installation, Invitation,
+    Membership, Meta, Moment, Organization, Person, Repository, RoleAt, StateAt,
 };
 
 use super::super::pace::Pace;

@@ -119,13 +119,14 @@ impl Session {
         })?;
         still_allowed(&answer, need)?;
         if let (304, Some(kept)) = (answer.status, &kept) {
-            let read = serde_json::from_slice(&kept.json).map_err(|_| odd(&answer))?;
+            let read = kept.read().ok_or_else(|| odd(&answer))?;
             return Ok((read, kept.next.clone()));
         }
         let read: T = answer.json()?;
         let next = Next::of(&answer, self.carrier.client.endpoint())?;
-        if let (Some(tag), Ok(json)) = (answer.headers.get(ETAG), serde_json::to_vec(&read)) {
-            self.reads.keep(key, Kept { tag: tag.clone(), json, next: next.clone() });
+        let tag = answer.headers.get(ETAG).cloned();
+        if let Some(kept) = tag.and_then(|tag| Kept::new(tag, &read, next.clone())) {
+            self.reads.keep(key, kept);
         }
         Ok((read, next))
     }

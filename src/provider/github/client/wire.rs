@@ -310,6 +310,23 @@ pub struct Attempt {
     pub repository_id: Option<NonZeroU64>,
 }
 
+/// What one attempt sent.
+#[derive(Debug, Clone, Deserialize)]
+pub struct AttemptSent {
+    /// The request.
+    pub request: AttemptRequest,
+}
+
+/// A request as the log holds it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct AttemptRequest {
+    /// Its headers.
+    #[serde(default)]
+    pub headers: std::collections::BTreeMap<String, String>,
+    /// The document.
+    pub payload: serde_json::Value,
+}
+
 impl Attempt {
     /// Whether it arrived.
     #[must_use]

@@ -106,7 +106,7 @@ fn refusal(raw: &RawDelivery) -> Rejected {
 }
 
 /// What the headers say. Only the body is signed, so nothing here is more than a label.
-fn envelope(raw: &RawDelivery, secret_slot: u8) -> Result<Envelope, Rejected> {
+pub(in crate::provider) fn envelope(raw: &RawDelivery, secret_slot: u8) -> Result<Envelope, Rejected> {
     let encoding = raw.header("content-type").and_then(encoding).ok_or(Rejected::MediaType)?;
     let event = label(raw, "x-github-event")?.ok_or(Rejected::Malformed("x-github-event is missing"))?;
     let external_id =

@@ -4,6 +4,7 @@ mod brake;
 mod daemon;
 mod histories;
 mod members;
+mod missed;
 mod partial;
 mod projects;
 mod resume;
@@ -238,7 +239,15 @@ pub(super) fn through(forge: &Arc<Github>, scopes: &str) -> github::Organization
 /// The same, through this client.
 pub(super) fn with(forge: &Arc<Github>, client: &Client, scopes: &str) -> github::Organization {
     let session = client.token(forge.token("olga", Some(scopes)).into());
-    github::Organization::new(session, forge.org_id("acme"), "acme".into(), false)
+    github::Organization::new(session, forge.org_id("acme"), "acme".into())
+}
+
+/// The organization, seen by an App that is installed there.
+pub(super) fn installed(forge: &Arc<Github>) -> github::Organization {
+    let number = forge.app("ours");
+    let installation = forge.installs(number, "acme", &[("metadata", "read"), ("members", "read")]);
+    let app = story::app(&story::patient_client(forge), number);
+    github::Organization::installed(app, installation, forge.org_id("acme"), "acme".into())
 }
 
 /// A group at GitLab with a token of its own.
@@ -248,6 +257,6 @@ pub(super) async fn at_gitlab(forge: &Arc<Gitlab>) -> (Desk, gitlab::Group, u64)
     let session = story::gitlab::patient_client(forge).token(token.as_str().into());
     let theirs = Arc::clone(forge);
     let desk = Desk::new(Forge::Gitlab, group, "acme", move || theirs.book.now_s()).await;
-    let directory = gitlab::Group::new(session, group, Arc::clone(&desk.clock) as _);
+    let directory = gitlab::Group::new(session, group, true, Arc::clone(&desk.clock) as _);
     (desk, directory, group)
 }

@@ -111,9 +111,13 @@ async fn r33_a_removal_by_event_acts_at_once_all_the_same() {
     let (desk, directory) = crowd(&forge).await;
     forge.plants(Planted::at("/members", Fault::Status(500)).page(2).times(9));
     assert!(desk.syncs(&directory).await.is_err());
-    let id = forge.person("m007");
+    let (told, asked) = (forge.person("m007"), forge.person("m008"));
     forge.leaves("acme", "m007");
-    desk.hears_gone(id).await;
-    desk.reads(&directory, id).await.unwrap();
+    forge.leaves("acme", "m008");
+    desk.hears_gone(told).await;
+    desk.reads(&directory, told).await.unwrap();
     assert_eq!(desk.active().await.len(), 240);
+    // An event that says no more than that there is something to ask.
+    desk.reads(&directory, asked).await.unwrap();
+    assert_eq!(desk.active().await.len(), 239);
 }

@@ -11,7 +11,7 @@ use super::super::Book;
 use super::super::github::Github;
 use super::super::gitlab::Gitlab;
 use super::super::story::pass;
-use super::{Desk, at_github, at_gitlab, slug};
+use super::{Desk, at_github, at_gitlab, installed, slug};
 
 /// Path and state, by number.
 async fn projects(desk: &Desk) -> BTreeMap<u64, (String, ProjectState)> {
@@ -29,7 +29,8 @@ async fn an_hour_later(book: &Book, desk: &Desk, directory: &dyn Directory) -> P
 #[tokio::test]
 async fn an_accounts_repositories_are_found_and_followed() {
     let forge = Github::cloud();
-    let (desk, directory) = at_github(&forge).await;
+    let desk = at_github(&forge).await.0;
+    let directory = installed(&forge);
     for number in 0..205 {
         forge.repo("acme", &format!("r{number:03}"), number % 2 == 0);
     }
@@ -42,6 +43,31 @@ async fn an_accounts_repositories_are_found_and_followed() {
     forge.deletes("acme", "r001");
     let said = an_hour_later(&forge.book, &desk, &directory).await.sentence();
     assert_eq!(said, "204 repositories on 3 pages: 0 new, 1 changed, 1 gone");
+    assert_eq!(forge.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn r33_what_a_persons_token_is_no_longer_shown_is_not_gone() {
+    let forge = Github::cloud();
+    let (desk, directory) = at_github(&forge).await;
+    forge.repo("acme", "site", true);
+    forge.repo("acme", "www", true);
+    assert_eq!(desk.lists(&directory).await.unwrap().found, 2);
+    // Taken out of a team, or the repository is gone: the token tells no difference.
+    forge.deletes("acme", "www");
+    let synced = an_hour_later(&forge.book, &desk, &directory).await;
+    assert_eq!((synced.listed, synced.gone), (1, 0));
+    assert_eq!(forge.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_installation_at_an_account_with_nothing_in_it_is_read_to_its_end() {
+    let forge = Github::cloud();
+    let desk = at_github(&forge).await.0;
+    let directory = installed(&forge);
+    forge.renames_org("acme", "acme-corp");
+    assert_eq!(desk.lists(&directory).await.unwrap().listed, 0);
+    assert_eq!(desk.connection().await.account.login, "acme-corp", "the App knows it by its number");
     assert_eq!(forge.violations(), [""; 0]);
 }
 
@@ -91,7 +117,8 @@ async fn s35_no_order_of_renames_transfers_and_registrations_gives_a_right_by_na
     for order in ORDERS {
         for between in [true, false] {
             let forge = Github::cloud();
-            let (desk, directory) = at_github(&forge).await;
+            let desk = at_github(&forge).await.0;
+            let directory = installed(&forge);
             forge.org("elsewhere");
             forge.repo("acme", "site", true);
             desk.lists(&directory).await.unwrap();

@@ -19,22 +19,6 @@ pub(super) fn bare(rows: Vec<Value>, _: usize) -> Value {
     Value::Array(rows)
 }
 
-pub(super) fn attempt(row: &AttemptRow) -> Value {
-    let (status, code) = if row.ok { ("OK", 200) } else { ("failed to connect to host", 0) };
-    json!({
-        "id": row.id, "guid": row.guid, "delivered_at": "2026-05-31T23:00:00Z", "redelivery": row.redelivery,
-        "duration": 0.27, "status": status, "status_code": code, "event": "push", "action": null,
-        "installation_id": 7, "repository_id": null, "throttled_at": null,
-    })
-}
-
-/// Appends a second attempt for the same event.
-pub(super) fn redeliver(attempts: &mut Vec<AttemptRow>, id: &str, new: u64) -> Reply {
-    let Some(row) = attempts.iter().find(|row| row.id.to_string() == id).cloned() else { return gone() };
-    attempts.insert(0, AttemptRow { id: new, ok: true, redelivery: true, ..row });
-    Reply::json(202, &json!({}))
-}
-
 impl Github {
     pub(super) fn hooks(
         &self,
@@ -78,6 +62,7 @@ impl Github {
                     attempts: vec![AttemptRow {
                         id: newer,
                         guid: "ping".into(),
+                        at_s: self.book.now_s(),
                         ok: false,
                         redelivery: false,
                     }],
@@ -96,12 +81,9 @@ impl Github {
                         own.remove(at);
                         Reply::empty(204)
                     }
-                    ("GET", ["deliveries"]) => {
-                        let rows: Vec<_> = own[at].attempts.iter().map(attempt).collect();
-                        self.attempts_page(asked, &rows)
-                    }
+                    ("GET", ["deliveries"]) => self.attempts_page(asked, &own[at].attempts),
                     ("POST", ["deliveries", attempt, "attempts"]) => {
-                        redeliver(&mut own[at].attempts, attempt, new)
+                        self.redeliver(&own[at].attempts, attempt, new)
                     }
                     _ => gone(),
                 }

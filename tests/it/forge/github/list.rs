@@ -38,25 +38,6 @@ impl Github {
         reply.with("link", format!("<{url}?page=9&after=x>; {last}, <{url}?{query}>; rel=\"next\""))
     }
 
-    /// The newest attempts first, by cursor alone.
-    pub(super) fn attempts_page(&self, asked: &Asked, rows: &[Value]) -> Reply {
-        if asked.query("page").is_some() {
-            self.book.broken("deliveries have a cursor and no page");
-            return refusal(422, "no such parameter");
-        }
-        let per_page: usize = asked.query("per_page").and_then(|it| it.parse().ok()).unwrap_or(30);
-        let begin: usize =
-            asked.query("cursor").and_then(|it| it.strip_prefix("v1_")?.parse().ok()).unwrap_or(0);
-        let here: Vec<Value> = rows.iter().skip(begin).take(per_page).cloned().collect();
-        let end = begin + here.len();
-        let reply = Reply::json(200, &Value::Array(here));
-        if end >= rows.len() {
-            return reply;
-        }
-        let url = self.url.get().unwrap().join(&asked.path).unwrap();
-        reply.with("link", format!("<{url}?per_page={per_page}&cursor=v1_{end}>; rel=\"next\""))
-    }
-
     /// The answer to a request that kept the rules, with what every answer carries.
     pub(super) fn right(&self, asked: &Asked) -> Reply {
         if let Some(reply) = self.web(asked) {

@@ -1,6 +1,7 @@
 //! A fake GitHub, github.com or a server: strict where the real one is.
 
 mod app;
+mod delivery;
 mod door;
 mod hook;
 mod life;
@@ -17,9 +18,7 @@ use url::Url;
 
 use super::{Answers, Asked, Book, Budget, Fault, Planted, Reply, serve};
 pub(crate) use door::credential;
-use state::{
-    AppRow, AttemptRow, Holder, InstallationRow, MemberRow, OrgRow, PersonRow, RepoRow, State, TokenRow,
-};
+use state::{AppRow, Holder, InstallationRow, MemberRow, OrgRow, PersonRow, RepoRow, State, TokenRow};
 
 /// The public test key of RFC 7515 A.2, with which every App of the tests signs.
 pub(crate) const APP_KEY: &str = include_str!("../../../fixture/keys/rfc7515-a2.pem");
@@ -34,6 +33,7 @@ pub(crate) struct Github {
     version: Option<&'static str>,
     url: OnceLock<Url>,
     hourly: Mutex<u64>,
+    receiver: Mutex<delivery::Receiver>,
 }
 
 impl Github {
@@ -54,6 +54,7 @@ impl Github {
             version,
             url: OnceLock::new(),
             hourly: Mutex::new(5000),
+            receiver: Mutex::default(),
         });
         forge.url.set(serve(Arc::clone(&forge) as Arc<dyn Answers>)).unwrap();
         forge
@@ -223,15 +224,6 @@ impl Github {
     pub(crate) fn manifest(&self) -> &'static str {
         self.state().codes.insert("a180b1a3d263c81bc6441d7b990bae27d4c10679".into(), false);
         "a180b1a3d263c81bc6441d7b990bae27d4c10679"
-    }
-
-    /// A delivery of the App's that did or did not arrive; gives the attempt's number.
-    pub(crate) fn delivers(&self, app: u64, guid: &str, ok: bool) -> u64 {
-        let mut state = self.state();
-        let id = state.next_id();
-        let row = AttemptRow { id, guid: guid.into(), ok, redelivery: false };
-        state.apps.get_mut(&app).unwrap().attempts.insert(0, row);
-        id
     }
 
     /// Grants everybody so many requests an hour.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::{Asked, Reply};
 use super::Github;
 use super::door::{Caller, refusal};
-use super::hook::{attempt, bare, gone, merge, not_accessible, redeliver};
+use super::hook::{bare, gone, merge, not_accessible};
 use super::state::{Holder, InstallationRow, RepoRow, State, TokenRow};
 use super::{APP_KEY, AppRow};
 
@@ -141,13 +141,11 @@ impl Github {
                 merge(hook, &asked.json());
                 Reply::json(200, hook)
             }
-            ("GET", ["app", "hook", "deliveries"]) => {
-                let rows: Vec<_> = state.apps[&app].attempts.iter().map(attempt).collect();
-                self.attempts_page(asked, &rows)
-            }
+            ("GET", ["app", "hook", "deliveries"]) => self.attempts_page(asked, &state.apps[&app].attempts),
+            ("GET", ["app", "hook", "deliveries", id]) => self.attempt(&state.apps[&app].attempts, id),
             ("POST", ["app", "hook", "deliveries", id, "attempts"]) => {
                 let new = state.next_id();
-                redeliver(&mut state.apps.get_mut(&app).unwrap().attempts, id, new)
+                self.redeliver(&state.apps[&app].attempts, id, new)
             }
             _ => gone(),
         }

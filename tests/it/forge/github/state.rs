@@ -44,6 +44,7 @@ pub(crate) struct SignInRow {
 pub(crate) struct AttemptRow {
     pub(crate) id: u64,
     pub(crate) guid: String,
+    pub(crate) at_s: i64,
     pub(crate) ok: bool,
     pub(crate) redelivery: bool,
 }

@@ -18,6 +18,7 @@ impl Gitlab {
                     token: None,
                     signing_token: None,
                     events: Vec::new(),
+                    resent_s: Vec::new(),
                 };
                 if let Err(reply) = self.put(&mut row, &asked.json()) {
                     return reply;
@@ -72,9 +73,18 @@ impl Gitlab {
                 else {
                     return gone();
                 };
+                let now_s = self.book.now_s();
+                own[at].resent_s.retain(|at_s| now_s - at_s < 60);
+                if own[at].resent_s.len() >= 5 {
+                    self.book.broken("a sixth resend within a minute");
+                    return refusal(429, "This endpoint has been requested too many times. Try again later.");
+                }
+                own[at].resent_s.push(now_s);
                 let mut again = sent;
                 again["id"] = json!(new);
                 again["response_status"] = json!("200");
+                let key = again["request_headers"]["Idempotency-Key"].as_str().unwrap_or_default().to_owned();
+                self.resent.lock().unwrap().push(key);
                 own[at].events.insert(0, again);
                 Reply::json(201, &json!({"response_status": 200}))
             }

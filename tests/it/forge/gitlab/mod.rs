@@ -48,6 +48,8 @@ struct HookRow {
     token: Option<String>,
     signing_token: Option<String>,
     events: Vec<Value>,
+    /// When something was sent once more, within the last minute.
+    resent_s: Vec<i64>,
 }
 
 /// A token. Its family dies with it when it is used after its rotation.
@@ -98,6 +100,8 @@ pub(crate) struct Gitlab {
     /// A plan with group hooks.
     paid: bool,
     url: OnceLock<Url>,
+    /// Keys of what was sent once more.
+    resent: Mutex<Vec<String>>,
 }
 
 impl Gitlab {
@@ -113,7 +117,15 @@ impl Gitlab {
 
     fn begin(version: &'static str, root: &'static str, paid: bool) -> Arc<Self> {
         let (book, state) = (Book::new(), Mutex::default());
-        let forge = Arc::new(Self { book, state, version, root, paid, url: OnceLock::new() });
+        let forge = Arc::new(Self {
+            book,
+            state,
+            version,
+            root,
+            paid,
+            url: OnceLock::new(),
+            resent: Mutex::default(),
+        });
         forge.url.set(serve(Arc::clone(&forge) as Arc<dyn Answers>)).unwrap();
         forge
     }
@@ -245,6 +257,11 @@ impl Gitlab {
         for hook in &mut self.state().groups.get_mut(&group).unwrap().hooks {
             hook.value["alert_status"] = json!("disabled");
         }
+    }
+
+    /// The keys of what was sent once more, since this was last asked.
+    pub(crate) fn has_sent_again(&self) -> Vec<String> {
+        std::mem::take(&mut self.resent.lock().unwrap())
     }
 
     /// A hook sent this and got that answer; gives the event's number.

@@ -166,6 +166,7 @@ async fn missed_deliveries_are_listed_by_cursor_and_asked_for_again_under_the_sa
     assert_eq!((missed.guid.as_str(), missed.status_code), ("guid-7", 0));
     assert!(missed.id.get() > u64::from(u32::MAX));
     session.redeliver(&HookPlace::App, 0, missed.id.get()).await.unwrap();
+    assert_eq!(forge.sends_again(), ["guid-7"]);
     let again = session.attempts(&HookPlace::App, 0, None).await.unwrap();
     assert_eq!((again.items[0].guid.as_str(), again.items[0].redelivery), ("guid-7", true));
     assert_eq!(forge.violations(), [""; 0]);

@@ -1,0 +1,69 @@
+//! The published Semgrep command line as a child process, in a repository of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::peers;
+
+/// A repository with a file in it.
+pub(crate) struct Checkout(tempfile::TempDir);
+
+impl Checkout {
+    pub(crate) fn new(origin: &str) -> Self {
+        let checkout = Self(tempfile::tempdir().unwrap());
+        for words in [
+            &["init", "-q", "-b", "main"][..],
+            &["config", "user.email", "somebody@example.com"],
+            &["config", "user.name", "Somebody"],
+            &["remote", "add", "origin", origin],
+        ] {
+            checkout.git(words);
+        }
+        checkout
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn git(&self, words: &[&str]) -> String {
+        let output = Command::new("git").current_dir(self.path()).args(words).output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    pub(crate) fn commit(&self, text: &str) -> String {
+        std::fs::write(self.path().join("app.py"), text).unwrap();
+        self.git(&["add", "."]);
+        self.git(&["commit", "-q", "-m", "change"]);
+        self.git(&["rev-parse", "HEAD"])
+    }
+}
+
+/// `semgrep ci` in this repository, against the daemon at this address.
+pub(crate) fn run(base: &str, checkout: &Checkout, token: &str, variables: &[(&str, &str)]) -> Output {
+    let home: PathBuf = peers::home().join("semgrep");
+    let own = checkout.path().join(".git/semgrep-home");
+    std::fs::create_dir_all(&own).unwrap();
+    Command::new("python3")
+        .arg(home.join("bin/semgrep"))
+        .args(["ci", "--oss-only", "--metrics=off"])
+        .current_dir(checkout.path())
+        .env_clear()
+        .env("PATH", format!("{}:{}:/usr/local/bin:/usr/bin:/bin", home.join("bin").display(), python_path()))
+        .env("PYTHONPATH", &home)
+        .env("HOME", &own)
+        .env("SEMGREP_URL", base)
+        .env("SEMGREP_APP_TOKEN", token)
+        .env("SEMGREP_ENABLE_VERSION_CHECK", "0")
+        .env("SEMGREP_SEND_METRICS", "off")
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
+}
+
+/// Where the Python lies for which the packages were installed.
+fn python_path() -> String {
+    let found = Command::new("python3").args(["-c", "import sys; print(sys.exec_prefix + '/bin')"]).output();
+    String::from_utf8(found.unwrap().stdout).unwrap().trim().to_owned()
+}
