@@ -166,8 +166,11 @@ impl Daemon {
             let notice = Arc::clone(&reporter);
             let parts =
                 worker::Parts::new(Arc::clone(&store), Arc::clone(&clock), keep, notice, Arc::new(chance));
-            let performers =
-                Performers { connections: Arc::clone(&connections), members: Arc::clone(&front.members) };
+            let performers = Performers {
+                connections: Arc::clone(&connections),
+                members: Arc::clone(&front.members),
+                health: Arc::clone(&front.health),
+            };
             worker::start(parts.with_performer(Arc::new(performers)), &CancellationToken::new())
         });
         Ok(Self {

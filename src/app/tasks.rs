@@ -10,6 +10,7 @@ use crate::domain::Clock;
 use crate::domain::task::{Performed, Task, TaskKind};
 use crate::follow::{self, Desk, Reach};
 use crate::store::{Store, StoreError};
+use crate::web::Health;
 use crate::worker::Perform;
 
 /// Everybody who does tasks.
@@ -17,6 +18,18 @@ use crate::worker::Perform;
 pub(super) struct Performers {
     pub(super) connections: Arc<Connections>,
     pub(super) members: Arc<Desk>,
+    pub(super) health: Arc<Health>,
+}
+
+impl Performers {
+    /// Shows operators how looking for missed deliveries goes.
+    fn note_catch_up(&self, done: &Performed) {
+        match done {
+            Performed::Done { note, .. } => self.health.note_catch_up("ok", note),
+            Performed::Later { error, .. } => self.health.note_catch_up("waiting", error),
+            Performed::Failed { error } => self.health.note_catch_up("failed", error),
+        }
+    }
 }
 
 /// Between two looks for what has no next run planned.
@@ -91,8 +104,13 @@ impl Perform for Performers {
             TaskKind::CheckConnection => self.connections.check(task).await,
             TaskKind::DisconnectConnection => self.connections.disconnect(task).await,
             TaskKind::RotateToken => self.connections.rotate(task).await,
-            TaskKind::SyncConnection | TaskKind::SyncMembers | TaskKind::SyncPerson | TaskKind::CatchUp => {
+            TaskKind::SyncConnection | TaskKind::SyncMembers | TaskKind::SyncPerson => {
                 self.members.perform(task).await
+            }
+            TaskKind::CatchUp => {
+                let done = self.members.perform(task).await?;
+                self.note_catch_up(&done);
+                Ok(done)
             }
         }
     }

@@ -104,6 +104,8 @@ struct Round<'a> {
     pages: u32,
     looked: Looked,
     caught: CaughtUp,
+    /// Our door refuses what the forge sends.
+    refuses: bool,
 }
 
 impl Follower {
@@ -128,7 +130,8 @@ impl Follower {
         let looked = Looked { has_log: !logs.is_empty(), ..Looked::default() };
         let caught = CaughtUp { has_log: !logs.is_empty(), ..CaughtUp::default() };
         let forge = connection.kind.forge();
-        let mut round = Round { source, forge, state, began_at, dark, mode, pages: 0, looked, caught };
+        let mut round =
+            Round { source, forge, state, began_at, dark, mode, pages: 0, looked, caught, refuses: false };
         let done = self.go_through(logs, &mut round).await;
         if mode == Mode::DryRun {
             return done.map(|()| round.caught);
@@ -138,6 +141,7 @@ impl Follower {
         round.caught.next_in_ms = match (&round.looked.walk, round.looked.still) {
             (Some(_), _) => Some(0),
             (None, 0) => None,
+            (None, _) if round.refuses => None,
             (None, _) => Some(SOON_MS),
         };
         round.caught.gap = round.state.looked(round.looked, dark, began_at, now);
@@ -151,6 +155,9 @@ impl Follower {
         }
         if let Some(gap) = &round.caught.gap {
             self.tell(connection, gap).await?;
+        }
+        if done.is_ok() && round.caught.listed > 0 {
+            self.show_refusal(connection, round.refuses).await?;
         }
         done.map(|()| round.caught)
     }
@@ -190,6 +197,7 @@ impl Follower {
         let since = last.map_or(window, |last| last.max(window));
         round.caught.since = Some(round.caught.since.map_or(since, |known| known.min(since)));
         let is_deep = round.state.read_until.is_none() || round.dark.is_some();
+        let began_here = from.is_none();
         let (mut sieve, mut blind_pages) = (Sieve::default(), 0_u32);
         let is_through = loop {
             if round.pages >= PAGES_MAX {
@@ -209,6 +217,8 @@ impl Follower {
                 break true;
             }
         };
+        // A log that went on from within says nothing of now.
+        round.refuses |= began_here && sieve.refuses();
         self.ask_for(log, sieve.missing(), round).await?;
         if !is_through {
             let (began_at, still) = (round.began_at, round.looked.still);
@@ -244,7 +254,8 @@ impl Follower {
             }
             let waits = seen.is_none() || round.state.is_on_its_way(id, now);
             if !waits && left > 0 && round.mode == Mode::Apply {
-                left = left.saturating_sub(1);
+                // Where the door refuses all, one is enough to see whether it still does.
+                left = if round.refuses { 0 } else { left.saturating_sub(1) };
                 match log.again(one.number).await {
                     Ok(()) => round.asked(id, self.now()),
                     Err(ProviderError::Gone | ProviderError::Refused { .. }) => {

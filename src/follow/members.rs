@@ -1,13 +1,13 @@
 //! Who belongs: the whole list.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::read::read_whole;
 use super::{Follower, MembersSynced, Mode, STEPS_MAX, SyncError, Whose};
 use crate::domain::Timestamp;
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::known::{RecordKey, Versioned};
-use crate::domain::organization::{Member, MemberState};
+use crate::domain::organization::{Member, MemberState, Role};
 use crate::domain::roster::{
     BRAKE, Hold, HoldState, Kept, Plan, Roster, Step, Subject, Weighed, What, Why, plan, plan_one,
 };
@@ -124,13 +124,14 @@ impl Follower {
         members: &Members,
         synced: &mut MembersSynced,
     ) -> Result<Vec<Step>, SyncError> {
+        let admins = admins_then(&steps, members);
         let mut sure = Vec::with_capacity(steps.len());
         for step in steps {
             if !matches!(step.what, What::Remove { why: Why::Left, .. }) {
                 sure.push(step);
                 continue;
             }
-            let again = self.asked(directory, whose, step.id, &step.login, members).await?;
+            let again = self.asked(directory, whose, (step.id, &step.login), members, &admins).await?;
             let is_gone = again.as_ref().is_some_and(|again| matches!(again.what, What::Remove { .. }));
             synced.still_there = synced.still_there.saturating_add(usize::from(!is_gone));
             sure.extend(again);
@@ -138,7 +139,8 @@ impl Follower {
         let doubtful: Vec<u64> = synced.plan.doubtful().take(DOUBTS_MAX).collect();
         for id in doubtful {
             let login = synced.plan.kept.iter().find(|(of, ..)| *of == id).map(|(_, login, _)| login.clone());
-            sure.extend(self.asked(directory, whose, id, &login.unwrap_or_default(), members).await?);
+            let login = login.unwrap_or_default();
+            sure.extend(self.asked(directory, whose, (id, &login), members, &admins).await?);
         }
         Ok(sure)
     }
@@ -148,14 +150,14 @@ impl Follower {
         &self,
         directory: &dyn Directory,
         whose: Whose<'_>,
-        id: u64,
-        login: &str,
+        (id, login): (u64, &str),
         members: &Members,
+        admins: &BTreeSet<u64>,
     ) -> Result<Option<Step>, SyncError> {
         let rules = &whose.organization.members;
         let found = directory.person(id, login, rules).await?;
         let member = members.get(&id).map(|found| &found.value);
-        let others = members.values().any(|other| other.value.is_admin() && other.value.external_id != id);
+        let others = admins.iter().any(|other| *other != id);
         let plan = plan_one(id, found.as_ref(), member, rules, others, self.now());
         Ok(plan.steps.into_iter().next())
     }
@@ -172,6 +174,13 @@ impl Follower {
         let goes_out = |step: &&Step| matches!(step.what, What::Remove { .. });
         let (out, rest): (Vec<&Step>, Vec<&Step>) = steps.iter().partition(goes_out);
         for chunk in rest.chunks(STEPS_MAX).chain(out.chunks(1)) {
+            // An admin goes only when nobody is missing who was to be one from now on.
+            let takes_admin =
+                |step: &&Step| matches!(step.what, What::Remove { from: Some(Role::Admin), .. });
+            if synced.left > 0 && chunk.iter().any(takes_admin) {
+                synced.left = synced.left.saturating_add(chunk.len());
+                continue;
+            }
             if self.act(whose, chunk, members).await? {
                 synced.done = synced.done.saturating_add(chunk.len());
                 continue;
@@ -202,6 +211,24 @@ impl Follower {
         }
         Ok(self.store.apply(changes, expects).await?)
     }
+}
+
+/// Who may decide everything once these steps are done.
+fn admins_then(steps: &[Step], members: &Members) -> BTreeSet<u64> {
+    let now = members.values().filter(|found| found.value.is_admin()).map(|found| found.value.external_id);
+    let mut admins: BTreeSet<u64> = now.collect();
+    for step in steps {
+        match step.what {
+            What::Join { role: Role::Admin } | What::ChangeRole { to: Role::Admin, .. } => {
+                admins.insert(step.id);
+            }
+            What::ChangeRole { .. } | What::Remove { .. } => {
+                admins.remove(&step.id);
+            }
+            _ => {}
+        }
+    }
+    admins
 }
 
 /// How many were put out within the brake's time.

@@ -14,6 +14,7 @@ mod members;
 mod person;
 mod projects;
 mod read;
+mod refusal;
 mod task;
 mod timer;
 

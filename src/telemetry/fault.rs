@@ -125,6 +125,10 @@ faults! {
         "A list of members would put out too many people at once, or all of them.",
         "Nobody was put out by it. Who joined was let in, and single leavers are put out by their events.",
         "scm-connect members held shows who; approve or refuse it within a day, or mend the credential or the forge.";
+    SecretDiffers = "secret-differs", true,
+        "A forge signs what it sends with another secret than the one known here.",
+        "Nothing unproven was stored. What was refused is in the forge's log, and comes once the secrets agree.",
+        "Enter the same secret on both sides: scm-connect connections show names the connection.";
     LastAdminKept = "last-admin-kept", true,
         "The forge no longer has the organization's last admin as one.",
         "The person stays an admin here until there is another.",

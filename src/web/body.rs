@@ -18,18 +18,25 @@ use super::{Front, Limits};
 
 /// How often a slow body's speed is looked at.
 const TICK: Duration = Duration::from_millis(250);
+/// What is larger leaves a part of the budget to what is not: strangers with large bodies must not be able to refuse a
+/// delivery of the usual size, which a forge may send only once. Most deliveries have 8 to 30 kB.
+const SMALL_BYTES_MAX: usize = 64 << 10;
+/// One part of so many is left to the small ones.
+const SMALL_PART: usize = 4;
 
 /// The memory that all unfinished bodies share.
 #[derive(Debug, Clone)]
 pub struct Budget {
     left: Arc<AtomicUsize>,
+    /// Only small bodies may take the last bytes.
+    for_small: usize,
 }
 
 impl Budget {
     /// So many bytes for all.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
-        Self { left: Arc::new(AtomicUsize::new(bytes)) }
+        Self { left: Arc::new(AtomicUsize::new(bytes)), for_small: bytes / SMALL_PART }
     }
 
     /// Bytes that nobody holds.
@@ -52,10 +59,12 @@ pub(crate) struct Share {
 
 impl Share {
     fn grow(&mut self, by: usize) -> Result<(), Problem> {
-        let take = |left: usize| left.checked_sub(by);
+        let held = self.held.saturating_add(by);
+        let kept = if held > SMALL_BYTES_MAX { self.budget.for_small } else { 0 };
+        let take = |left: usize| left.checked_sub(by).filter(|rest| *rest >= kept);
         let taken = self.budget.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
         taken.map_err(|_| Problem::busy())?;
-        self.held = self.held.saturating_add(by);
+        self.held = held;
         Ok(())
     }
 }
@@ -204,5 +213,36 @@ impl Intake<'_> {
         self.share.grow(wanted.saturating_sub(self.share.held))?;
         buffer.reserve_exact(wanted.saturating_sub(buffer.len()));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s04_large_bodies_leave_room_for_small_ones() {
+        let budget = Budget::new(1 << 20);
+        let mut large: Vec<Share> = Vec::new();
+        loop {
+            let mut one = budget.share();
+            if one.grow(256 << 10).is_err() {
+                break;
+            }
+            large.push(one);
+        }
+        assert_eq!((large.len(), budget.left()), (3, 256 << 10));
+        let mut small: Vec<Share> = (0..4).map(|_| budget.share()).collect();
+        for one in &mut small {
+            one.grow(SMALL_BYTES_MAX).unwrap();
+        }
+        assert_eq!(budget.left(), 0);
+        assert!(budget.share().grow(1).is_err(), "it is a budget all the same");
+        drop(small);
+        let mut growing = budget.share();
+        growing.grow(SMALL_BYTES_MAX).unwrap();
+        assert!(growing.grow(1).is_err(), "a body that has become large counts as one");
+        drop((large, growing));
+        assert_eq!(budget.left(), 1 << 20);
     }
 }

@@ -53,6 +53,7 @@ impl SentLog for HookLog {
         let one = |row: super::client::Attempt| Attempt {
             number: row.id.get(),
             arrived: row.arrived(),
+            refused: row.status_code == 401,
             at: Some(row.delivered_at.0),
             external_id: row.guid,
         };

@@ -40,6 +40,7 @@ fn attempt(event: &HookEvent) -> Option<Attempt> {
         external_id: event.idempotency_key()?.to_owned(),
         at: seconds.map(|s| Timestamp::from_ms(s.saturating_mul(1000))),
         arrived: event.arrived(),
+        refused: event.response_status == "401",
     })
 }
 

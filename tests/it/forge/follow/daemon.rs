@@ -79,6 +79,19 @@ access_token = {{ value = "{token}" }}
         }
     }
 
+    /// Says it until it is as wanted.
+    async fn until(&self, words: &[&str], wanted: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let told = self.says(words);
+            if wanted(&told) {
+                return told;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "{told}:\n{}", self.daemon.output());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// What a look with this token is answered.
     async fn opens(&self, token: &str) -> u16 {
         let url = format!("http://{}/api/v1/projects", self.daemon.public);
@@ -155,4 +168,34 @@ async fn s32_members_come_by_themselves_and_a_leaver_is_out_with_the_event() {
     let touched = office.runs(&["audit", "verify", "--file", name]);
     assert_eq!(touched.status.code(), Some(3), "{touched:?}");
     assert!(String::from_utf8_lossy(&touched.stdout).contains("is not what was written"), "{touched:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r24_an_operator_sees_what_was_missed_has_it_sent_once_more_and_reads_the_gap() {
+    let forge: Arc<Gitlab> = Gitlab::cloud();
+    let group = forge.group("acme");
+    let token = forge.group_token(group, 50, &["api"]);
+    let project = forge.project(group, "site");
+    let office = Office::open(&forge, &token).await;
+    let none = office.says(&["catch-up", "--gaps", "--json"]);
+    assert_eq!(none["items"], json!([]));
+    // Where the config says that we are reached.
+    forge.has_hook(project, "http://127.0.0.1:8080/hooks/acme-lab");
+    forge.sent(project, "key-1", "execution expired");
+    assert!(office.runs(&["connections", "sync", "acme-lab"]).status.success());
+    let shown =
+        office.until(&["catch-up", "--dry-run", "--json"], |told| told["items"][0]["missing"] == 1).await;
+    assert_eq!(
+        (shown["items"][0]["provider"].as_str(), shown["items"][0]["error"].as_str()),
+        (Some("gitlab"), None)
+    );
+    assert_eq!(forge.has_sent_again(), [""; 0], "a look asks for nothing");
+    let tasks = office.says(&["catch-up", "--organization", "acme", "--json"]);
+    assert_eq!(tasks["items"][0]["kind"], "catch_up", "{tasks}");
+    let gaps = office.until(&["catch-up", "--gaps", "--json"], |told| told["items"][0]["missed"] == 1).await;
+    assert_eq!(gaps["items"][0]["source"], "acme-lab", "{gaps}");
+    assert_eq!(forge.has_sent_again(), ["key-1"]);
+    let table = office.runs(&["catch-up", "--gaps"]);
+    let text = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(text.contains("GitLab 1 missed, 0 recovered; still looked for"), "{text}");
 }

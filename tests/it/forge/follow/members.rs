@@ -229,3 +229,19 @@ async fn every_change_says_who_what_before_after_and_why_in_a_chain() {
     assert_eq!(line.why.as_deref(), Some("the list of members: not there any more"));
     assert!(lines.iter().all(|line| line.link.is_some()));
 }
+
+#[tokio::test]
+async fn s32_an_admin_who_left_goes_with_the_list_that_first_shows_the_other_admins() {
+    let forge = Github::cloud();
+    let (desk, directory) = at_github(&forge).await;
+    let ada = forge.person("ada");
+    forge.member("acme", "ada", "admin");
+    // An event has made us read one person; the list with everybody else was never read.
+    desk.reads(&directory, ada).await.unwrap();
+    assert_eq!(desk.active().await, ["ada admin"]);
+    forge.leaves("acme", "ada");
+    pass(&forge.book, 3600).await;
+    desk.syncs(&directory).await.unwrap();
+    assert_eq!(desk.active().await, ["olga admin"]);
+    assert_eq!(forge.violations(), [""; 0]);
+}

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use scm_connect::domain::SourceKey;
 use scm_connect::domain::delivery::{Delivery, Lane, RawDelivery};
 use scm_connect::domain::missed::Gap;
-use scm_connect::domain::organization::Forge;
+use scm_connect::domain::organization::{ConnectionState, Forge};
 use scm_connect::domain::task::TaskKind;
 use scm_connect::follow::{CaughtUp, Follower, Mode, Reach, SyncError, gaps, light};
 use scm_connect::provider::github::client::HookPlace;
@@ -247,6 +247,37 @@ async fn what_the_forge_cannot_bring_is_let_go_of_after_a_while_and_the_state_is
     office.listens(5).await;
     office.catches_up().await;
     assert_eq!(office.gaps().await.len(), 1, "what is lost opens no second gap");
+    assert_eq!(office.forge.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn r25_a_secret_that_differs_is_told_at_once_and_nothing_is_lost_by_it() {
+    let mut office = Office::new().await;
+    office.happens(true).await;
+    office.catches_up().await;
+    office.forge.is_refused(true);
+    for _ in 0..3 {
+        office.listens(1).await;
+        office.happens(false).await;
+    }
+    // An hour goes by, and nobody has looked.
+    for _ in 0..12 {
+        let caught = office.catches_up().await;
+        assert!(caught.asked <= 1, "one is enough to see that all are refused");
+        office.listens(5).await;
+    }
+    let shown = office.desk.connection().await;
+    assert_eq!(shown.state(), ConnectionState::WebhookDisabled);
+    assert!(shown.health.last_error.unwrap().contains("another secret"));
+    office.forge.is_refused(false);
+    for _ in 0..4 {
+        office.catches_up().await;
+        office.listens(5).await;
+    }
+    assert_eq!(office.held().await, office.sent);
+    assert_ne!(office.desk.connection().await.state(), ConnectionState::WebhookDisabled);
+    let gap = office.gaps().await.pop().unwrap();
+    assert_eq!((gap.missed, gap.recovered, gap.lost), (3, 3, 0));
     assert_eq!(office.forge.violations(), [""; 0]);
 }
 

@@ -19,6 +19,8 @@ const DAY_S: i64 = 86_400;
 pub(super) struct Receiver {
     /// Nobody takes them.
     away: bool,
+    /// They are refused: the secrets differ.
+    refused: bool,
     /// What was asked for and is not sent yet.
     waiting: Vec<AttemptRow>,
     /// Which attempts were asked for, and when.
@@ -33,6 +35,11 @@ impl Github {
     /// Redeliveries find nobody from now on.
     pub(crate) fn finds_nobody(&self, away: bool) {
         self.receiver().away = away;
+    }
+
+    /// The secret there is not the one here, from now on or no more.
+    pub(crate) fn is_refused(&self, refused: bool) {
+        self.receiver().refused = refused;
     }
 
     /// Sends what was asked for, a while after it was; gives what was taken.
@@ -58,7 +65,8 @@ impl Github {
         let at_s = self.book.now_s();
         let mut state = self.state();
         let id = state.next_id();
-        let row = AttemptRow { id, guid: guid.into(), at_s, ok, redelivery: false };
+        let refused = !ok && self.receiver().refused;
+        let row = AttemptRow { id, guid: guid.into(), at_s, ok, refused, redelivery: false };
         state.apps.get_mut(&app).unwrap().attempts.insert(0, row);
         id
     }
@@ -122,14 +130,18 @@ impl Github {
             self.book.broken(format!("{} is asked for twice at once", row.guid));
         }
         receiver.asked.push((row.id, now_s));
-        let ok = !receiver.away;
-        receiver.waiting.push(AttemptRow { id: new, at_s: now_s, ok, redelivery: true, ..row });
+        let (ok, refused) = (!receiver.away && !receiver.refused, receiver.refused);
+        receiver.waiting.push(AttemptRow { id: new, at_s: now_s, ok, refused, redelivery: true, ..row });
         Reply::json(202, &json!({}))
     }
 }
 
 fn shown(row: &AttemptRow) -> Value {
-    let (status, code) = if row.ok { ("OK", 200) } else { ("failed to connect to host", 0) };
+    let (status, code) = match (row.ok, row.refused) {
+        (true, _) => ("OK", 200),
+        (false, true) => ("Unauthorized", 401),
+        (false, false) => ("failed to connect to host", 0),
+    };
     let at = chrono::DateTime::from_timestamp(row.at_s, 0).unwrap().to_rfc3339();
     json!({
         "id": row.id, "guid": row.guid, "delivered_at": at, "redelivery": row.redelivery,

@@ -64,6 +64,7 @@ impl Github {
                         guid: "ping".into(),
                         at_s: self.book.now_s(),
                         ok: false,
+                        refused: false,
                         redelivery: false,
                     }],
                 });

@@ -46,6 +46,7 @@ pub(crate) struct AttemptRow {
     pub(crate) guid: String,
     pub(crate) at_s: i64,
     pub(crate) ok: bool,
+    pub(crate) refused: bool,
     pub(crate) redelivery: bool,
 }
 

@@ -3,6 +3,17 @@
 use super::Gitlab;
 
 impl Gitlab {
+    /// A project has a hook that somebody has made.
+    pub(crate) fn has_hook(&self, project: u64, url: &str) {
+        let mut state = self.state();
+        let id = state.next_id();
+        let value =
+            serde_json::json!({"id": id, "url": url, "push_events": true, "alert_status": "executable"});
+        let hook =
+            super::HookRow { id, value, token: None, signing_token: None, events: vec![], resent_s: vec![] };
+        state.projects.get_mut(&project).unwrap().hooks.push(hook);
+    }
+
     /// Somebody leaves a group, or is put out.
     pub(crate) fn leaves(&self, group: u64, person: u64) {
         self.state().groups.get_mut(&group).unwrap().members.remove(&person);
