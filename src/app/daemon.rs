@@ -229,8 +229,12 @@ impl Daemon {
         self.front.doors.swap(doors);
         put_jobs();
         self.linked.reload(config);
-        self.front.connections.forges().set_ways(forges::ways(config, clock));
+        let changed = self.front.connections.forges().set_ways(forges::ways(config, clock));
         self.front.set_config_hash(hash);
+        // A store that is away does not make the config another one: the next turn reads them.
+        if let Err(error) = self.front.connections.read_anew(&changed, "config").await {
+            tracing::debug!(%error, "connections with another credential wait for their next turn");
+        }
         Ok(())
     }
 

@@ -100,7 +100,7 @@ pub(super) async fn rotate(store: Arc<dyn Store>, clock: Clock) {
 #[async_trait]
 impl Perform for Performers {
     async fn perform(&self, task: &Task) -> Result<Performed, StoreError> {
-        match task.kind {
+        let performed = match task.kind {
             TaskKind::CheckConnection => self.connections.check(task).await,
             TaskKind::DisconnectConnection => self.connections.disconnect(task).await,
             TaskKind::RotateToken => self.connections.rotate(task).await,
@@ -112,6 +112,8 @@ impl Perform for Performers {
                 self.note_catch_up(&done);
                 Ok(done)
             }
-        }
+        }?;
+        self.connections.look_after(task, &performed).await?;
+        Ok(performed)
     }
 }

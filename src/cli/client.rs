@@ -171,6 +171,14 @@ impl Client {
         self.send(self.http.post(address).json(body)).await
     }
 
+    /// Changes.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or refuses.
+    pub async fn patch(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
+        self.send(self.http.patch(self.address(path)?).json(body).timeout(Duration::from_secs(60))).await
+    }
+
     /// Takes away.
     ///
     /// # Errors

@@ -48,6 +48,9 @@ pub(super) async fn connections(
         ConnectionsCommand::Sync(named) => wait(&named, "sync", client, terminal).await,
         ConnectionsCommand::Pause(named) => at_once(&named, "pause", "is paused", client, terminal).await,
         ConnectionsCommand::Resume(named) => wait(&named, "resume", client, terminal).await,
+        ConnectionsCommand::Extend(named) => {
+            at_once(&named, "extend", "lets its members in for a further week", client, terminal).await
+        }
         ConnectionsCommand::Disconnect { named, yes } => {
             confirm(&named, yes, terminal)?;
             wait(&named, "disconnect", client, terminal).await
@@ -102,10 +105,10 @@ async fn in_a_browser(new: NewConnection, client: &Client, terminal: &mut Termin
             "without a credential, --key, --authority and --no-authority mean nothing",
         ));
     }
-    let NewConnection { organization, kind, forge: url, account, json, .. } = new;
-    let (kind, url) = (Some(kind.as_str().to_owned()), url.map(String::from));
+    let NewConnection { organization, kind, forge, account, json, .. } = new;
+    let (kind, forge) = (Some(kind.as_str().to_owned()), forge.map(String::from));
     link::link(
-        NewLink { organization, kind, url, account, source: None, connection: None, json },
+        NewLink { organization, kind, forge, account, source: None, connection: None, json },
         client,
         terminal,
     )

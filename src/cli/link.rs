@@ -10,10 +10,10 @@ use super::terminal::Terminal;
 
 /// Has the daemon make a link, and prints it.
 pub(super) async fn link(new: NewLink, client: &Client, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let kind = new.url.is_some().then(|| "github_enterprise_server".to_owned());
+    let kind = new.forge.is_some().then(|| "github_enterprise_server".to_owned());
     let mut wish = json!({});
     add(&mut wish, "kind", new.kind.or(kind));
-    add(&mut wish, "url", new.url);
+    add(&mut wish, "url", new.forge);
     add(&mut wish, "account", new.account);
     add(&mut wish, "source", new.source);
     add(&mut wish, "connection", new.connection);

@@ -26,7 +26,8 @@ pub(super) async fn unknown(ready: &Ready, typed: &str, error: ProviderError) ->
         return error.into();
     }
     let names = names(ready).await;
-    let near = names.iter().filter(|name| is_near(typed, name));
+    // Of the very name that was typed, the spelling was not what was wrong.
+    let near = names.iter().filter(|name| *name != typed && is_near(typed, name));
     let best = near.min_by_key(|name| distance(&typed.to_lowercase(), &name.to_lowercase()));
     best.map_or_else(|| ProviderError::Gone.into(), |name| spelled(name))
 }

@@ -60,6 +60,17 @@ pub struct NewConnection {
     pub credential: NewCredential,
     /// Who wants it.
     pub by: String,
+    /// A file keeps it: whoever applies the file ends it when the file lets go of it.
+    pub kept_by_file: bool,
+}
+
+/// What a credential may take the place of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Replaces {
+    /// It is for what has none.
+    Nothing,
+    /// Of another token.
+    Token,
 }
 
 /// What was made.
@@ -79,6 +90,10 @@ impl Connections {
     /// # Errors
     /// [`Undone`]; nothing is stored then.
     pub async fn add(&self, new: NewConnection) -> Result<Added, Undone> {
+        self.put(new, Replaces::Nothing).await
+    }
+
+    async fn put(&self, new: NewConnection, replaces: Replaces) -> Result<Added, Undone> {
         let base = base_url(new.kind, new.url.as_ref())?;
         let host = Host::of(&base).map_err(|error| Refusal::new("url-invalid", error.to_string()))?;
         let endpoint = self.forges.endpoint(new.kind.forge(), &base);
@@ -97,7 +112,7 @@ impl Connections {
                 .into());
         }
         for _ in 0..TRIES_MAX {
-            let draft = self.draft(&new, &base, &host, &ready, &seen).await?;
+            let draft = self.draft((&new, replaces), (&base, &host), &ready, &seen).await?;
             let binding = hex::encode(endpoint.binding().as_bytes());
             if let Some(added) = record::write(self, draft, &new, &seen, binding).await? {
                 return Ok(added);
@@ -106,7 +121,8 @@ impl Connections {
         Err(Undone::Busy)
     }
 
-    /// Gives a credential to a connection that has none: what was known of it stays, under its key.
+    /// Gives a credential to a connection that has none, or another token to one that has a token: what was known of it
+    /// stays, under its key.
     ///
     /// # Errors
     /// As [`Self::add`].
@@ -115,6 +131,7 @@ impl Connections {
         connection: &Connection,
         credential: NewCredential,
         by: &str,
+        kept_by_file: bool,
     ) -> Result<Added, Undone> {
         if self.forges.is_declared(&connection.key) || connection.created_by == "config" {
             return Err(Refusal::declared().into());
@@ -128,8 +145,9 @@ impl Connections {
             authority: None,
             credential,
             by: by.to_owned(),
+            kept_by_file,
         };
-        self.add(new).await
+        self.put(new, Replaces::Token).await
     }
 
     /// A client with a credential that is kept nowhere yet; with the installation, once it is known.
@@ -166,9 +184,8 @@ impl Connections {
     /// What is to be written, by what is known now.
     async fn draft(
         &self,
-        new: &NewConnection,
-        base: &Url,
-        host: &Host,
+        (new, replaces): (&NewConnection, Replaces),
+        (base, host): (&Url, &Host),
         ready: &Ready,
         seen: &Seen,
     ) -> Result<Draft, Undone> {
@@ -196,7 +213,7 @@ impl Connections {
             return Err(Refusal::unavailable().into());
         }
         let holders = known.holders(&lookup);
-        let before = own(&known, new, found)?;
+        let before = own(&known, new, found, replaces)?;
         if let Some(before) = &before
             && (self.forges.is_declared(&before.value.key) || before.value.created_by == "config")
         {
@@ -227,6 +244,7 @@ fn own(
     known: &JobKnown,
     new: &NewConnection,
     found: &Account,
+    replaces: Replaces,
 ) -> Result<Option<Versioned<Connection>>, Refusal> {
     let is_it = |it: &&Versioned<Connection>| {
         let account = &it.value.account;
@@ -246,11 +264,13 @@ fn own(
         };
     };
     let is_off = before.value.reasons.contains(&crate::domain::organization::ConnectionState::Uninstalled);
-    if before.value.credential != "none" && !is_off {
+    let is_token =
+        before.value.credential == "access_token" && matches!(new.credential, NewCredential::Token(_));
+    let may_replace = replaces == Replaces::Token && is_token;
+    if before.value.credential != "none" && !is_off && !may_replace {
         let message = format!("this account is connected already, as \"{}\"", before.value.key);
-        return Err(
-            Refusal::new("account-connected", message).help("disconnect it first, or rotate its secret")
-        );
+        return Err(Refusal::new("account-connected", message)
+            .help("enter another token with connections promote, or disconnect it first"));
     }
     if new.key.as_ref().is_some_and(|key| *key != before.value.key) {
         let message =
@@ -277,7 +297,7 @@ fn authority(organization: &Organization, new: &NewConnection, key: &ConnectionK
         )
         .help("connect it for its repositories only: leave authority out")),
         Some(true) => Ok(true),
-        None => Ok(organization.home == Some(new.kind.forge()) && !is_other),
+        None => Ok(organization.gives_authority(new.kind.forge(), key)),
     }
 }
 

@@ -1,14 +1,15 @@
 //! Checks: what the forge says of a connection today, written down with since when.
 
-use super::{Connections, NotReady, hooks, probe};
+use super::{Connections, NotReady, hooks, line, probe, wishes};
 use crate::domain::Timestamp;
-use crate::domain::change::{AuditEntry, Change};
+use crate::domain::change::Change;
 use crate::domain::known::RecordKey;
 use crate::domain::organization::{Connection, ConnectionState};
 use crate::domain::task::{Performed, Task, TaskKind, Wish};
 use crate::handler::{Look, judge};
 use crate::provider::ProviderError;
 use crate::store::StoreError;
+use crate::telemetry::{Fault, report};
 
 const MINUTE_MS: i64 = 60_000;
 /// Between two checks.
@@ -40,12 +41,9 @@ impl Connections {
     /// When the store cannot be read.
     pub async fn check(&self, task: &Task) -> Result<Performed, StoreError> {
         let Some(found) = self.connection(task).await? else { return Ok(gone()) };
-        let (version, old) = (found.version, found.value);
-        let (look, hook_changes) = match self.look(&old).await {
+        let (look, hook_changes) = match self.look(&found.value).await {
             Ok(looked) => looked,
-            Err(NotReady::Off(why)) => {
-                return Ok(Performed::noted(format!("nothing was asked: it is {why}")));
-            }
+            Err(NotReady::Off(why)) => return self.rested(&found, why).await,
             Err(NotReady::NoCredential) => {
                 return Ok(Performed::noted("nothing was asked: the connection has no credential".into()));
             }
@@ -53,6 +51,7 @@ impl Connections {
             Err(NotReady::Provider(error)) => (probe::meaning(&error), Vec::new()),
             Err(other) => (Look::Unusable(other.to_string()), Vec::new()),
         };
+        let (version, old) = (found.version, found.value);
         let now = self.now();
         let new = judge(&old, &look, now);
         let note = note(&new);
@@ -62,18 +61,15 @@ impl Connections {
         };
         let mut changes = hook_changes;
         changes.extend(told(&old, &new, now));
+        changes.extend(announced(&old, &new, now));
         changes.push(self.next_check(&new, due));
-        let is_off = |it: &Connection| {
-            let off = [ConnectionState::Suspended, ConnectionState::Uninstalled];
-            it.reasons.iter().any(|reason| off.contains(reason))
-        };
-        if is_off(&old) != is_off(&new) {
-            changes.extend(self.projects_paused(&new, is_off(&new)).await?);
+        if old.is_off() != new.is_off() {
+            changes.extend(self.projects_paused(&new, new.is_off()).await?);
             self.forget(&new);
-            if !is_off(&new) {
+            if !new.is_off() {
                 // Nothing was told in between.
-                let (kind, organization) = (TaskKind::SyncConnection, &new.organization);
-                changes.push(Change::Wish(Box::new(Wish::now(kind, organization, &new.key, "system", now))));
+                let others = new.read_anew("system", now).into_iter();
+                changes.extend(wishes(others.filter(|wish| wish.kind != TaskKind::CheckConnection)));
             }
         }
         changes.push(Change::PutConnection(Box::new(new)));
@@ -138,15 +134,18 @@ fn note(connection: &Connection) -> String {
 /// A line for the log when the state has changed.
 fn told(old: &Connection, new: &Connection, now: Timestamp) -> Option<Change> {
     let (before, after) = (old.state(), new.state());
-    (before != after).then(|| {
-        Change::Audit(AuditEntry {
-            at: now,
-            organization: Some(new.organization.clone()),
-            actor: "system".into(),
-            action: "connection.state".into(),
-            subject: new.key.to_string(),
-            detail: format!("{} is now {}", before.as_str(), after.as_str()),
-            ..AuditEntry::default()
-        })
-    })
+    let detail = || format!("{} is now {}", before.as_str(), after.as_str());
+    (before != after).then(|| line(new, "system", "connection.state", &detail(), now))
+}
+
+/// The end of the credential has come nearer than the last announcement of it: once for each step.
+fn announced(old: &Connection, new: &Connection, now: Timestamp) -> Option<Change> {
+    let health = &new.health;
+    let (days, end) = health.notice_days.zip(health.expires_at)?;
+    if (old.health.notice_days, old.health.expires_at) == (health.notice_days, health.expires_at) {
+        return None;
+    }
+    let detail = format!("its credential ends within {days} days, at {}", end.rfc3339());
+    report!(Fault::CredentialExpiring, connection = %new.key, days, ends = end.rfc3339(), "a credential ends soon");
+    Some(line(new, "system", "connection.credential-expiring", &detail, now))
 }

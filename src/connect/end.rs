@@ -1,9 +1,11 @@
 //! Connections switched off and on, and ended: here at once, at the forge by a task.
 
 use super::check::gone;
-use super::{Connections, NotReady, Ready, Refusal, Undone, hooks};
+use super::rest::without_credential;
+use super::{Connections, NotReady, Ready, Refusal, Undone, hooks, line, organization_hook, wishes};
 use crate::domain::ConnectionKey;
-use crate::domain::change::{AuditEntry, Change};
+use crate::domain::change::Change;
+use crate::domain::connection::GRACE_MS;
 use crate::domain::credential::{CredentialKind, CredentialOwner};
 use crate::domain::known::RecordKey;
 use crate::domain::organization::{Connection, ConnectionState};
@@ -30,6 +32,8 @@ pub enum Verb {
     Reject,
     /// Let it in again.
     Allow,
+    /// Let the members of an account that is off come in for a further week.
+    Extend,
     /// Replace its token by a successor.
     Rotate,
 }
@@ -44,6 +48,7 @@ impl Verb {
             Self::Disconnect => "connection.disconnected",
             Self::Reject => "connection.rejected",
             Self::Allow => "connection.allowed",
+            Self::Extend => "connection.access-extended",
             Self::Rotate => "secret.rotation-asked",
         }
     }
@@ -72,14 +77,19 @@ impl Connections {
             if matches!(verb, Verb::Disconnect | Verb::Rotate) && is_declared {
                 return Err(Refusal::declared().into());
             }
-            let new = self.changed(&old, verb);
+            if verb == Verb::Extend && old.access_ends_at().is_none() {
+                let message = "the connection is not off: its members come in as the forge confirms them";
+                return Err(Refusal::new("connection-on", message).into());
+            }
             let now = self.now();
+            let mut new = self.changed(&old, verb);
+            let reasons = new.reasons.clone();
+            new.health.note(&reasons, now);
             let wish = Wish::now(verb.task(), &old.organization, key, by, now);
             let id = wish.id();
             let mut changes = vec![Change::Wish(Box::new(wish))];
             if verb == Verb::Resume {
-                let sync = Wish::now(TaskKind::SyncConnection, &old.organization, key, by, now);
-                changes.push(Change::Wish(Box::new(sync)));
+                changes.extend(wishes(new.read_anew(by, now)));
             }
             if new != old {
                 let paused = is_off(&new);
@@ -88,15 +98,8 @@ impl Connections {
                 }
                 changes.push(Change::PutConnection(Box::new(new.clone())));
             }
-            changes.push(Change::Audit(AuditEntry {
-                at: now,
-                organization: Some(old.organization.clone()),
-                actor: by.to_owned(),
-                action: verb.action().into(),
-                subject: key.to_string(),
-                detail: format!("{} {}", old.host, old.account.login),
-                ..AuditEntry::default()
-            }));
+            let detail = format!("{} {}", old.host, old.account.login);
+            changes.push(line(&old, by, verb.action(), &detail, now));
             if self.store.apply(changes, vec![(RecordKey::Connection(key.clone()), found.version)]).await? {
                 if is_off(&new) {
                     self.forget(&new);
@@ -111,8 +114,12 @@ impl Connections {
         let mut new = old.clone();
         match verb {
             Verb::Test | Verb::Sync | Verb::Rotate => {}
+            Verb::Extend => new.health.access_until = Some(self.now().plus_ms(GRACE_MS)),
             Verb::Pause => new.paused_at = old.paused_at.or(Some(self.now())),
-            Verb::Resume => new.paused_at = None,
+            Verb::Resume => {
+                new.paused_at = None;
+                new.health.access_until = old.health.access_until.filter(|_| old.is_off());
+            }
             Verb::Disconnect => new.add_reason(ConnectionState::Uninstalled),
             Verb::Reject => {
                 new.rejected_at = old.rejected_at.or(Some(self.now()));
@@ -140,12 +147,11 @@ impl Connections {
         }
         let removed = match self.forges.ready_anyway(&old).await {
             Ok(Ready::Gitlab(session)) => hooks::remove(self, &old, &session).await,
+            Ok(Ready::Github(session)) => organization_hook::remove(self, &old, &session).await,
             Err(NotReady::Store(error)) => return Err(error),
             _ => (0, old.health.hooks.len()),
         };
-        let mut new = Connection { credential: "none".into(), authority: false, ..old.clone() };
-        new.health.hooks.clear();
-        new.health.capabilities.clear();
+        let new = Connection { authority: false, ..without_credential(&old) };
         let mut changes = self.destroyed(&old).await?;
         if let Some(found) = self.authority_of(&old).await? {
             changes.push(Change::PutOrganization(found));
@@ -172,7 +178,7 @@ impl Connections {
     }
 
     /// Every credential of the connection, and of its source when nobody else uses that.
-    async fn destroyed(&self, connection: &Connection) -> Result<Vec<Change>, StoreError> {
+    pub(super) async fn destroyed(&self, connection: &Connection) -> Result<Vec<Change>, StoreError> {
         let own = CredentialOwner::Connection(connection.key.clone());
         let mut changes: Vec<Change> =
             CredentialKind::ALL.iter().map(|kind| Change::DropCredential(own.clone(), *kind)).collect();

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::domain::credential::{CredentialKind, CredentialOwner};
 use crate::domain::organization::{Connection, ConnectionState, Forge};
@@ -39,6 +39,20 @@ pub struct Way {
     pub endpoint: Endpoint,
     /// `None`: not at all.
     pub how: Option<How>,
+}
+
+impl Way {
+    /// Whether it leads to the same place, and is opened by the same.
+    fn is(&self, other: &Self) -> bool {
+        let is_opened_so = match (&self.how, &other.how) {
+            (Some(How::Token(one)), Some(How::Token(two))) => one.expose_secret() == two.expose_secret(),
+            (Some(How::App { issuer, key }), Some(How::App { issuer: other, key: another })) => {
+                issuer == other && key.expose_secret() == another.expose_secret()
+            }
+            (one, two) => one.is_none() && two.is_none(),
+        };
+        is_opened_so && self.endpoint == other.endpoint
+    }
 }
 
 /// Everything that the operator's file says of ways.
@@ -153,10 +167,17 @@ impl Forges {
         Self { store, ways: RwLock::new(Arc::new(ways)), opened, reads }
     }
 
-    /// Puts another file's ways in force. Clients are opened anew.
-    pub fn set_ways(&self, ways: Ways) {
+    /// Puts another file's ways in force. Clients are opened anew. Gives the connections that are believed by something
+    /// else from now on, or elsewhere.
+    pub fn set_ways(&self, ways: Ways) -> Vec<ConnectionKey> {
+        let before = self.ways();
+        let is_other = |(key, way): &(&ConnectionKey, &Way)| {
+            way.how.is_some() && before.declared.get(*key).is_none_or(|old| !old.is(way))
+        };
+        let changed = ways.declared.iter().filter(is_other).map(|(key, _)| key.clone()).collect();
         *self.ways.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ways);
         *self.opened() = Opened::default();
+        changed
     }
 
     fn opened(&self) -> std::sync::MutexGuard<'_, Opened> {

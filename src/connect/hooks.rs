@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Connections, NotReady, Ready};
+use super::{Connections, NotReady, Ready, organization_hook};
 use crate::domain::change::Change;
 use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, last4};
 use crate::domain::health::{Channel, MadeHook};
@@ -53,7 +53,12 @@ pub(super) async fn mend(
     ready: &Ready,
     found: &Found,
 ) -> Result<Mended, NotReady> {
-    let Ready::Gitlab(session) = ready else { return Ok((None, Vec::new())) };
+    let session = match ready {
+        Ready::Gitlab(session) => session,
+        Ready::Github(session) => return organization_hook::mend(of, connection, session, found).await,
+        // An App has its own.
+        Ready::Installation(_) => return Ok((None, Vec::new())),
+    };
     let Some(secrets) = secrets(of, connection).await? else { return Ok((None, Vec::new())) };
     let may = found.capabilities.iter().any(|one| one.feature == "hooks" && one.ok);
     if !may {
@@ -83,7 +88,7 @@ pub(super) async fn mend(
 
 /// Takes away what we made; says how many hooks are gone and how many could not be removed.
 pub(super) async fn remove(of: &Connections, connection: &Connection, session: &Session) -> (usize, usize) {
-    let (mut gone, mut left) = (0_usize, 0_usize);
+    let mut removed = Vec::new();
     let Ok(url) = hook_url(of, connection) else { return (0, connection.health.hooks.len()) };
     for made in &connection.health.hooks {
         let place = place_of(made);
@@ -92,17 +97,20 @@ pub(super) async fn remove(of: &Connections, connection: &Connection, session: &
         let is_ours = known.as_ref().is_ok_and(|all| {
             all.items().iter().any(|hook| hook.id.get() == made.id && hook.url == url.as_str())
         });
-        let removed = match (known, is_ours) {
+        removed.push(match (known, is_ours) {
             (Ok(_), false) => Ok(()),
             (Ok(_), true) => session.delete_hook(place, made.id).await,
             (Err(error), _) => Err(error),
-        };
-        match removed {
-            Ok(()) | Err(ProviderError::Gone) => gone = gone.saturating_add(1),
-            Err(_) => left = left.saturating_add(1),
-        }
+        });
     }
-    (gone, left)
+    counted(&removed)
+}
+
+/// How many are gone, and how many could not be removed.
+pub(super) fn counted(removed: &[Result<(), ProviderError>]) -> (usize, usize) {
+    let is_gone = |it: &&Result<(), ProviderError>| matches!(it, Ok(()) | Err(ProviderError::Gone));
+    let gone = removed.iter().filter(is_gone).count();
+    (gone, removed.len().saturating_sub(gone))
 }
 
 fn place_of(made: &MadeHook) -> HookPlace {
@@ -115,7 +123,7 @@ fn made(place: &str, of: u64, hook: &Hook) -> MadeHook {
 }
 
 /// The plan or the role says no: another way is tried.
-const fn is_no(error: &ProviderError) -> bool {
+pub(super) const fn is_no(error: &ProviderError) -> bool {
     matches!(error, ProviderError::Gone | ProviderError::NotPermitted { .. } | ProviderError::Refused { .. })
 }
 

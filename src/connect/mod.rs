@@ -10,10 +10,12 @@ mod check;
 mod end;
 mod forges;
 mod hooks;
+mod organization_hook;
 mod paused;
 mod probe;
 mod record;
 mod refusal;
+mod rest;
 mod rotate;
 mod sweep;
 
@@ -24,10 +26,11 @@ pub use end::Verb;
 pub use forges::{Forges, How, Installed, NotReady, Ready, Way, Ways};
 pub use refusal::{Refusal, Undone};
 
+use crate::domain::change::{AuditEntry, Change};
 use crate::domain::known::Versioned;
 use crate::domain::organization::Connection;
-use crate::domain::task::Task;
-use crate::domain::{Clock, SourceKey, Timestamp};
+use crate::domain::task::{Performed, Task, TaskKind, Wish};
+use crate::domain::{Clock, ConnectionKey, SourceKey, Timestamp};
 use crate::store::{Store, StoreError};
 
 /// Any random number, for jitter; the caller owns the generator.
@@ -95,4 +98,50 @@ impl Connections {
         let found = self.store.versioned_connection(&task.connection).await?;
         Ok(found.filter(|found| found.value.organization == task.organization))
     }
+
+    /// Has everything read of these connections, which are believed by something else from now on (e-46).
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn read_anew(&self, keys: &[ConnectionKey], by: &str) -> Result<(), StoreError> {
+        let mut changes = Vec::new();
+        for key in keys {
+            let found = self.store.connection(key).await?;
+            changes.extend(found.iter().flat_map(|it| wishes(it.read_anew(by, self.now()))));
+        }
+        self.store.apply(changes, Vec::new()).await.map(drop)
+    }
+
+    /// A task that has failed at the forge has its connection looked at at once: why it failed may concern all of it
+    /// (e-55).
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn look_after(&self, task: &Task, performed: &Performed) -> Result<(), StoreError> {
+        let looks_itself = matches!(task.kind, TaskKind::CheckConnection | TaskKind::DisconnectConnection);
+        if looks_itself || !matches!(performed, Performed::Failed { .. }) {
+            return Ok(());
+        }
+        let kind = TaskKind::CheckConnection;
+        let wish = Wish::now(kind, &task.organization, &task.connection, "system", self.now());
+        self.store.apply(vec![Change::Wish(Box::new(wish))], Vec::new()).await.map(drop)
+    }
+}
+
+/// Wishes, to be written with what led to them.
+fn wishes(all: impl IntoIterator<Item = Wish>) -> impl Iterator<Item = Change> {
+    all.into_iter().map(|wish| Change::Wish(Box::new(wish)))
+}
+
+/// A line about a connection for its organization's audit log.
+fn line(connection: &Connection, actor: &str, action: &str, detail: &str, now: Timestamp) -> Change {
+    Change::Audit(AuditEntry {
+        at: now,
+        organization: Some(connection.organization.clone()),
+        actor: actor.to_owned(),
+        action: action.to_owned(),
+        subject: connection.key.to_string(),
+        detail: detail.to_owned(),
+        ..AuditEntry::default()
+    })
 }

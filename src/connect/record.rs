@@ -7,17 +7,20 @@ use super::add::{Added, NewApp, NewConnection, NewCredential};
 use super::end::is_off;
 use super::hooks::hook_url;
 use super::probe::Seen;
-use super::{Connections, NotReady, Undone};
-use crate::domain::change::{AuditEntry, Change};
+use super::{Connections, NotReady, Undone, line, organization_hook, wishes};
+use crate::domain::change::Change;
 use crate::domain::connection::Beginning;
 use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, last4};
+use crate::domain::health::Capability;
 use crate::domain::known::{RecordKey, Versioned};
 use crate::domain::organization::{App, Connection, ConnectionState, Forge, Kind, Organization, Source};
 use crate::domain::project::Proof;
-use crate::domain::task::{TaskKind, Wish};
 use crate::domain::{ConnectionKey, Host, SourceKey, id_of};
 use crate::handler::{Look, judge, slug_of};
 use crate::store::StoreError;
+
+/// Who is written down as the maker of what a file has made.
+const BY_FILE: &str = "apply";
 
 /// A connection about to be written, by what was known.
 pub(super) struct Draft {
@@ -68,7 +71,7 @@ pub(super) async fn write(
         NewCredential::Token(token) => {
             let owner = CredentialOwner::Connection(connection.key.clone());
             keeper.keep(owner, CredentialKind::AccessToken, token, Some(&binding)).await?;
-            Some(keeper.hook_secret().await?)
+            keeper.hook_secret_unless_kept().await?
         }
         NewCredential::App(app) => keeper.app(app, &binding).await?,
     };
@@ -80,19 +83,14 @@ pub(super) async fn write(
         organization.home = organization.home.or(Some(connection.kind.forge()));
         changes.push(Change::PutOrganization(organization));
     }
-    changes.push(Change::Audit(AuditEntry {
-        at: now,
-        organization: Some(connection.organization.clone()),
-        actor: new.by.clone(),
-        action: if before.is_some() { "connection.promoted" } else { "connection.created" }.into(),
-        subject: connection.key.to_string(),
-        detail: format!("{} at {}", connection.account.login, connection.host),
-        ..AuditEntry::default()
-    }));
-    for kind in [TaskKind::CheckConnection, TaskKind::SyncConnection] {
-        let wish = Wish::now(kind, &connection.organization, &connection.key, &new.by, now);
-        changes.push(Change::Wish(Box::new(wish)));
-    }
+    let action = match before {
+        None => "connection.created",
+        Some(before) if before.credential == "none" => "connection.promoted",
+        Some(_) => "secret.replaced",
+    };
+    let detail = format!("{} at {}", connection.account.login, connection.host);
+    changes.push(line(&connection, &new.by, action, &detail, now));
+    changes.extend(wishes(connection.read_anew(&new.by, now)));
     if before.is_some_and(is_off) {
         changes.extend(of.projects_paused(&connection, false).await?);
     }
@@ -101,8 +99,10 @@ pub(super) async fn write(
         return Ok(None);
     }
     let url = hook_url(of, &connection)?;
-    // GitLab's hooks are made by us; at GitHub a token makes none, so that whoever wants one sets it up.
-    let is_shown = connection.kind.forge() == Forge::Github;
+    // Hooks are made by us where the token may; at GitHub whoever gave another one may want to set one up by hand.
+    let makes = |one: &Capability| one.feature == organization_hook::FEATURE && one.ok;
+    let is_made = connection.health.capabilities.iter().any(makes);
+    let is_shown = connection.kind.forge() == Forge::Github && !is_made;
     let hook = hook.filter(|_| is_shown).map(|secret| (url, secret));
     Ok(Some(Added { connection, remarks: seen.remarks.clone(), hook }))
 }
@@ -157,7 +157,16 @@ fn connection(
     it.url.clone_from(&draft.base);
     it.source.clone_from(source);
     it.proof = Proof::Proven;
-    it.paused_at = None;
+    it.credential_last4 = match &new.credential {
+        NewCredential::Token(token) => last4(token.expose_secret()),
+        NewCredential::App(_) => None,
+    };
+    if new.kept_by_file {
+        BY_FILE.clone_into(&mut it.created_by);
+    }
+    if before.is_some_and(|before| before.credential == "none" || before.is_off()) {
+        it.paused_at = None;
+    }
     it.clear_reasons(&[ConnectionState::Uninstalled, ConnectionState::Suspended, ConnectionState::Limited]);
     judge(&it, &Look::Found(Box::new(seen.found.clone())), now)
 }
@@ -214,6 +223,12 @@ impl Keeper<'_> {
 
     fn of_source(&self) -> CredentialOwner {
         CredentialOwner::Source(self.connection.source.clone())
+    }
+
+    /// A fresh secret for the connection's hook, unless there is a hook that uses one.
+    async fn hook_secret_unless_kept(&mut self) -> Result<Option<SecretString>, NotReady> {
+        let kept = self.of.store.credential(&self.of_source(), CredentialKind::WebhookSecret).await?;
+        if kept.is_some() { Ok(None) } else { self.hook_secret().await.map(Some) }
     }
 
     /// A fresh secret for the connection's hook.

@@ -3,23 +3,35 @@
 //! Written down first: "it is being replaced". From then on nobody gets a client with the old token; whoever had one is
 //! waited for. If the answer is lost, the mark stays, the token counts as void, and an admin enters a new one: to try
 //! again would present the old one, which voids its whole family.
+//!
+//! Whoever writes a connection's token writes the connection too, in one act. So a token is marked, freed and replaced
+//! only while the connection is as it was read: what an admin enters or ends meanwhile is never written over.
 
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::check::gone;
-use super::{Connections, NotReady, Ready};
-use crate::domain::Timestamp;
-use crate::domain::change::{AuditEntry, Change};
+use super::rest::held;
+use super::{Connections, NotReady, Ready, line, wishes};
+use crate::domain::change::Change;
 use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, last4};
-use crate::domain::known::RecordKey;
+use crate::domain::known::{RecordKey, Versioned};
 use crate::domain::organization::{Connection, ConnectionState};
 use crate::domain::task::{Performed, Task, TaskState};
+use crate::domain::{ConnectionKey, Timestamp};
 use crate::outbound::{OutboundError, Unreachable};
 use crate::provider::ProviderError;
 use crate::store::{Credential, Page, StoreError, TaskFilter};
 
 /// Others that hold the token now are waited for so long.
 const WAIT_MS: i64 = 30_000;
+/// Others that write the same connection are waited for so often.
+const TRIES_MAX: usize = 16;
+
+/// A token that this run has marked.
+struct Marked {
+    kept: Credential,
+    since: Timestamp,
+}
 
 impl Connections {
     /// Replaces a connection's token.
@@ -28,22 +40,25 @@ impl Connections {
     /// When the store refuses; what was written before stays written.
     pub async fn rotate(&self, task: &Task) -> Result<Performed, StoreError> {
         let Some(found) = self.connection(task).await? else { return Ok(gone()) };
-        let connection = found.value;
+        let connection = &found.value;
         let owner = CredentialOwner::Connection(connection.key.clone());
         let Some(kept) = self.store.credential(&owner, CredentialKind::AccessToken).await? else {
             return Ok(Performed::Failed { error: "the connection has no token of its own".into() });
         };
-        let ready = match self.forges.ready(&connection).await {
+        let ready = match self.forges.ready(connection).await {
             Ok(ready) => ready,
+            Err(NotReady::Off(why)) => return Ok(held(task, connection, why, self.now())),
             Err(NotReady::Store(error)) => return Err(error),
             Err(other) => return Ok(Performed::Failed { error: other.to_string() }),
         };
         let Ready::Gitlab(session) = ready else {
             return Ok(Performed::Failed { error: "only GitLab replaces tokens when asked".into() });
         };
-        self.mark(&kept, Some(self.now())).await?;
-        if self.others_work(&connection, task).await? {
-            self.mark(&kept, None).await?;
+        let Some(marked) = self.mark(task, &found, kept).await? else {
+            return Ok(Performed::Later { at: Some(self.now()), error: "the connection has changed".into() });
+        };
+        if self.others_work(connection, task).await? {
+            self.free(&connection.key, &marked).await?;
             let at = Some(self.now().plus_ms(WAIT_MS));
             return Ok(Performed::Later { at, error: "another task uses the token now".into() });
         }
@@ -51,10 +66,10 @@ impl Connections {
             Ok(new) => {
                 let end = new.expires_at.and_then(|day| day.and_hms_opt(0, 0, 0));
                 let end = end.map(|at| Timestamp::from_ms(at.and_utc().timestamp_millis()));
-                self.replaced(&connection, &kept, &new.token, end).await
+                self.replaced(connection, &marked, &new.token, end).await
             }
             Err(error) if was_not_done(&error) => {
-                self.mark(&kept, None).await?;
+                self.free(&connection.key, &marked).await?;
                 Ok(match error {
                     ProviderError::Throttled { until } => {
                         Performed::Later { at: Some(until), error: error.to_string() }
@@ -63,15 +78,63 @@ impl Connections {
                     _ => Performed::Failed { error: error.to_string() },
                 })
             }
-            Err(error) => self.lost(&connection, &error).await,
+            Err(error) => self.lost(connection, &marked, &error).await,
         }
     }
 
-    /// Notes that the token is being replaced, or that it is not.
-    async fn mark(&self, kept: &Credential, since: Option<Timestamp>) -> Result<(), StoreError> {
-        let about = CredentialAbout { rotating_since: since, ..kept.about.clone() };
-        let sealed = self.store.seal_credential(about, &kept.secret, self.now()).await?;
-        self.store.apply(vec![Change::PutCredential(Box::new(sealed))], Vec::new()).await.map(drop)
+    /// Notes that the token is being replaced. `None`: somebody has written the connection since it was read, or has
+    /// taken the task over.
+    async fn mark(
+        &self,
+        task: &Task,
+        found: &Versioned<Connection>,
+        kept: Credential,
+    ) -> Result<Option<Marked>, StoreError> {
+        let since = self.now();
+        let about = CredentialAbout { rotating_since: Some(since), ..kept.about.clone() };
+        let sealed = self.store.seal_credential(about, &kept.secret, since).await?;
+        let expects = vec![
+            (RecordKey::Connection(found.value.key.clone()), found.version),
+            (RecordKey::Task(task.id.clone()), task.fence),
+        ];
+        // Written with the connection, so that whoever has read the token before does not write over the mark.
+        let connection = Change::PutConnection(Box::new(found.value.clone()));
+        let changes = vec![Change::PutCredential(Box::new(sealed)), connection];
+        Ok(self.store.apply(changes, expects).await?.then_some(Marked { kept, since }))
+    }
+
+    /// Notes that the token is not replaced after all.
+    async fn free(&self, key: &ConnectionKey, marked: &Marked) -> Result<bool, StoreError> {
+        let about = CredentialAbout { rotating_since: None, ..marked.kept.about.clone() };
+        self.write(key, marked, &about, &marked.kept.secret, &|_| Vec::new()).await
+    }
+
+    /// Writes the token's row as long as it is the one that this run has marked, whatever else happens to the
+    /// connection. `false`: an admin has entered another token or has ended the connection, which counts.
+    async fn write(
+        &self,
+        key: &ConnectionKey,
+        marked: &Marked,
+        about: &CredentialAbout,
+        secret: &SecretString,
+        more: &(dyn Fn(&Connection) -> Vec<Change> + Send + Sync),
+    ) -> Result<bool, StoreError> {
+        for _ in 0..TRIES_MAX {
+            let Some(found) = self.store.versioned_connection(key).await? else { return Ok(false) };
+            let kept = self.store.credential(&about.owner, CredentialKind::AccessToken).await?;
+            if kept.is_none_or(|kept| kept.about.rotating_since != Some(marked.since)) {
+                return Ok(false);
+            }
+            let sealed = self.store.seal_credential(about.clone(), secret, self.now()).await?;
+            let mut changes = more(&found.value);
+            changes.push(Change::PutCredential(Box::new(sealed)));
+            let connection = Connection { credential_last4: about.last4.clone(), ..found.value };
+            changes.push(Change::PutConnection(Box::new(connection)));
+            if self.store.apply(changes, vec![(RecordKey::Connection(key.clone()), found.version)]).await? {
+                return Ok(true);
+            }
+        }
+        Err(StoreError::Unavailable("the connection is written again and again".into()))
     }
 
     /// Whether another task may hold a client with the token: whoever begins later gets none.
@@ -85,11 +148,11 @@ impl Connections {
         Ok(working.items.iter().any(|task| task.id != mine.id))
     }
 
-    /// The new token is kept before it is used.
+    /// The new token is kept before it is used; and another token may see other things (e-46).
     async fn replaced(
         &self,
         connection: &Connection,
-        kept: &Credential,
+        marked: &Marked,
         token: &SecretString,
         expires_at: Option<Timestamp>,
     ) -> Result<Performed, StoreError> {
@@ -99,42 +162,52 @@ impl Connections {
             expires_at,
             created_at: now,
             rotating_since: None,
-            ..kept.about.clone()
+            ..marked.kept.about.clone()
         };
-        let sealed = self.store.seal_credential(about, token, now).await?;
-        let audit = self.line(connection, "secret.rotated", "the token was replaced by its successor");
-        // Nothing may be in the way of this: without it both tokens are lost.
-        self.store.apply(vec![Change::PutCredential(Box::new(sealed)), audit], Vec::new()).await?;
+        let detail = "the token was replaced by its successor";
+        let more = |it: &Connection| {
+            let mut changes = vec![line(it, "system", "secret.rotated", detail, now)];
+            changes.extend(wishes(it.read_anew("system", now)));
+            changes
+        };
+        if !self.write(&connection.key, marked, &about, token, &more).await? {
+            let text =
+                "somebody has entered another token, or has ended the connection, while it was replaced";
+            return Ok(Performed::Failed { error: format!("{text}: the successor was not kept") });
+        }
         Ok(Performed::noted(match expires_at {
             Some(end) => format!("the token was replaced; the new one ends {end}"),
             None => "the token was replaced".into(),
         }))
     }
 
-    async fn lost(&self, connection: &Connection, error: &ProviderError) -> Result<Performed, StoreError> {
+    /// Nobody knows the successor. The mark stays, so that the old token is not shown again.
+    async fn lost(
+        &self,
+        connection: &Connection,
+        marked: &Marked,
+        error: &ProviderError,
+    ) -> Result<Performed, StoreError> {
         let text = "the answer to the replacement of the token was lost: make a new token and enter it";
-        let audit = self.line(connection, "secret.lost", text);
-        let Some(found) = self.store.versioned_connection(&connection.key).await? else { return Ok(gone()) };
-        let mut new = found.value;
-        new.add_reason(ConnectionState::TokenInvalid);
-        new.health.last_error = Some(format!("{text} ({error})"));
-        let reasons = new.reasons.clone();
-        new.health.note(&reasons, self.now());
-        let expects = vec![(RecordKey::Connection(new.key.clone()), found.version)];
-        let changes = vec![Change::PutConnection(Box::new(new)), audit];
-        Ok(Performed::Done { changes, expects, note: text.into() })
-    }
-
-    fn line(&self, connection: &Connection, action: &str, detail: &str) -> Change {
-        Change::Audit(AuditEntry {
-            at: self.now(),
-            organization: Some(connection.organization.clone()),
-            actor: "system".into(),
-            action: action.into(),
-            subject: connection.key.to_string(),
-            detail: detail.into(),
-            ..AuditEntry::default()
-        })
+        let owner = &marked.kept.about.owner;
+        for _ in 0..TRIES_MAX {
+            let Some(found) = self.store.versioned_connection(&connection.key).await? else { break };
+            let kept = self.store.credential(owner, CredentialKind::AccessToken).await?;
+            if kept.is_none_or(|kept| kept.about.rotating_since != Some(marked.since)) {
+                break;
+            }
+            let mut new = found.value;
+            new.add_reason(ConnectionState::TokenInvalid);
+            new.health.last_error = Some(format!("{text} ({error})"));
+            let reasons = new.reasons.clone();
+            new.health.note(&reasons, self.now());
+            let expects = vec![(RecordKey::Connection(new.key.clone()), found.version)];
+            let lost = line(&new, "system", "secret.lost", text, self.now());
+            if self.store.apply(vec![Change::PutConnection(Box::new(new)), lost], expects).await? {
+                return Ok(Performed::Failed { error: text.into() });
+            }
+        }
+        Ok(Performed::Failed { error: "the answer was lost, and somebody has entered another token".into() })
     }
 }
 

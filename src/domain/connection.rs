@@ -5,7 +5,14 @@ use std::collections::BTreeMap;
 use super::health::Health;
 use super::organization::{Account, Connection, ConnectionState, Kind};
 use super::project::Proof;
+use super::task::{TaskKind, Wish};
 use super::{ConnectionKey, Host, OrganizationSlug, SourceKey, Timestamp};
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// Of a connection that is off nobody is confirmed. So long its members still come in (e-57, e-58).
+pub const GRACE_MS: i64 = 7 * DAY_MS;
+/// So long after its end a GitHub App's secrets are kept for a new installation; of other credentials, the grace.
+pub const APP_KEPT_MS: i64 = 30 * DAY_MS;
 
 /// What a connection is made with.
 #[derive(Debug, Clone)]
@@ -44,6 +51,7 @@ impl Connection {
             account,
             source,
             credential: "none".into(),
+            credential_last4: None,
             installation: None,
             authority: false,
             reasons: Vec::new(),
@@ -74,6 +82,43 @@ impl Connection {
     pub fn is_off(&self) -> bool {
         let off = [ConnectionState::Suspended, ConnectionState::Uninstalled];
         self.reasons.iter().any(|reason| off.contains(reason))
+    }
+
+    /// Since when nothing is asked of its forge, so that nobody can be confirmed.
+    #[must_use]
+    pub fn off_since(&self) -> Option<Timestamp> {
+        self.health.off_since().into_iter().chain(self.paused_at).min()
+    }
+
+    /// When the members of a connection that is off can come in no more. `None`: it is on, or was rejected.
+    #[must_use]
+    pub fn access_ends_at(&self) -> Option<Timestamp> {
+        let since = self.off_since().filter(|_| self.rejected_at.is_none())?;
+        Some(since.plus_ms(GRACE_MS)).max(self.health.access_until)
+    }
+
+    /// When what it is believed by is erased, unless its account comes back (S34).
+    #[must_use]
+    pub fn erased_at(&self) -> Option<Timestamp> {
+        let since = self.health.since.get(&ConnectionState::Uninstalled)?;
+        match self.credential.as_str() {
+            "none" => None,
+            "app" => Some(since.plus_ms(APP_KEPT_MS)),
+            _ => Some(since.plus_ms(GRACE_MS)),
+        }
+    }
+
+    /// That its forge be asked about all of it: what it may do, its repositories, and, where it manages them, the
+    /// members. Wished for whenever nothing was told for a while, or another credential may see other things (e-46).
+    /// Nothing is wished where nobody could ask.
+    #[must_use]
+    pub fn read_anew(&self, by: &str, at: Timestamp) -> Vec<Wish> {
+        if self.credential == "none" {
+            return Vec::new();
+        }
+        let members = self.authority.then_some(TaskKind::SyncMembers);
+        let kinds = [TaskKind::CheckConnection, TaskKind::SyncConnection].into_iter().chain(members);
+        kinds.map(|kind| Wish::now(kind, &self.organization, &self.key, by, at)).collect()
     }
 
     /// The one state to show: the worst of its reasons.

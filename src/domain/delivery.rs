@@ -121,7 +121,22 @@ impl Delivery {
     /// # Errors
     /// Whatever `by` finds wrong with it.
     pub fn authenticate(raw: RawDelivery, by: &dyn Authenticate, now: Timestamp) -> Result<Self, Rejected> {
-        let envelope = by.authenticate(&raw, now)?;
+        Self::prove(raw, by, now).map_err(|(_, rejected)| rejected)
+    }
+
+    /// The same, and gives back what was not proven, so that it can be proven in another way.
+    ///
+    /// # Errors
+    /// Whatever `by` finds wrong with it.
+    pub fn prove(
+        raw: RawDelivery,
+        by: &dyn Authenticate,
+        now: Timestamp,
+    ) -> Result<Self, (Box<RawDelivery>, Rejected)> {
+        let envelope = match by.authenticate(&raw, now) {
+            Ok(envelope) => envelope,
+            Err(rejected) => return Err((Box::new(raw), rejected)),
+        };
         let mut headers = raw.headers;
         headers.retain(|(name, _)| is_kept(name));
         Ok(Self { source: raw.source, envelope, headers, body: raw.body })

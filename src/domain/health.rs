@@ -7,6 +7,17 @@ use serde::{Deserialize, Serialize};
 use super::Timestamp;
 use super::organization::ConnectionState;
 
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// The end of a credential is announced when it is so many days away.
+pub const NOTICES_DAYS: [u8; 3] = [1, 7, 30];
+
+/// Which announcement the end of a credential is due for.
+#[must_use]
+pub fn notice_days(end: Timestamp, now: Timestamp) -> Option<u8> {
+    NOTICES_DAYS.into_iter().find(|days| end.since(now) <= i64::from(*days).saturating_mul(DAY_MS))
+}
+
 /// What one feature needs, and what was granted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capability {
@@ -23,9 +34,9 @@ pub struct Capability {
 /// A hook that we made, and how it fares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MadeHook {
-    /// `group` or `project`.
+    /// `group`, `project` or `organization`.
     pub place: String,
-    /// The group's or project's number.
+    /// The group's, project's or organization's number.
     pub of: u64,
     /// The hook's number there.
     pub id: u64,
@@ -44,6 +55,8 @@ pub enum Channel {
     GroupHook,
     /// A hook of each project.
     ProjectHooks,
+    /// One hook of the organization.
+    OrganizationHook,
     /// By asking from time to time.
     Polling,
 }
@@ -64,6 +77,10 @@ pub struct Health {
     pub since: BTreeMap<ConnectionState, Timestamp>,
     /// When the credential ends.
     pub expires_at: Option<Timestamp>,
+    /// The last of [`NOTICES_DAYS`] that the credential's end has come within.
+    pub notice_days: Option<u8>,
+    /// An admin has let members of an account that is off come in until then.
+    pub access_until: Option<Timestamp>,
     /// What each feature needs and has.
     pub capabilities: Vec<Capability>,
     /// Hooks that we made.
@@ -75,11 +92,50 @@ pub struct Health {
 }
 
 impl Health {
-    /// Brings `since` in line with the reasons that hold now.
+    /// Brings `since` in line with the reasons that hold now. What was allowed while the account was off ends with it.
     pub fn note(&mut self, reasons: &[ConnectionState], now: Timestamp) {
+        let was_off = self.off_since().is_some();
         self.since.retain(|state, _| reasons.contains(state));
+        if was_off && self.off_since().is_none() {
+            self.access_until = None;
+        }
         for reason in reasons {
             self.since.entry(*reason).or_insert(now);
         }
+    }
+
+    /// Since when the account is switched off or gone at the forge.
+    #[must_use]
+    pub fn off_since(&self) -> Option<Timestamp> {
+        let off = [ConnectionState::Suspended, ConnectionState::Uninstalled];
+        off.iter().filter_map(|state| self.since.get(state)).min().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_announced_a_month_a_week_and_a_day_before() {
+        let end = Timestamp::from_ms(40 * DAY_MS);
+        let days_before = |days: i64| notice_days(end, end.plus_ms(-days * DAY_MS));
+        assert_eq!(
+            [31, 30, 8, 7, 2, 1, 0].map(days_before),
+            [None, Some(30), Some(30), Some(7), Some(7), Some(1), Some(1)]
+        );
+        assert_eq!(days_before(-3), Some(1), "it is over");
+    }
+
+    #[test]
+    fn what_was_allowed_while_an_account_was_off_ends_with_it() {
+        let (now, until) = (Timestamp::from_ms(1_000), Some(Timestamp::from_ms(9_000)));
+        let mut health = Health::default();
+        health.note(&[ConnectionState::Suspended], now);
+        health.access_until = until;
+        health.note(&[ConnectionState::Suspended, ConnectionState::Uninstalled], now.plus_ms(5));
+        assert_eq!((health.off_since(), health.access_until), (Some(now), until));
+        health.note(&[ConnectionState::Limited], now.plus_ms(9));
+        assert_eq!((health.off_since(), health.access_until), (None, None));
     }
 }

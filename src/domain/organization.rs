@@ -102,6 +102,15 @@ pub struct Organization {
     pub members: MemberRules,
 }
 
+impl Organization {
+    /// Whether a connection of this name at this forge manages the members when nobody says otherwise: at most one does,
+    /// at the forge that the founder signs in with (e-6, R-13).
+    #[must_use]
+    pub fn gives_authority(&self, forge: Forge, key: &ConnectionKey) -> bool {
+        self.home == Some(forge) && self.authority.as_ref().is_none_or(|authority| authority == key)
+    }
+}
+
 /// Where deliveries come from, as the handler needs to know it: no secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
@@ -214,6 +223,9 @@ pub struct Connection {
     pub source: SourceKey,
     /// `app`, `access_token` or `none`.
     pub credential: String,
+    /// The last four characters of its token, where it is long enough to show them.
+    #[serde(default)]
+    pub credential_last4: Option<String>,
     /// GitHub's installation id.
     pub installation: Option<u64>,
     /// Whether it manages the organization's members.

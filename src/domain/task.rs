@@ -255,6 +255,13 @@ impl Task {
         self
     }
 
+    /// To be done then, because the forge or a stop asks for it: that is no attempt.
+    #[must_use]
+    pub fn waits(mut self, error: String, at: Timestamp) -> Self {
+        self.attempts = self.attempts.saturating_sub(1);
+        self.put_off(error, at)
+    }
+
     /// Takes it out of a worker's hands: a lease does not move, so it is due again since it began.
     #[must_use]
     pub fn freed(mut self) -> Self {

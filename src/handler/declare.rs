@@ -189,7 +189,11 @@ impl Plan<'_> {
 
     fn put_connection(&mut self, old: Option<&Connection>, new: Connection, authorities: &Authorities) {
         let authority = authorities.get(&new.organization) == Some(&new.key);
-        let new = Connection { authority, ..new };
+        let mut new = Connection { authority, ..new };
+        if old.is_none_or(|old| old.reasons != new.reasons) {
+            let reasons = new.reasons.clone();
+            new.health.note(&reasons, self.now);
+        }
         if old != Some(&new) {
             self.changes.push(Change::PutConnection(Box::new(new)));
         }

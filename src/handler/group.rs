@@ -32,6 +32,7 @@ pub(super) fn deleted(work: &mut Work<'_>, group: u64) {
     work.mark_roster_stale();
     if work.connection.account.external_id == Some(group) {
         work.connection.add_reason(ConnectionState::Uninstalled);
+        work.doubt_connection();
         pause_projects(work, true);
         note(work, "connection.group-deleted", group, "projects are kept, members stay as they are");
     } else {

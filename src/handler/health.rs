@@ -7,12 +7,9 @@ use std::collections::BTreeMap;
 
 use crate::domain::Timestamp;
 use crate::domain::capability::{is_limited, missing};
-use crate::domain::health::{Capability, Channel, MadeHook};
+use crate::domain::health::{Capability, Channel, MadeHook, notice_days};
 use crate::domain::organization::{Account, Connection, ConnectionState};
 
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-/// A credential that ends within this is told.
-const EXPIRING_MS: i64 = 7 * DAY_MS;
 /// Looks without an answer before the forge counts as unreachable.
 const MISSES_MAX: u32 = 3;
 /// Refusals in a row before the credential counts as invalid.
@@ -147,6 +144,7 @@ fn well(new: &mut Connection, found: &Found, now: Timestamp) {
     }
     new.health.capabilities.clone_from(&found.capabilities);
     new.health.expires_at = found.expires_at;
+    new.health.notice_days = found.expires_at.and_then(|end| notice_days(end, now));
     if !missing(&found.capabilities).is_empty() {
         new.add_reason(S::PermissionMissing);
     } else if is_limited(&found.capabilities) {
@@ -154,7 +152,7 @@ fn well(new: &mut Connection, found: &Found, now: Timestamp) {
     }
     match found.expires_at {
         Some(end) if end <= now => new.add_reason(S::TokenInvalid),
-        Some(end) if end.since(now) <= EXPIRING_MS => new.add_reason(S::TokenExpiring),
+        Some(_) if new.health.notice_days.is_some() => new.add_reason(S::TokenExpiring),
         _ => {}
     }
     if let Some((channel, hooks)) = &found.hooks {

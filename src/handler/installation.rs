@@ -64,6 +64,7 @@ fn take_up(work: &mut Work<'_>, grant: &Grant<'_>, requester: Option<&Person>) {
     see(work);
     pause_projects(work, false);
     work.mark_roster_stale();
+    work.doubt_repositories();
     let action = if is_back { "connection.reinstalled" } else { "connection.installed" };
     let asked = requester.map(|person| format!("asked for by {} ({})", person.login, person.id));
     note(work, action, &asked.unwrap_or_default());
@@ -94,6 +95,7 @@ pub(super) fn uninstalled(work: &mut Work<'_>) {
     work.connection.clear_reasons(&[ConnectionState::Suspended]);
     work.connection.add_reason(ConnectionState::Uninstalled);
     pause_projects(work, true);
+    work.doubt_connection();
     if is_news {
         note(work, "connection.uninstalled", "projects are kept, members stay as they are");
     }
@@ -107,6 +109,7 @@ pub(super) fn suspended(work: &mut Work<'_>) {
     see(work);
     work.connection.add_reason(ConnectionState::Suspended);
     pause_projects(work, true);
+    work.doubt_connection();
     if is_news {
         note(work, "connection.suspended", "");
     }
@@ -122,6 +125,7 @@ pub(super) fn unsuspended(work: &mut Work<'_>) {
     pause_projects(work, false);
     // Nothing was delivered in between.
     work.mark_roster_stale();
+    work.doubt_repositories();
     if is_news {
         note(work, "connection.unsuspended", "");
     }
@@ -134,6 +138,9 @@ pub(super) fn accepted(work: &mut Work<'_>, permissions: &BTreeMap<String, Strin
     see(work);
     work.connection.permissions.clone_from(permissions);
     work.connection.clear_reasons(&[ConnectionState::PermissionMissing]);
+    // Members or repositories may be seen by them that were not seen before.
+    work.mark_roster_stale();
+    work.doubt_repositories();
     note(work, "connection.permissions-accepted", "");
 }
 
@@ -145,6 +152,7 @@ pub(super) fn selected(work: &mut Work<'_>, selection: &str, added: &[Repository
     if matches!(by_time(work), Turn::Newest) {
         select(work, selection);
     }
+    work.doubt_repositories();
     for repository in added {
         project::granted(work, repository);
     }
@@ -180,6 +188,7 @@ pub(super) fn account_deleted(work: &mut Work<'_>) {
     let is_news = !work.has(ConnectionState::Uninstalled);
     work.connection.add_reason(ConnectionState::Uninstalled);
     work.mark_roster_stale();
+    work.doubt_connection();
     pause_projects(work, true);
     if is_news {
         note(work, "connection.account-deleted", "projects are kept, members stay as they are");
@@ -189,6 +198,7 @@ pub(super) fn account_deleted(work: &mut Work<'_>) {
 pub(super) fn hook_deleted(work: &mut Work<'_>, hook: u64) {
     work.apply();
     work.connection.add_reason(ConnectionState::WebhookDisabled);
+    work.doubt_connection();
     note(work, "connection.hook-deleted", &format!("hook {hook} was removed at the forge: set it up again"));
 }
 

@@ -68,6 +68,7 @@ fn lookup_of(event: &Event) -> Lookup {
         | Fact::MemberRemoved { person: Some(person) }
         | Fact::MemberInvited { person: Some(person), .. }
         | Fact::PersonRenamed { person, .. }
+        | Fact::AuthorizationRevoked { person }
         | Fact::PersonDeleted { person } => Lookup { members: vec![person.id], ..none },
         Fact::CollaboratorChanged { repository, .. }
         | Fact::RepositorySeen { repository }
@@ -86,7 +87,6 @@ fn lookup_of(event: &Event) -> Lookup {
         | Fact::MemberRemoved { person: None }
         | Fact::MemberInvited { person: None, .. }
         | Fact::TeamChanged { .. }
-        | Fact::AuthorizationRevoked { .. }
         | Fact::HookDeleted { .. }
         | Fact::PersonSeen { .. }
         | Fact::PersonBlocked { .. }
@@ -141,7 +141,7 @@ fn apply(work: &mut Work<'_>, fact: &Fact) {
         Fact::MemberInvited { person, .. } => membership::invited(work, person.as_ref()),
         Fact::MemberRemoved { person } => membership::removed(work, person.as_ref()),
         Fact::TeamChanged { .. } => membership::team_changed(work),
-        Fact::AuthorizationRevoked { person } => person::noted(work, "person.authorization-revoked", person),
+        Fact::AuthorizationRevoked { person } => person::logged_out(work, person),
         Fact::PersonSeen { person } => person::noted(work, "person.seen", person),
         Fact::PersonBlocked { person } => person::noted(work, "person.blocked", person),
         Fact::PersonRenamed { person, from } => person::renamed(work, person, from),

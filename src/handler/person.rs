@@ -11,6 +11,15 @@ pub(super) fn noted(work: &mut Work<'_>, action: &str, person: &Person) {
     work.audit(action, subject(person), "");
 }
 
+/// The person has taken back at the forge what lets us sign them in: what they came in with ends (e-60).
+pub(super) fn logged_out(work: &mut Work<'_>, person: &Person) {
+    noted(work, "person.authorization-revoked", person);
+    // The same bytes came before: what the person came in with since then is not theirs to end.
+    if let Some(member) = work.known.member(person.id).filter(|_| !work.known.replay_suspected) {
+        work.end_access(member);
+    }
+}
+
 /// Whose key, never which.
 pub(super) fn key_changed(work: &mut Work<'_>, login: &str, added: bool) {
     work.apply();

@@ -32,6 +32,8 @@ pub(super) struct Work<'a> {
     run: Option<Pipeline>,
     audit: Vec<AuditEntry>,
     wishes: Vec<Wish>,
+    /// Whose access ends.
+    ended: Option<String>,
     applied: bool,
     superseded: Option<String>,
     ignored: Option<Reason>,
@@ -48,6 +50,7 @@ impl<'a> Work<'a> {
             run: None,
             audit: Vec::new(),
             wishes: Vec::new(),
+            ended: None,
             applied: false,
             superseded: None,
             ignored: None,
@@ -129,14 +132,27 @@ impl<'a> Work<'a> {
     /// The member list may be out of date since now, or since longer: it is to be read.
     pub(super) fn mark_roster_stale(&mut self) {
         self.connection.roster_stale_since.get_or_insert(self.known.received_at);
-        self.wish(TaskKind::SyncMembers, String::new());
+        if self.is_authority() {
+            self.wish(TaskKind::SyncMembers, String::new(), SETTLED_MS);
+        }
+    }
+
+    /// What an event says of the connection itself is a hint: the forge is asked at once, and not at the next turn.
+    pub(super) fn doubt_connection(&mut self) {
+        self.wish(TaskKind::CheckConnection, String::new(), 0);
+    }
+
+    /// Repositories may have come or gone that nobody has told of: they are to be read as well.
+    pub(super) fn doubt_repositories(&mut self) {
+        self.doubt_connection();
+        self.wish(TaskKind::SyncConnection, String::new(), SETTLED_MS);
     }
 
     /// What is known of a person's membership may be out of date: they are to be read by themselves, or, where nobody
     /// can ask, with the list.
     pub(super) fn doubt(&mut self, person: u64) {
         if self.can_ask() {
-            self.wish(TaskKind::SyncPerson, person.to_string());
+            self.wish(TaskKind::SyncPerson, person.to_string(), SETTLED_MS);
         } else {
             self.mark_roster_stale();
         }
@@ -146,14 +162,21 @@ impl<'a> Work<'a> {
         self.is_authority() && self.connection.credential != "none"
     }
 
-    /// Soon, but not before the forge's own list has come to know of it.
-    fn wish(&mut self, kind: TaskKind, subject: String) {
-        if !self.can_ask() || self.wishes.iter().any(|wish| wish.kind == kind && wish.subject == subject) {
+    /// After so long a wait: a list comes to know of an event a little later than the event was sent.
+    fn wish(&mut self, kind: TaskKind, subject: String, wait_ms: i64) {
+        let is_wished = |wish: &Wish| wish.kind == kind && wish.subject == subject;
+        if self.connection.credential == "none" || self.wishes.iter().any(is_wished) {
             return;
         }
         let (at, connection) = (self.known.received_at, &self.connection);
         let wish = Wish::now(kind, &connection.organization, &connection.key, "webhook", at);
-        self.wishes.push(Wish { subject, due_at: at.plus_ms(SETTLED_MS), ..wish });
+        self.wishes.push(Wish { subject, due_at: at.plus_ms(wait_ms), ..wish });
+    }
+
+    /// Everything that the person could come in with ends.
+    pub(super) fn end_access(&mut self, member: &Member) {
+        self.applied = true;
+        self.ended = Some(member.id());
     }
 
     /// The project as it is known, or as this work has changed it already.
@@ -190,7 +213,9 @@ impl<'a> Work<'a> {
     }
 
     /// The whole answer.
-    pub(super) fn finish(self) -> Changes {
+    pub(super) fn finish(mut self) -> Changes {
+        let reasons = self.connection.reasons.clone();
+        self.connection.health.note(&reasons, self.known.received_at);
         let verdict = match (&self.ignored, &self.superseded) {
             (Some(reason), _) => Verdict::Ignored(*reason),
             (None, Some(what)) if !self.applied => Verdict::Superseded(what.clone()),
@@ -221,6 +246,7 @@ impl<'a> Work<'a> {
         changes.extend(projects.map(|project| Change::PutProject(Box::new(project))));
         changes.extend(members.map(|member| Change::PutMember(Box::new(member))));
         changes.extend(runs.map(|run| Change::PutPipeline(Box::new(run))));
+        changes.extend(self.ended.into_iter().map(|member| Change::EndAccess(member, known.received_at)));
         changes.extend(self.wishes.into_iter().map(|wish| Change::Wish(Box::new(wish))));
         changes.extend(self.audit.into_iter().map(Change::Audit));
         if changes.is_empty() || is_worth_writing(known, &self.connection) {

@@ -15,10 +15,9 @@ use super::{Linking, Refusal};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::ci::holders_version;
 use crate::domain::event::{About, AccountRef};
-use crate::domain::known::RecordKey;
-use crate::domain::organization::{Account, Connection, ConnectionState};
+use crate::domain::known::{RecordKey, Versioned};
+use crate::domain::organization::{Account, Connection, ConnectionState, Organization};
 use crate::domain::project::Proof;
-use crate::domain::task::{TaskKind, Wish};
 use crate::domain::ticket::TicketPurpose;
 use crate::domain::{ConnectionKey, SourceKey};
 use crate::handler::plain_key;
@@ -50,6 +49,7 @@ struct Read {
     installation: Installation,
     person: Person,
     account: Account,
+    kind: AccountKind,
 }
 
 impl Linking {
@@ -133,9 +133,9 @@ impl Linking {
             person: &who,
             membership: membership.as_ref(),
         };
-        let (account, _) = prove(&facts).map_err(Refusal::Unproven)?;
+        let (account, kind) = prove(&facts).map_err(Refusal::Unproven)?;
         let account = Account { login: account.login.clone(), external_id: Some(account.id.get()) };
-        Ok(Read { installation, person: who, account })
+        Ok(Read { installation, person: who, account, kind })
     }
 
     /// Writes the binding, unless somebody else holds the account or takes it at the same moment.
@@ -145,8 +145,15 @@ impl Linking {
             let holder = self.holder(visit, source, read, &before.key).await?;
             let wants = visit.leg.wants.unwrap_or(Wants { purpose: Purpose::Comments, follows_ci: false });
             let missing = missing(wants, &read.installation.permissions);
-            let connection = bound(before, source, read, !missing.is_empty());
+            let mut connection = bound(before, source, read, !missing.is_empty());
+            let organization = self.organization(visit).await?;
+            let managed = managed(&organization.value, &connection, read.kind);
+            connection.authority = managed.authority.as_ref() == Some(&connection.key);
+            connection.roster_stale_since = connection.authority.then(|| self.now());
+            let reasons = connection.reasons.clone();
+            connection.health.note(&reasons, self.now());
             let mut expects = vec![(RecordKey::Connection(connection.key.clone()), version)];
+            expects.push((RecordKey::Organization(visit.organization.clone()), organization.version));
             let number = read.account.external_id.unwrap_or_default();
             expects.push((RecordKey::Account(connection.host.clone(), number), holder));
             let done = Bound {
@@ -166,10 +173,10 @@ impl Linking {
                     read.installation.id, read.account.login, read.person.login, read.person.id
                 ),
             )));
-            for kind in [TaskKind::CheckConnection, TaskKind::SyncConnection] {
-                let (organization, by) = (&visit.organization, &visit.leg.by);
-                let wish = Wish::now(kind, organization, &connection.key, by, self.now());
-                changes.push(Change::Wish(Box::new(wish)));
+            let wishes = connection.read_anew(&visit.leg.by, self.now());
+            changes.extend(wishes.into_iter().map(|wish| Change::Wish(Box::new(wish))));
+            if managed != organization.value {
+                changes.push(Change::PutOrganization(managed));
             }
             changes.push(Change::PutConnection(Box::new(connection)));
             if self.store.apply(changes, expects).await? {
@@ -177,6 +184,11 @@ impl Linking {
             }
         }
         Err(Refusal::Changed)
+    }
+
+    /// The organization that the session is for.
+    async fn organization(&self, visit: &Visit) -> Result<Versioned<Organization>, Refusal> {
+        self.store.versioned_organization(&visit.organization).await?.ok_or(Refusal::Changed)
     }
 
     /// The connection to be bound, with its version: the session's, or a new one.
@@ -280,6 +292,22 @@ async fn membership(
         Err(ProviderError::Gone) => Ok(None),
         Err(error) => Err(Refusal::Forge(error)),
     }
+}
+
+/// The organization once the connection is bound. Whoever has signed in at this forge and owns the account there is its
+/// founder when nobody has signed in before (ruling 14); its members are then managed there. A person's own account has
+/// no members.
+fn managed(organization: &Organization, connection: &Connection, kind: AccountKind) -> Organization {
+    let mut managed = organization.clone();
+    if kind == AccountKind::Organization {
+        let forge = connection.kind.forge();
+        managed.home = organization.home.or(Some(forge));
+        if managed.gives_authority(forge, &connection.key) {
+            managed.authority = Some(connection.key.clone());
+            return managed;
+        }
+    }
+    organization.clone()
 }
 
 /// What was wanted and not granted: the installation decides, not the manifest.

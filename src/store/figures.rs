@@ -14,6 +14,10 @@ pub struct StoreFigures {
     pub unindexed: u64,
     /// When the longest waiting piece of due work became due.
     pub oldest_due_at: Option<Timestamp>,
+    /// Tasks that are to be done or are being done.
+    pub tasks: u64,
+    /// When the longest waiting task became due, or will; a task that is being done is due when its lease ends.
+    pub task_due_at: Option<Timestamp>,
     /// Lanes whose head failed and holds others back.
     pub lanes_blocked: u64,
     /// Bytes on disk.

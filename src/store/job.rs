@@ -8,9 +8,9 @@ use super::{FindingFilter, Page, Paged, StoreError};
 use crate::domain::access::{Approval, TokenRecord};
 use crate::domain::ci::{JobKnown, JobLookup};
 use crate::domain::known::Versioned;
-use crate::domain::organization::Connection;
+use crate::domain::organization::{Connection, Organization};
 use crate::domain::scan::{Branch, Finding, Scan};
-use crate::domain::{ConnectionKey, Timestamp};
+use crate::domain::{ConnectionKey, OrganizationSlug, Timestamp};
 
 /// Check-ins. They are written like all records, with [`super::Records::apply`].
 #[async_trait]
@@ -58,4 +58,9 @@ pub trait Jobs: Send + Sync {
         &self,
         key: &ConnectionKey,
     ) -> Result<Option<Versioned<Connection>>, StoreError>;
+    /// The same of an organization.
+    async fn versioned_organization(
+        &self,
+        slug: &OrganizationSlug,
+    ) -> Result<Option<Versioned<Organization>>, StoreError>;
 }

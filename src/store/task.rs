@@ -34,6 +34,13 @@ pub enum TaskOutcome {
         /// What went wrong.
         error: String,
     },
+    /// Do it then: nothing is wrong with it, it was only asked to wait. No attempt is used up.
+    Wait {
+        /// Not before.
+        at: Timestamp,
+        /// What it waits for.
+        error: String,
+    },
     /// It cannot be done; somebody has to look.
     Fail {
         /// What went wrong.
@@ -82,6 +89,7 @@ pub(super) fn settled(task: Task, outcome: TaskEnd, now: Timestamp) -> Task {
     match outcome {
         TaskEnd::Done { note } => task.done(note, now),
         TaskEnd::Retry { at, error } => task.put_off(error, at),
+        TaskEnd::Wait { at, error } => task.waits(error, at),
         TaskEnd::Fail { error } => task.failed(error, now),
     }
 }
@@ -91,6 +99,7 @@ pub(super) fn settled(task: Task, outcome: TaskEnd, now: Timestamp) -> Task {
 pub(super) enum TaskEnd {
     Done { note: String },
     Retry { at: Timestamp, error: String },
+    Wait { at: Timestamp, error: String },
     Fail { error: String },
 }
 
@@ -99,6 +108,7 @@ pub(super) fn apart(outcome: TaskOutcome) -> (Vec<Change>, Vec<(RecordKey, u64)>
     match outcome {
         TaskOutcome::Done { changes, expects, note } => (changes, expects, TaskEnd::Done { note }),
         TaskOutcome::Retry { at, error } => (Vec::new(), Vec::new(), TaskEnd::Retry { at, error }),
+        TaskOutcome::Wait { at, error } => (Vec::new(), Vec::new(), TaskEnd::Wait { at, error }),
         TaskOutcome::Fail { error } => (Vec::new(), Vec::new(), TaskEnd::Fail { error }),
     }
 }

@@ -169,6 +169,10 @@ faults! {
         "A task was given up, for the reason in the line.",
         "Nothing is taken away here because of it; GET /api/v1/tasks shows it.",
         "Mend what the reason names, then ask for it again: scm-connect connections test or sync.";
+    CredentialExpiring = "credential-expiring", false,
+        "A credential of a connection ends within a month, a week or a day; the line says which and when.",
+        "Everything works until then.",
+        "GitLab: scm-connect secrets rotate KEY. Else make a new token and enter it: scm-connect connections promote KEY.";
     Panic = "panic", true,
         "A thread met something that cannot be: a bug.",
         "What is stored is safe, and whoever waited for the thread was answered with an error.",

@@ -285,8 +285,17 @@ pub const OUTCOMES: &[&str] = &["done", "ignored", "superseded", "waiting", "ret
 /// Why deliveries are given up.
 pub const REASONS: &[&str] = &["unreadable", "crash_loop", "exhausted"];
 /// What a request at a hook is answered.
-pub const RESULTS: &[&str] =
-    &["stored", "duplicate", "ping", "malformed", "unauthorized", "too_large", "media_type", "unavailable"];
+pub const RESULTS: &[&str] = &[
+    "stored",
+    "woken",
+    "duplicate",
+    "ping",
+    "malformed",
+    "unauthorized",
+    "too_large",
+    "media_type",
+    "unavailable",
+];
 
 /// Shows a source's metrics from its first moment on; to be called for each declared source.
 pub fn begin_source(provider: &'static str, source: &SourceKey, secrets: u8) {

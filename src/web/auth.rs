@@ -39,8 +39,8 @@ pub(crate) struct SameUser;
 pub(crate) enum Caller {
     /// Whoever runs this machine.
     Operator,
-    /// Somebody with a live token.
-    Token { id: String, kind: TokenKind, organization: OrganizationSlug },
+    /// Somebody with a live token, and which member that stands for, where it does.
+    Token { id: String, kind: TokenKind, organization: OrganizationSlug, member: Option<String> },
 }
 
 impl Caller {
@@ -55,6 +55,14 @@ impl Caller {
     /// Whether records of this organization exist for this caller.
     pub(crate) fn sees(&self, organization: Option<&OrganizationSlug>) -> bool {
         self.organization().is_none_or(|own| organization == Some(own))
+    }
+
+    /// The member that the caller's token stands for.
+    pub(crate) fn member(&self) -> Option<&str> {
+        match self {
+            Self::Operator => None,
+            Self::Token { member, .. } => member.as_deref(),
+        }
     }
 
     pub(crate) fn is_admin(&self) -> bool {
@@ -193,7 +201,8 @@ async fn identify(request: &HttpRequest, front: &Front) -> Result<Caller, Proble
     if !record.is_live(front.now()) {
         return Err(Problem::unauthorized("token-expired", "the token's time is over; make a new one"));
     }
-    Ok(Caller::Token { id: record.id, kind: record.kind, organization: record.organization })
+    let TokenRecord { id, kind, organization, member, .. } = record;
+    Ok(Caller::Token { id, kind, organization, member })
 }
 
 /// The record of the token that a request brings. Its time may be over.

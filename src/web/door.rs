@@ -1,7 +1,12 @@
 //! Which door proves which source's deliveries. The whole table is swapped at once when the config is read again.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::metric::SourceMeter;
 use crate::domain::SourceKey;
@@ -27,6 +32,11 @@ impl Doorway {
         };
         Self { forge, door: Arc::new(door), meter: Arc::default() }
     }
+
+    /// Whether it is the very same door.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.door, &other.door)
+    }
 }
 
 impl std::fmt::Debug for Doorway {
@@ -35,10 +45,30 @@ impl std::fmt::Debug for Doorway {
     }
 }
 
+/// Between two readings that strangers can cause, whoever they are.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// A store that takes longer says nothing, and the request is refused.
+const READ_WITHIN: Duration = Duration::from_secs(2);
+
+/// Reads what a source's door is this moment.
+#[async_trait]
+pub trait ReadDoor: Send + Sync {
+    /// `None`: it has none, or nobody can say; then nothing changes.
+    async fn door(&self, source: &SourceKey) -> Option<Doorway>;
+}
+
 /// All doors.
-#[derive(Debug)]
 pub struct Doors {
     table: RwLock<Arc<Table>>,
+    reader: OnceLock<Arc<dyn ReadDoor>>,
+    /// When a door was last read because of a request.
+    read_at: Mutex<Option<Instant>>,
+}
+
+impl std::fmt::Debug for Doors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Doors").field("table", &self.table).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -59,7 +89,42 @@ impl Doors {
     /// From a table.
     #[must_use]
     pub fn new(doors: HashMap<SourceKey, Doorway>) -> Self {
-        Self { table: RwLock::new(Arc::new(doors.into())) }
+        let table = RwLock::new(Arc::new(doors.into()));
+        Self { table, reader: OnceLock::new(), read_at: Mutex::default() }
+    }
+
+    /// Who reads a door that a request asks for and that is not in the table, or not as the request proves.
+    pub fn read_by(&self, reader: Arc<dyn ReadDoor>) {
+        // There is one, from the start on.
+        let _ = self.reader.set(reader);
+    }
+
+    /// Reads a source's door before a request is refused: another process may have made it this moment. At most once a
+    /// second in all, so that a flood of wrong requests reads no more than that. `false`: it was not read.
+    pub(crate) async fn read_again(&self, source: Option<&SourceKey>) -> bool {
+        let Some((reader, source)) = self.reader.get().zip(source) else { return false };
+        tokio::time::timeout(READ_WITHIN, self.read(reader.as_ref(), source)).await.unwrap_or(false)
+    }
+
+    async fn read(&self, reader: &dyn ReadDoor, source: &SourceKey) -> bool {
+        let mut read_at = self.read_at.lock().await;
+        if read_at.is_some_and(|at| at.elapsed() < READ_AGAIN_AFTER) {
+            return false;
+        }
+        *read_at = Some(Instant::now());
+        if let Some(door) = reader.door(source).await {
+            self.put(source.clone(), door);
+        }
+        true
+    }
+
+    /// Puts one door in place of the source's own. What it was counted by goes on.
+    fn put(&self, source: SourceKey, door: Doorway) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let mut doors = table.doors.clone();
+        let meter = doors.get(&source).map_or_else(|| Arc::clone(&door.meter), |old| Arc::clone(&old.meter));
+        doors.insert(source, Doorway { meter, ..door });
+        *table = Arc::new(doors.into());
     }
 
     /// Puts another table in place of the whole one; requests under way keep the one they began with.

@@ -82,6 +82,9 @@ enum Kept {
     Ping(Accepted),
 }
 
+/// What was not proven, as far as it can be tried once more, and why.
+type Unproven = (Option<(Vec<(String, Bytes)>, Bytes)>, Rejected);
+
 /// What is known of a request before its body is.
 struct Knock {
     front: Arc<Front>,
@@ -159,23 +162,42 @@ impl Knock {
     ) -> Result<(Kept, StatusCode), Problem> {
         let counted = (body.share, visit);
         let bytes = body.bytes.len();
-        let outcome = self.prove_and_store(headers, body.bytes).await;
+        let (knock, outcome) = self.prove_and_store(headers, body.bytes).await;
         drop::<(Share, Visit)>(counted);
         match outcome {
             Ok(kept) => {
                 metric::record_body(bytes);
-                self.count(kept.result());
+                knock.count(kept.result());
                 Ok((kept, kept.status()))
             }
-            Err(problem) => Err(self.refuse(problem, bytes)),
+            Err(problem) => Err(knock.refuse(problem, bytes)),
         }
     }
 
-    async fn prove_and_store(&self, headers: Vec<(String, Bytes)>, body: Bytes) -> Result<Kept, Problem> {
+    async fn prove_and_store(
+        mut self,
+        headers: Vec<(String, Bytes)>,
+        body: Bytes,
+    ) -> (Self, Result<Kept, Problem>) {
         let began = Instant::now();
-        let proven = self.prove(headers, body).await;
+        let mut proven = self.prove(headers, body).await;
+        if let Err((Some(raw), rejected)) = proven {
+            proven = if is_unproven(rejected) && self.look_again().await {
+                let (headers, body) = raw;
+                self.prove(headers, body).await
+            } else {
+                Err((None, rejected))
+            };
+        }
         metric::record_stage(Stage::Verify, began.elapsed());
-        let delivery = proven.map_err(problem_of)?;
+        let kept = match proven {
+            Ok(delivery) => self.store(delivery).await,
+            Err((_, rejected)) => Err(problem_of(rejected)),
+        };
+        (self, kept)
+    }
+
+    async fn store(&self, delivery: Delivery) -> Result<Kept, Problem> {
         let slot = delivery.envelope().secret_slot;
         if let Some(doorway) = &self.doorway {
             doorway.meter.count_match(delivery.source().as_str(), slot);
@@ -192,24 +214,40 @@ impl Knock {
         Ok(if ping { Kept::Ping(accepted) } else { Kept::New(accepted) })
     }
 
+    /// Another process may have made the source, or changed its secret, this moment: before a delivery is refused, the
+    /// source is read once more. `false`: that was done too lately, and its door is the one that has refused already.
+    async fn look_again(&mut self) -> bool {
+        let has_read = self.front.doors.read_again(self.key.as_ref()).await;
+        let (doorway, decoys) = self.front.doors.find(self.key.as_ref());
+        let is_same = match (&self.doorway, &doorway) {
+            (Some(before), Some(now)) => now.is(before),
+            (before, now) => before.is_none() && now.is_none(),
+        };
+        (self.doorway, self.decoys) = (doorway, decoys);
+        has_read || !is_same
+    }
+
     /// Proves the delivery, on a thread of its own when it is large. A refusal takes the same work for every source.
-    async fn prove(&self, headers: Vec<(String, Bytes)>, body: Bytes) -> Result<Delivery, Rejected> {
+    async fn prove(&self, headers: Vec<(String, Bytes)>, body: Bytes) -> Result<Delivery, Unproven> {
         let (large, now, decoys) = (body.len() > INLINE_BYTES_MAX, self.front.now(), self.decoys);
         let known = self.key.clone().zip(self.doorway.clone());
         let check = move || {
             let bytes = body.clone();
             let proven = match known {
                 Some((source, doorway)) => {
-                    Delivery::authenticate(RawDelivery { source, headers, body }, &*doorway.door, now)
+                    let proven = Delivery::prove(RawDelivery { source, headers, body }, &*doorway.door, now);
+                    proven.map_err(|(raw, rejected)| (Some((raw.headers, raw.body)), rejected))
                 }
-                None => Err(Rejected::ProofMissing),
+                None => Err((Some((headers, body)), Rejected::ProofMissing)),
             };
-            if let Err(Rejected::ProofMissing | Rejected::ProofWrong | Rejected::Stale) = proven {
+            if let Err((_, rejected)) = &proven
+                && is_unproven(*rejected)
+            {
                 hash_for_nothing(&bytes, decoys);
             }
             proven
         };
-        if large { web::block(check).await.unwrap_or(Err(Rejected::ProofWrong)) } else { check() }
+        if large { web::block(check).await.unwrap_or(Err((None, Rejected::ProofWrong))) } else { check() }
     }
 
     fn note_failure(&self, error: &StoreError) {
@@ -227,7 +265,7 @@ impl Knock {
         } else {
             problem
         };
-        self.count(problem.code());
+        self.count(metric::result(problem.code()));
         let known = self.doorway.as_ref().and(self.key.as_ref());
         let body_bytes = arrived as u64;
         let (code, event) = (problem.code(), self.event.clone());
@@ -306,6 +344,11 @@ fn check_media(headers: &HeaderMap) -> Result<(), Problem> {
 
 fn media(code: &'static str, message: &'static str) -> Problem {
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, message).closing()
+}
+
+/// Whether it is the proof that is wrong, and not the request.
+const fn is_unproven(rejected: Rejected) -> bool {
+    matches!(rejected, Rejected::ProofMissing | Rejected::ProofWrong | Rejected::Stale)
 }
 
 fn problem_of(rejected: Rejected) -> Problem {

@@ -71,6 +71,17 @@ impl SourceMeter {
     }
 }
 
+/// The word under which a refusal is counted: alerts ask for few words, and a code more must not be one that none asks for.
+pub(crate) fn result(code: &str) -> &'static str {
+    match code {
+        "no-delivery" | "incomplete" | "length-invalid" | "too-slow" => "malformed",
+        "proof-failed" | "too-many-failures" => "unauthorized",
+        "too-large" => "too_large",
+        "media-type" | "encoding-unsupported" => "media_type",
+        _ => "unavailable",
+    }
+}
+
 pub(crate) fn count_request(provider: &'static str, source: &str, result: &'static str) {
     let source = source.to_owned();
     metrics::counter!(INGEST_REQUESTS, "provider" => provider, "source" => source, "result" => result)

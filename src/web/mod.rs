@@ -40,7 +40,7 @@ use ipnet::IpNet;
 pub use body::Budget;
 pub use control::{ControlSocket, bind as bind_control};
 pub use describe::document as openapi;
-pub use door::{Doors, Doorway};
+pub use door::{Doors, Doorway, ReadDoor};
 pub use health::{Health, Part};
 pub use peer::Peers;
 pub use refused::{Refusal, RefusedLog};

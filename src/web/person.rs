@@ -2,6 +2,7 @@
 
 use super::Front;
 use super::error::Problem;
+use crate::domain::Timestamp;
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::change::Change;
 use crate::domain::organization::{Connection, Member, MemberState, Role};
@@ -33,15 +34,32 @@ pub(super) async fn check(front: &Front, token: &TokenRecord) -> Result<(), Prob
         return Err(Problem::forbidden());
     }
     let source = front.store.connection(&member.source).await?;
-    let confirmed = member.last_confirmed_at.max(source.as_ref().and_then(|source| source.members_read_at));
-    if confirmed.is_none_or(|at| front.now().since(at) > CONFIRMED_MS) {
+    let read_at = source.as_ref().and_then(|source| source.members_read_at);
+    let confirmations = [member.last_confirmed_at, read_at];
+    // What a clock that was ahead has written down confirms nothing either.
+    let confirmed_within = |ms: i64| {
+        let lately = |at: Timestamp| front.now().since(at).checked_abs().is_some_and(|apart| apart <= ms);
+        confirmations.into_iter().flatten().any(lately)
+    };
+    if !confirmed_within(CONFIRMED_MS) {
         ask_again(front, &member, source.as_ref()).await?;
     }
-    if confirmed.is_some_and(|at| front.now().since(at) <= UNCONFIRMED_MS_MAX) {
+    if confirmed_within(UNCONFIRMED_MS_MAX) {
+        return Ok(());
+    }
+    if source.is_some_and(|source| is_within_grace(&source, confirmed, front.now())) {
         return Ok(());
     }
     Err(Problem::unauthorized("member-unconfirmed", "the forge has not confirmed the membership for an hour")
         .help("look at the connection: scm-connect connections show"))
+}
+
+/// Of a connection that is off nobody can be confirmed, through no fault of theirs. Whoever was, when it went off, comes in
+/// for a while longer (e-57, e-58).
+fn is_within_grace(source: &Connection, confirmed: Option<Timestamp>, now: Timestamp) -> bool {
+    let was_confirmed =
+        confirmed.zip(source.off_since()).is_some_and(|(at, off)| off.since(at) <= UNCONFIRMED_MS_MAX);
+    was_confirmed && source.access_ends_at().is_some_and(|end| now < end)
 }
 
 /// Has the person read by themselves. Whoever comes in often causes one such reading, not many: equal wishes are one task.

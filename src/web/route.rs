@@ -49,6 +49,7 @@ fn named() -> Vec<Line> {
     const GET: Method = Method::GET;
     const POST: Method = Method::POST;
     const DELETE: Method = Method::DELETE;
+    const PATCH: Method = Method::PATCH;
     vec![
         open(POST, "/hooks/{source}", Who::Forge, web::to(hook::receive), &hook::ABOUT),
         open(GET, "/", Who::Anyone, web::to(page::home), &page::HOME),
@@ -77,6 +78,7 @@ fn named() -> Vec<Line> {
         api::<Reader, _, _>(GET, "/api/v1/organizations", api::organization::list, &api::organization::LIST),
         api::<OperatorOnly, _, _>(POST, "/api/v1/organizations", api::organization::create, &api::organization::CREATE),
         api::<Reader, _, _>(GET, "/api/v1/organizations/{id}", api::organization::show, &api::organization::SHOW),
+        api::<Admin, _, _>(PATCH, "/api/v1/organizations/{id}", api::organization::change, &api::organization::CHANGE),
         api::<Reader, _, _>(GET, "/api/v1/connections", api::connection::list, &api::connection::LIST),
         api::<Reader, _, _>(GET, "/api/v1/connections/{id}", api::connection::show, &api::connection::SHOW),
         api::<Admin, _, _>(POST, "/api/v1/connections", api::connect::add, &api::connect::ADD),
@@ -85,6 +87,7 @@ fn named() -> Vec<Line> {
         api::<Admin, _, _>(POST, "/api/v1/connections/{id}/sync", api::connect::sync, &api::connect::SYNC),
         api::<Admin, _, _>(POST, "/api/v1/connections/{id}/pause", api::connect::pause, &api::connect::PAUSE),
         api::<Admin, _, _>(POST, "/api/v1/connections/{id}/resume", api::connect::resume, &api::connect::RESUME),
+        api::<Admin, _, _>(POST, "/api/v1/connections/{id}/extend", api::connect::extend, &api::connect::EXTEND),
         api::<Admin, _, _>(POST, "/api/v1/connections/{id}/disconnect", api::connect::disconnect, &api::connect::DISCONNECT),
         api::<Admin, _, _>(POST, "/api/v1/connections/{id}/rotate", api::connect::rotate, &api::connect::ROTATE),
         api::<Admin, _, _>(POST, "/api/v1/connections/{id}/reject", ci::verdict::reject, &ci::verdict::REJECT),

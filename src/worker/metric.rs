@@ -22,6 +22,8 @@ pub(super) const LOOP_RESTARTS: &str = Metric::LoopRestarts.name();
 
 /// The kind of work that most of these are about.
 pub(super) const KIND: &str = "delivery";
+/// The other one: what forges are asked and told.
+pub(super) const TASK: &str = "task";
 
 /// An attempt ended like this.
 pub(super) fn attempt(outcome: &'static str, took_s: f64) {
@@ -31,8 +33,8 @@ pub(super) fn attempt(outcome: &'static str, took_s: f64) {
 
 /// A try at a task ended like this.
 pub(super) fn task(outcome: &'static str, took_s: f64) {
-    counter!(ATTEMPTS, "kind" => "task", "outcome" => outcome).increment(1);
-    histogram!(ATTEMPT_DURATION, "kind" => "task").record(took_s);
+    counter!(ATTEMPTS, "kind" => TASK, "outcome" => outcome).increment(1);
+    histogram!(ATTEMPT_DURATION, "kind" => TASK).record(took_s);
 }
 
 /// A delivery came to rest so long after its receipt.
@@ -66,13 +68,13 @@ pub(super) fn restart(name: &'static str) {
 }
 
 /// How many pieces of work are in a state.
-pub(super) fn depth(state: &'static str, count: u64) {
-    gauge!(QUEUE_DEPTH, "kind" => KIND, "state" => state).set(float(count));
+pub(super) fn depth(kind: &'static str, state: &'static str, count: u64) {
+    gauge!(QUEUE_DEPTH, "kind" => kind, "state" => state).set(float(count));
 }
 
 /// For how long the longest waiting piece of due work has been due.
-pub(super) fn oldest_due(age_ms: i64) {
-    gauge!(QUEUE_OLDEST_DUE_AGE, "kind" => KIND).set(seconds(age_ms));
+pub(super) fn oldest_due(kind: &'static str, age_ms: i64) {
+    gauge!(QUEUE_OLDEST_DUE_AGE, "kind" => kind).set(seconds(age_ms));
 }
 
 /// How many dead letters have this reason.

@@ -151,9 +151,7 @@ fn outcome(context: &Context, task: &Task, performed: Performed) -> (TaskOutcome
             report!(Fault::TaskFailed, id = %task.id, kind = task.kind.as_str(), error, "a task was given up");
             (TaskOutcome::Fail { error: cut(&error) }, "failed")
         }
-        Performed::Later { at: Some(at), error } => {
-            (TaskOutcome::Retry { at, error: cut(&error) }, "retried")
-        }
+        Performed::Later { at: Some(at), error } => (TaskOutcome::Wait { at, error: cut(&error) }, "waiting"),
         Performed::Later { at: None, error } => match next(context, task) {
             Some(at) => (TaskOutcome::Retry { at, error: cut(&error) }, "retried"),
             None => outcome(context, task, Performed::Failed { error }),

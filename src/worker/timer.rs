@@ -128,10 +128,13 @@ pub(super) fn show(figures: &StoreFigures, shown: &mut BTreeSet<String>, now_ms:
     let unfinished = [DeliveryState::Queued, DeliveryState::Working, DeliveryState::Waiting];
     for state in unfinished.into_iter().chain([DeliveryState::Dead]) {
         let count = figures.by_state.iter().find(|(of, _)| *of == state).map_or(0, |(_, count)| *count);
-        metric::depth(state.as_str(), count);
+        metric::depth(metric::KIND, state.as_str(), count);
     }
-    metric::depth("unindexed", figures.unindexed);
-    metric::oldest_due(figures.oldest_due_at.map_or(0, |at| now_ms.saturating_sub(at.ms())));
+    metric::depth(metric::KIND, "unindexed", figures.unindexed);
+    metric::depth(metric::TASK, "queued", figures.tasks);
+    let age = |due: Option<Timestamp>| due.map_or(0, |at| now_ms.saturating_sub(at.ms()));
+    metric::oldest_due(metric::KIND, age(figures.oldest_due_at));
+    metric::oldest_due(metric::TASK, age(figures.task_due_at));
     shown.extend(figures.dead_by_reason.iter().map(|(reason, _)| reason.clone()));
     for reason in &*shown {
         let found = figures.dead_by_reason.iter().find(|(of, _)| of == reason);

@@ -46,7 +46,7 @@ Examples:
     Add(Box<NewConnection>),
     /// Make a one-time link: whoever opens it connects a GitHub account in a browser, by an App of its own
     #[command(
-        after_help = "Examples:\n  scm-connect connections link --organization acme\n  scm-connect connections link --organization acme --url https://git.example.com"
+        after_help = "Examples:\n  scm-connect connections link --organization acme\n  scm-connect connections link --organization acme --forge https://git.example.com"
     )]
     Link(NewLink),
     /// Ask the forge now what a connection may do, and wait for the answer
@@ -57,6 +57,8 @@ Examples:
     Pause(Named),
     /// Go on with a paused connection
     Resume(Named),
+    /// Let the members of a connection that is off come in for a further week
+    Extend(Named),
     /// End a connection: its credentials are destroyed, hooks that we made are removed, projects are kept
     Disconnect {
         /// Which one.
@@ -66,7 +68,7 @@ Examples:
         #[arg(long)]
         yes: bool,
     },
-    /// Give a credential to a connection that made itself
+    /// Give a credential to a connection that made itself, or another token to one that has a token
     Promote {
         /// Which one.
         #[command(flatten)]

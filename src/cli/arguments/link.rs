@@ -11,12 +11,12 @@ pub struct NewLink {
     /// The organization that the account is to be connected to.
     #[arg(long, value_parser = OrganizationSlug::parse, value_name = "SLUG")]
     pub organization: OrganizationSlug,
-    /// `github_cloud`, or `github_enterprise_server` with --url.
+    /// `github_cloud`, or `github_enterprise_server` with --forge.
     #[arg(long, value_name = "KIND", conflicts_with_all = ["source", "connection"])]
     pub kind: Option<String>,
     /// The address of a GitHub Enterprise Server.
     #[arg(long, value_name = "URL", conflicts_with_all = ["source", "connection"])]
-    pub url: Option<String>,
+    pub forge: Option<String>,
     /// The account that the form shows at first.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["source", "connection"])]
     pub account: Option<String>,

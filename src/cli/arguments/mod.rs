@@ -143,10 +143,11 @@ Example:
   scm-connect restore /backups/today.jsonl.zst --config scm.toml"
     )]
     Restore(Origin),
-    /// Make the organizations and connections of a file that the daemon has not; shows the plan first
+    /// Make a daemon have the organizations, role maps and connections of a file; shows the plan first
     #[command(
-        after_help = "What is there already is never changed, and nothing is taken away. Ends with 1 when something
-differs and a person has to decide.
+        after_help = "Makes what is missing, changes names, role maps and tokens, and ends connections that an earlier run
+has made and the file does not name any more, in the organizations that it names. Made otherwise, a thing is never taken
+away. A second run finds nothing to do. Ends with 1 when something differs and a person has to decide.
 
 Example:
   scm-connect apply team.toml --dry-run"

@@ -36,6 +36,8 @@ fn every_command_of_the_contract_can_be_typed() {
         "connections show acme-github --json",
         "connections add --organization acme --kind gitlab_self_managed --forge https://git.example.com --account acme --token-file -",
         "connections add --organization acme --kind github_cloud --account acme --app-id 1 --app-key-file app.pem --installation 2",
+        "connections link --organization acme --kind github_enterprise_server --forge https://git.example.com",
+        "--url https://scm.example.com connections link --organization acme --forge https://git.example.com",
         "connections test acme-github",
         "connections sync acme-github --json",
         "connections pause acme-github",

@@ -134,6 +134,46 @@ fn a_new_account_name_is_taken_over_and_leaves_an_alias_everywhere() {
 }
 
 #[test]
+fn s08_every_word_about_a_connection_has_the_forge_asked_at_once() {
+    let permissions = BTreeMap::from([("members".to_owned(), "read".to_owned())]);
+    let check = || vec![(TaskKind::CheckConnection, at(5000))];
+    let all = || {
+        let later = [TaskKind::SyncConnection, TaskKind::SyncMembers].map(|kind| (kind, at(15_000)));
+        check().into_iter().chain(later).collect()
+    };
+    let repositories = || [check(), vec![(TaskKind::SyncConnection, at(15_000))]].concat();
+    let with_members = || [check(), vec![(TaskKind::SyncMembers, at(15_000))]].concat();
+    for (fact, expected) in [
+        (installed(&[1]), all()),
+        (Fact::PermissionsAccepted { permissions }, all()),
+        (Fact::Unsuspended, all()),
+        (selected(&[5], &[]), repositories()),
+        (Fact::Suspended, check()),
+        (Fact::Uninstalled, check()),
+        (Fact::HookDeleted { hook: 4 }, check()),
+        (Fact::AccountDeleted, with_members()),
+    ] {
+        let mut world = world();
+        let changes = world.deliver(&event(Some(20), fact.clone()), 5000);
+        let mut wishes: Vec<_> = World::wishes(&changes).into_iter().map(|it| (it.0, it.2)).collect();
+        wishes.sort();
+        assert_eq!(wishes, expected, "{fact:?}");
+    }
+}
+
+#[test]
+fn since_when_a_connection_is_off_is_known_from_the_event() {
+    let mut world = world();
+    world.deliver(&event(Some(20), Fact::Suspended), 200);
+    world.deliver(&event(None, Fact::HookDeleted { hook: 4 }), 300);
+    let since = &world.connection().health.since;
+    assert_eq!(since.get(&ConnectionState::Suspended), Some(&at(200)));
+    assert_eq!(since.get(&ConnectionState::WebhookDisabled), Some(&at(300)));
+    world.deliver(&event(Some(30), Fact::Unsuspended), 400);
+    assert!(!world.connection().health.since.contains_key(&ConnectionState::Suspended));
+}
+
+#[test]
 fn a_gone_account_or_hook_shows_and_empties_nothing() {
     let mut world = world();
     world.deliver(&event(None, Fact::HookDeleted { hook: 4 }), 200);

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::domain::change::{Reason, Verdict};
-use crate::domain::task::TaskKind;
 
 fn invited(person: Option<Person>) -> Fact {
     Fact::MemberInvited { person, role: None }
@@ -208,15 +207,6 @@ fn a_payloads_text_stays_short_and_on_one_line_in_the_log() {
     assert!(subject.len() <= 512 && subject.starts_with("ab[31m"), "{subject}");
 }
 
-/// Kind, subject and time of what is wished.
-fn wishes(changes: &Changes) -> Vec<(TaskKind, String, Timestamp)> {
-    let wish = |change: &Change| match change {
-        Change::Wish(wish) => Some((wish.kind, wish.subject.clone(), wish.due_at)),
-        _ => None,
-    };
-    changes.changes.iter().filter_map(wish).collect()
-}
-
 #[test]
 fn s08_every_word_about_a_person_has_the_forge_asked_about_them_ten_seconds_later() {
     let whole = |ms| vec![(TaskKind::SyncMembers, String::new(), at(ms))];
@@ -237,7 +227,7 @@ fn s08_every_word_about_a_person_has_the_forge_asked_about_them_ten_seconds_late
             let changes = world.deliver(&event(Some(20), fact.clone()), 5000);
             let asks = credential != "none" || world.connection().credential != "none";
             let expected = if asks { expected.clone() } else { Vec::new() };
-            assert_eq!(wishes(&changes), expected, "{fact:?} with {credential}");
+            assert_eq!(World::wishes(&changes), expected, "{fact:?} with {credential}");
         }
     }
 }
@@ -249,6 +239,21 @@ fn s08_a_word_through_another_connection_than_the_authority_asks_for_nothing() {
     world.organization.authority = Some(key("somebody-else"));
     for fact in [added(3), removed(3), invited(None), Fact::Suspended, Fact::Unsuspended] {
         let changes = world.deliver(&event(Some(20), fact.clone()), 5000);
-        assert_eq!(wishes(&changes), [], "{fact:?}");
+        let about_people = |kind: &TaskKind| matches!(kind, TaskKind::SyncMembers | TaskKind::SyncPerson);
+        let asks = World::wishes(&changes).into_iter().filter(|(kind, ..)| about_people(kind));
+        assert_eq!(asks.count(), 0, "{fact:?}");
+    }
+}
+
+#[test]
+fn who_takes_the_authorization_back_is_logged_out_unless_the_same_bytes_came_before() {
+    for (replayed, ends) in [(false, true), (true, false)] {
+        let mut world = world(Some(MemberState::Active));
+        world.replay_suspected = replayed;
+        let changes = world.deliver(&event(None, Fact::AuthorizationRevoked { person: person(3) }), 100);
+        let ended =
+            |change: &Change| matches!(change, Change::EndAccess(id, _) if *id == world.member(3).id());
+        assert_eq!(changes.changes.iter().any(ended), ends, "{replayed}");
+        assert_eq!(world.member(3).state, MemberState::Active, "the membership is another matter");
     }
 }

@@ -24,6 +24,7 @@ use crate::domain::organization::{
 };
 use crate::domain::pipeline::{Pipeline, RunKind};
 use crate::domain::project::{Project, Proof, Visibility};
+use crate::domain::task::TaskKind;
 use crate::domain::{ConnectionKey, Host, OrganizationSlug, SourceKey, Timestamp};
 
 const ACME: u64 = 100;
@@ -244,11 +245,13 @@ impl World {
             Change::PutOrganization(new) => self.organization = new,
             Change::PutSource(new) => self.source = new,
             Change::DropProject(_, _, id) => drop(self.projects.remove(&id)),
-            Change::PutCredential(_) | Change::DropCredential(..) | Change::Wish(_) => {}
+            Change::PutCredential(_)
+            | Change::DropCredential(..)
+            | Change::Wish(_)
+            | Change::EndAccess(..) => {}
             Change::PutCheckIn(_)
             | Change::PutScan(_)
             | Change::PutToken(_)
-            | Change::EndAccess(..)
             | Change::PutHold(_)
             | Change::DropHold(_) => {
                 unreachable!("no event makes one")
@@ -277,6 +280,15 @@ impl World {
         let member = &mut self.members.get_mut(&id).unwrap().value;
         member.state = MemberState::Active;
         member.role = Some(role);
+    }
+
+    /// Kind, subject and time of what is wished.
+    fn wishes(changes: &Changes) -> Vec<(TaskKind, String, Timestamp)> {
+        let wish = |change: &Change| match change {
+            Change::Wish(wish) => Some((wish.kind, wish.subject.clone(), wish.due_at)),
+            _ => None,
+        };
+        changes.changes.iter().filter_map(wish).collect()
     }
 
     fn actions(&self) -> Vec<&str> {

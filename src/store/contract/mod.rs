@@ -104,6 +104,7 @@ macro_rules! contract {
             ],
             task: [
                 equal_wishes_are_one_task_due_when_the_first_of_them_is,
+                waiting_for_the_forge_uses_up_no_attempt,
                 a_wish_made_while_its_task_runs_has_it_run_again,
                 a_task_lost_to_another_worker_changes_nothing,
                 what_a_task_learnt_is_written_only_if_what_it_looked_at_still_stands,

@@ -48,6 +48,8 @@ async fn task(bench: &Bench, wish: &Wish) -> Task {
 pub(in crate::store) async fn equal_wishes_are_one_task_due_when_the_first_of_them_is(bench: &Bench) {
     with(bench, [wish("a", 500), wish("a", 200), wish("a", 900), wish("b", 0)]).await;
     bench.restart().await;
+    let figures = bench.store().await.figures().await.unwrap();
+    assert_eq!((figures.tasks, figures.task_due_at), (2, Some(NOON)));
     assert_eq!(claims_one(bench, 199).await.task.connection.as_str(), "b");
     let claim = claims_one(bench, 200).await;
     assert_eq!((claim.task.id.as_str(), claim.task.attempts), (wish("a", 0).id().as_str(), 1));
@@ -56,6 +58,7 @@ pub(in crate::store) async fn equal_wishes_are_one_task_due_when_the_first_of_th
     let ended = task(bench, &wish("a", 0)).await;
     assert_eq!((ended.state, ended.runs, ended.note.as_deref()), (TaskState::Done, 1, Some("well")));
     assert_eq!(ended.due_at, None);
+    assert_eq!(bench.store().await.figures().await.unwrap().tasks, 1, "the other one");
     with(bench, [wish("a", 400)]).await;
     assert_eq!(claims_one(bench, 400).await.task.runs, 1);
 }
@@ -74,6 +77,23 @@ pub(in crate::store) async fn a_wish_made_while_its_task_runs_has_it_run_again(b
     settles(bench, &again, outcome, 102).await;
     assert!(claims(bench, 899_999).await.is_empty());
     assert_eq!(claims_one(bench, 900_000).await.task.runs, 2);
+}
+
+pub(in crate::store) async fn waiting_for_the_forge_uses_up_no_attempt(bench: &Bench) {
+    with(bench, [wish("a", 0)]).await;
+    for after_ms in [0, 1, 2] {
+        let claim = claims_one(bench, after_ms).await;
+        assert_eq!(claim.task.attempts, 1);
+        let at = NOON.plus_ms(after_ms + 1);
+        let waits = TaskOutcome::Wait { at, error: "the forge asks to wait".into() };
+        assert_eq!(settles(bench, &claim, waits, after_ms).await, TaskSettled::Done);
+        let waiting = task(bench, &wish("a", 0)).await;
+        assert_eq!((waiting.state, waiting.due_at), (TaskState::Waiting, Some(at)));
+    }
+    let claim = claims_one(bench, 3).await;
+    let fails = TaskOutcome::Retry { at: NOON.plus_ms(4), error: "away".into() };
+    assert_eq!(settles(bench, &claim, fails, 3).await, TaskSettled::Done);
+    assert_eq!(claims_one(bench, 4).await.task.attempts, 2);
 }
 
 pub(in crate::store) async fn a_task_lost_to_another_worker_changes_nothing(bench: &Bench) {

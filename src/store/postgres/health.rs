@@ -22,6 +22,8 @@ const REST: &str = "
     select (select min(due_at) from queue where turn) as due_at,
         (select received_at from delivery where state = 0 order by arrival limit 1) as received_at,
         (select count(*) from queue where blocked) as blocked,
+        (select count(*) from task where due_at is not null) as tasks,
+        (select due_at from task where due_at is not null order by due_at limit 1) as task_due_at,
         pg_database_size(current_database()) as size
 ";
 
@@ -51,6 +53,8 @@ async fn figures(pool: &PgPool) -> Result<StoreFigures, StoreError> {
     let row = sqlx::query(REST).fetch_one(pool).await?;
     let (due, received): (Option<i64>, Option<i64>) = (row.try_get("due_at")?, row.try_get("received_at")?);
     figures.oldest_due_at = due.into_iter().chain(received).min().map(Timestamp::from_ms);
+    figures.tasks = row.try_get::<i64, _>("tasks")?.unsigned_abs();
+    figures.task_due_at = row.try_get::<Option<i64>, _>("task_due_at")?.map(Timestamp::from_ms);
     figures.lanes_blocked = row.try_get::<i64, _>("blocked")?.unsigned_abs();
     figures.size_bytes = row.try_get::<i64, _>("size")?.unsigned_abs();
     Ok(figures)

@@ -16,7 +16,7 @@ use crate::domain::change::Change;
 use crate::domain::ci::{CheckIn, JobKnown, JobLookup, holders_version};
 use crate::domain::event::About;
 use crate::domain::known::{RecordKey, Versioned};
-use crate::domain::organization::Connection;
+use crate::domain::organization::{Connection, Organization};
 use crate::domain::project::Project;
 use crate::domain::scan::{Branch, Finding, Scan};
 use crate::domain::{ConnectionKey, Host, OrganizationSlug, Timestamp};
@@ -233,6 +233,13 @@ impl Jobs for PostgresStore {
         key: &ConnectionKey,
     ) -> Result<Option<Versioned<Connection>>, StoreError> {
         named(&self.pool, find::CONNECTION, key.as_str()).await
+    }
+
+    async fn versioned_organization(
+        &self,
+        slug: &OrganizationSlug,
+    ) -> Result<Option<Versioned<Organization>>, StoreError> {
+        named(&self.pool, find::ORGANIZATION, slug.as_str()).await
     }
 }
 

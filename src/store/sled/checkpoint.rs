@@ -229,8 +229,8 @@ fn shorten(parts: &Parts, sequence: u64, log_bytes: u64) -> Result<(), StoreErro
     let Ok(_alone) = parts.pins.try_write() else { return Ok(()) };
     snapshot::write(&dir, parts.rows.sled(), sequence, &parts.cipher)?;
     parts.committer.compact(sequence.saturating_add(1));
-    // The newest but one stays until the next time, in case the newest turns out to be unreadable.
-    for old in snapshots.iter().rev().skip(1) {
+    // The log begins behind the newest by now, so that the older ones lead nowhere.
+    for old in &snapshots {
         let _ = std::fs::remove_file(&old.path);
     }
     Ok(())

@@ -34,6 +34,14 @@ struct Shared {
 struct Layers {
     fresh: Layer,
     moving: Arc<Layer>,
+    /// Grows whenever a move begins or ends.
+    moves: u64,
+}
+
+/// What was found below the keys of some writes, and when.
+struct Looked {
+    is_below: Vec<bool>,
+    moves: u64,
 }
 
 /// Rows that sled does not have yet.
@@ -125,13 +133,32 @@ impl Database {
     /// Lays the rows of one frame over the others; gives back the bytes that wait for their move. For the committer's
     /// thread alone.
     pub(super) fn write(&self, writes: Writes, sequence: u64) -> Result<usize, StoreError> {
-        // Looked up before anybody is kept waiting. A move meanwhile changes nothing: what it has moved is still below.
+        let mut writes = writes;
+        loop {
+            // Looked up before anybody is kept waiting.
+            let looked = self.look_below(&writes)?;
+            match self.lay(writes, &looked, sequence) {
+                Ok(bytes) => return Ok(bytes),
+                Err(again) => writes = again,
+            }
+        }
+    }
+
+    fn look_below(&self, writes: &Writes) -> Result<Looked, StoreError> {
         let layers = self.layers();
-        let below = writes.keys().map(|key| self.is_below(&layers, key)).collect::<Result<Vec<_>, _>>()?;
-        drop(layers);
+        let is_below = writes.keys().map(|key| self.is_below(&layers, key)).collect::<Result<_, _>>()?;
+        Ok(Looked { is_below, moves: layers.moves })
+    }
+
+    /// Gives the writes back when a move has begun or ended since it was looked: a row that lay over nothing may lie
+    /// below by now, and to delete it without a trace would let it come back.
+    fn lay(&self, writes: Writes, looked: &Looked, sequence: u64) -> Result<usize, Writes> {
         let mut layers = self.layers_mut();
-        for ((key, value), is_below) in writes.into_iter().zip(below) {
-            layers.fresh.put(key, value, is_below);
+        if layers.moves != looked.moves {
+            return Err(writes);
+        }
+        for ((key, value), is_below) in writes.into_iter().zip(&looked.is_below) {
+            layers.fresh.put(key, value, *is_below);
         }
         layers.fresh.sequence = sequence;
         Ok(layers.fresh.bytes)
@@ -155,13 +182,17 @@ impl Database {
             let sequence = layers.fresh.sequence;
             let fresh = std::mem::replace(&mut layers.fresh, Layer { sequence, ..Layer::default() });
             layers.moving = Arc::new(fresh);
+            layers.moves = layers.moves.wrapping_add(1);
         }
         Arc::clone(&layers.moving)
     }
 
     /// sled has all of it.
     pub(super) fn end_move(&self) {
-        let moved = std::mem::take(&mut self.layers_mut().moving);
+        let mut layers = self.layers_mut();
+        let moved = std::mem::take(&mut layers.moving);
+        layers.moves = layers.moves.wrapping_add(1);
+        drop(layers);
         // Thousands of rows are let go while nobody waits for the lock.
         drop(moved);
     }
@@ -319,6 +350,30 @@ mod tests {
             prop_assert_eq!(mover.run().unwrap(), sequence);
             prop_assert_eq!(Digest::counted(database.sled(), sequence).unwrap(), mover.digest());
             prop_assert_eq!(mover.digest().rows() as usize, model.len());
+        }
+    }
+
+    #[test]
+    fn a_row_whose_move_begins_while_it_is_deleted_stays_deleted() {
+        for has_ended in [false, true] {
+            let sled = sled::Config::new().temporary(true).open().unwrap();
+            let database = Database::new(sled, 0);
+            let mut mover = Mover::new(database.clone(), Digest::default());
+            let row = |value: Option<&[u8]>| Writes::from([(b"q".to_vec(), value.map(<[u8]>::to_vec))]);
+            database.write(row(Some(b"due")), 1).unwrap();
+            // The committer has looked, and before it writes, the mover takes the row away.
+            let looked = database.look_below(&row(None)).unwrap();
+            if has_ended {
+                mover.run().unwrap();
+            } else {
+                database.begin_move();
+            }
+            let again = database.lay(row(None), &looked, 2).unwrap_err();
+            database.write(again, 2).unwrap();
+            assert_eq!(database.raw(b"q").unwrap(), None);
+            mover.run().unwrap();
+            mover.run().unwrap();
+            assert_eq!((database.raw(b"q").unwrap(), database.sled().raw(b"q").unwrap()), (None, None));
         }
     }
 

@@ -10,7 +10,7 @@ use super::backlog::UNINDEXED_MAX;
 use super::key::{self, Key, Table};
 use super::locked;
 use super::mover::Sweeper;
-use super::stage::Rows;
+use super::stage::{Found, Rows};
 use super::{Inner, SledStore};
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryState;
@@ -24,6 +24,8 @@ const CROWDED: usize = UNINDEXED_MAX / 4 * 3;
 
 /// Blocked lanes counted at most; more is as bad.
 const BLOCKED_MAX: usize = 10_000;
+/// Tasks counted at most.
+const TASKS_MAX: usize = 10_000;
 
 /// Bytes of all files below a folder.
 pub(super) fn size(dir: &Path) -> u64 {
@@ -35,14 +37,20 @@ pub(super) fn size(dir: &Path) -> u64 {
     })
 }
 
+/// The time behind the table's byte of the first of these keys.
+fn first_time(rows: &[Found]) -> Option<Timestamp> {
+    let (key, _) = rows.first()?;
+    let flipped = u64::from_be_bytes(key.get(1..9)?.try_into().ok()?);
+    Some(Timestamp::from_ms((flipped ^ (1 << 63)).cast_signed()))
+}
+
 fn figures(inner: &Inner) -> Result<StoreFigures, StoreError> {
     let counts = counts::load(&inner.tree)?;
     let by_state = DeliveryState::ALL.into_iter();
     let queue = Key::of(Table::Queue);
-    let oldest = inner.tree.with_prefix(&queue, 1)?;
-    let due = oldest.first().and_then(|(key, _)| key.get(1..9)?.try_into().ok()).map(u64::from_be_bytes);
+    let due = first_time(&inner.tree.with_prefix(&queue, 1)?);
+    let tasks = inner.tree.with_prefix(&Key::of(Table::TaskByDue), TASKS_MAX)?;
     let waiting = locked(&inner.backlog).oldest().map(|pending| pending.received_at);
-    let due = due.map(|flipped| Timestamp::from_ms((flipped ^ (1 << 63)).cast_signed()));
     inner.status.measure();
     Ok(StoreFigures {
         by_state: by_state
@@ -51,6 +59,8 @@ fn figures(inner: &Inner) -> Result<StoreFigures, StoreError> {
         dead_by_reason: counts.dead_by_reason.into_iter().collect(),
         unindexed: locked(&inner.backlog).len() as u64,
         oldest_due_at: due.into_iter().chain(waiting).min(),
+        tasks: tasks.len() as u64,
+        task_due_at: first_time(&tasks),
         lanes_blocked: inner.tree.with_prefix(&Key::of(Table::Blocked), BLOCKED_MAX)?.len() as u64,
         size_bytes: size(&inner.dir),
         free_bytes: Some(inner.status.free()),

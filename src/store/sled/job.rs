@@ -12,7 +12,7 @@ use super::{Inner, SledStore, list};
 use crate::domain::access::{Approval, TokenRecord};
 use crate::domain::ci::{JobKnown, JobLookup};
 use crate::domain::known::Versioned;
-use crate::domain::organization::Connection;
+use crate::domain::organization::{Connection, Organization};
 use crate::domain::project::Project;
 use crate::domain::scan::{Branch, Finding, Scan};
 use crate::domain::{ConnectionKey, Host, OrganizationSlug, Timestamp};
@@ -101,6 +101,14 @@ impl Jobs for SledStore {
         key: &ConnectionKey,
     ) -> Result<Option<Versioned<Connection>>, StoreError> {
         let key = key::connection(key);
+        self.read(move |inner| find(&inner.tree, &key)).await
+    }
+
+    async fn versioned_organization(
+        &self,
+        slug: &OrganizationSlug,
+    ) -> Result<Option<Versioned<Organization>>, StoreError> {
+        let key = key::organization(slug);
         self.read(move |inner| find(&inner.tree, &key)).await
     }
 }

@@ -12,7 +12,7 @@ use super::{Answer, parse, task};
 use crate::connect::{Added, NewApp, NewConnection, NewCredential, Refusal, Undone, Verb};
 use crate::domain::ConnectionKey;
 use crate::domain::organization::Kind;
-use crate::web::auth::{Admin, Call};
+use crate::web::auth::{Admin, Call, Caller};
 use crate::web::describe::{self, Body, Good, Operation, Shape, Slug};
 use crate::web::error::Problem;
 
@@ -37,6 +37,10 @@ struct Wish {
     #[schema(value_type = Option<String>)]
     access_token: Option<SecretString>,
     app: Option<AppWish>,
+    /// A file keeps it: `created_by` says `apply`, and `scm-connect apply` ends it when the file lets go of it.
+    #[serde(default)]
+    #[schema(required = false)]
+    kept_by_file: bool,
 }
 
 /// A GitHub App that there is already.
@@ -70,6 +74,10 @@ struct Promotion {
     #[schema(value_type = Option<String>)]
     access_token: Option<SecretString>,
     app: Option<AppWish>,
+    /// A file keeps the connection from now on.
+    #[serde(default)]
+    #[schema(required = false)]
+    kept_by_file: bool,
 }
 
 /// A connection that was made.
@@ -113,6 +121,7 @@ const MADE: &[&str] = &[
     "key-taken",
     "not-installed",
     "organization-missing",
+    "proof-needed",
     "scope-missing",
     "url-forbidden",
     "url-invalid",
@@ -123,13 +132,17 @@ pub(crate) const ADD: Operation = Operation::new(
     "Make a connection",
     &[describe::json::<MadeView>(201, "It was made; a check and a sync are under way.")],
 )
-.help("The forge is asked first: nothing is stored unless the credential is accepted and the account is the one named.")
+.help(
+    "The forge is asked first: nothing is stored unless the credential is accepted and the account is the one named. \
+     `app` is for the operator, over the control socket: an App's key shows who made the App and not whose the account \
+     is. Everybody else makes a link, at whose end an owner of the account proves that it is theirs.",
+)
 .parameters(&[describe::ORGANIZATION])
 .body(Body::Json(Shape::of::<Wish>()))
 .codes(MADE);
 pub(crate) const PROMOTE: Operation = Operation::new(
     "promoteConnection",
-    "Give a credential to a connection that made itself",
+    "Give a credential to a connection that has none, or another token to one that has a token",
     &[describe::json::<MadeView>(201, "It has the credential; a check and a sync are under way.")],
 )
 .body(Body::Json(Shape::of::<Promotion>()))
@@ -160,13 +173,41 @@ pub(crate) const DISCONNECT: Operation = verb(
     "End a connection",
     "Its credentials are destroyed, hooks that we made are removed; projects and members are kept.",
 );
+pub(crate) const EXTEND: Operation = Operation::new(
+    "extendAccess",
+    "Let the members of a connection that is off come in for a further week",
+    TASK,
+)
+.help(
+    "Of a connection that is suspended, paused or uninstalled nobody can be confirmed. Its members come in for a week \
+     all the same, and longer when another admin says so.",
+)
+.codes(&["connection-on", "own-access"]);
 pub(crate) const ROTATE: Operation = verb(
     "rotateConnectionToken",
     "Replace a GitLab token by its successor",
     "The old one is void at once; other tasks of the connection are waited for.",
 );
 
-fn credential(token: Option<SecretString>, app: Option<AppWish>) -> Result<NewCredential, Problem> {
+/// An App's key opens every account that the App is installed on, whoever's they are, so that it proves nobody's (S31):
+/// only whoever runs this server, who reads everything in it anyway, binds by it.
+fn may_bind(caller: &Caller) -> Result<(), Problem> {
+    if *caller == Caller::Operator {
+        return Ok(());
+    }
+    let message = "an App's key does not prove whose the account is that it is installed on";
+    Err(Problem::new(StatusCode::FORBIDDEN, "proof-needed", message)
+        .help("make a link with POST /api/v1/connect-links, or have the operator add it on the server"))
+}
+
+fn credential(
+    caller: &Caller,
+    token: Option<SecretString>,
+    app: Option<AppWish>,
+) -> Result<NewCredential, Problem> {
+    if app.is_some() {
+        may_bind(caller)?;
+    }
     let blank = |secret: &SecretString| secret.expose_secret().trim().is_empty();
     match (token, app) {
         (Some(token), None) if !blank(&token) => {
@@ -206,8 +247,9 @@ pub(crate) async fn add(call: Call<Admin>) -> Answer {
         account: wish.account,
         key: wish.key,
         authority: wish.authority,
-        credential: credential(wish.access_token, wish.app)?,
+        credential: credential(&call.caller, wish.access_token, wish.app)?,
         by: call.caller.actor(),
+        kept_by_file: wish.kept_by_file,
     };
     let added = call.front.connections.add(new).await.map_err(problem)?;
     Ok(made(&added))
@@ -217,8 +259,9 @@ pub(crate) async fn promote(call: Call<Admin>) -> Answer {
     Query::of(&call.query, &PROMOTE)?;
     let connection = find(&call).await?;
     let wish: Promotion = parse(&call.body)?;
-    let credential = credential(wish.access_token, wish.app)?;
-    let promoted = call.front.connections.promote(&connection, credential, &call.caller.actor()).await;
+    let credential = credential(&call.caller, wish.access_token, wish.app)?;
+    let (by, kept_by_file) = (call.caller.actor(), wish.kept_by_file);
+    let promoted = call.front.connections.promote(&connection, credential, &by, kept_by_file).await;
     Ok(made(&promoted.map_err(problem)?))
 }
 
@@ -250,6 +293,18 @@ pub(crate) async fn disconnect(call: Call<Admin>) -> Answer {
     act(call, &DISCONNECT, Verb::Disconnect).await
 }
 
+pub(crate) async fn extend(call: Call<Admin>) -> Answer {
+    if let Some(id) = call.caller.member() {
+        let member = call.front.store.member(id).await?;
+        let own = member.is_some_and(|member| member.source.as_str() == call.id);
+        if own {
+            let message = "whose own access hangs on the connection does not extend it; another admin has to";
+            return Err(Problem::new(StatusCode::CONFLICT, "own-access", message));
+        }
+    }
+    act(call, &EXTEND, Verb::Extend).await
+}
+
 pub(crate) async fn rotate(call: Call<Admin>) -> Answer {
     act(call, &ROTATE, Verb::Rotate).await
 }
@@ -268,6 +323,7 @@ pub(crate) fn problem(undone: Undone) -> Problem {
         | "account-unavailable"
         | "authority-exists"
         | "authority-forge"
+        | "connection-on"
         | "declared-in-config"
         | "key-taken" => StatusCode::CONFLICT,
         "forge-unreachable" | "forge-refused" => StatusCode::BAD_GATEWAY,

@@ -42,6 +42,9 @@ pub(crate) struct ConnectionView {
     /// By what we call the forge: `app`, `token`, or `none`.
     #[schema(examples("app"))]
     credential: String,
+    /// The last four characters of its token, when it is long enough to show them.
+    #[schema(examples("5678"))]
+    credential_last4: Option<String>,
     /// Whether it manages the organization's members.
     authority: bool,
     state: ConnectionState,
@@ -72,6 +75,12 @@ pub(crate) struct ConnectionView {
     /// When an admin paused it: nothing is asked of the forge until it is resumed.
     #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
     paused_at: Option<String>,
+    /// Of one that is off: until when its members come in though nobody can be confirmed. An admin can extend it.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
+    access_ends_at: Option<String>,
+    /// Of one that is gone: when its credentials are erased, unless it comes back before.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
+    erased_at: Option<String>,
 }
 
 /// An org, user or group at a forge.
@@ -115,10 +124,13 @@ struct HealthView {
     /// When the credential ends, where the forge says so.
     #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
     expires_at: Option<String>,
+    /// The credential ends within so many days: 30, 7 or 1.
+    #[schema(examples(7))]
+    expires_within_days: Option<u8>,
     /// What was wrong the last time.
     #[schema(examples("the forge does not accept the credential"))]
     last_error: Option<String>,
-    /// How events reach us: `group_hook`, `project_hooks`, `polling`, `unknown`.
+    /// How events reach us: `group_hook`, `project_hooks`, `organization_hook`, `polling`, `unknown`.
     #[schema(examples("group_hook"))]
     events_by: &'static str,
     /// Hooks that we made.
@@ -139,10 +151,10 @@ struct SinceView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = MadeHook)]
 struct HookView {
-    /// `group` or `project`.
+    /// `group`, `project` or `organization`.
     #[schema(examples("group"))]
     place: String,
-    /// The group's or project's number.
+    /// Its number.
     #[schema(examples("72"))]
     of: String,
     /// The hook's number there.
@@ -197,11 +209,13 @@ fn health(connection: &Connection) -> HealthView {
         checked_at: time(health.checked_at),
         since: health.since.iter().map(since).collect(),
         expires_at: time(health.expires_at),
+        expires_within_days: health.notice_days,
         last_error: health.last_error.clone(),
         events_by: match health.channel {
             Channel::Unknown => "unknown",
             Channel::GroupHook => "group_hook",
             Channel::ProjectHooks => "project_hooks",
+            Channel::OrganizationHook => "organization_hook",
             Channel::Polling => "polling",
         },
         hooks: health.hooks.iter().map(hook).collect(),
@@ -222,6 +236,7 @@ pub(crate) fn view(record: &Connection) -> ConnectionView {
             external_id: record.account.external_id.map(|id| id.to_string()),
         },
         credential: record.credential.clone(),
+        credential_last4: record.credential_last4.clone(),
         authority: record.authority,
         state: record.state(),
         reasons: record.reasons.clone(),
@@ -235,6 +250,8 @@ pub(crate) fn view(record: &Connection) -> ConnectionView {
         proof: record.proof,
         rejected_at: time(record.rejected_at),
         paused_at: time(record.paused_at),
+        access_ends_at: time(record.access_ends_at()),
+        erased_at: time(record.erased_at()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `semgrep login`: the command line makes up a request, a person with an admin token approves it on a page, and the
 //! command line fetches its CI token, once.
 
+use actix_web::ResponseError as _;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use crate::web::describe::{self, Body, Content, Good, Operation, Parameter, Shap
 use crate::web::error::Problem;
 use crate::web::form::{Fields, failed, read_pairs, take_form};
 use crate::web::page::{escape, render};
-use crate::web::{Front, body, peer};
+use crate::web::{Front, body, peer, person};
 
 /// So long the command line may fetch what was approved; it asks for three minutes.
 const APPROVED_MS: i64 = 10 * 60 * 1000;
@@ -166,7 +167,16 @@ pub(crate) async fn approve(
 async fn admin(front: &Front, token: &str) -> Result<Option<TokenRecord>, Problem> {
     let Some((TokenKind::Admin, hash)) = (front.token_check)(token) else { return Ok(None) };
     let found = front.store.token_by_hash(&hash).await?;
-    Ok(found.filter(|record| record.kind == TokenKind::Admin && record.is_live(front.now())))
+    let is_live = |record: &TokenRecord| record.kind == TokenKind::Admin && record.is_live(front.now());
+    let Some(record) = found.filter(is_live) else { return Ok(None) };
+    // A person's token opens what the person may open now, here as everywhere.
+    match person::check(front, &record).await {
+        Ok(()) => Ok(Some(record)),
+        Err(refused) if matches!(refused.status_code(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+            Ok(None)
+        }
+        Err(problem) => Err(problem),
+    }
 }
 
 async fn note(front: &Front, admin: &TokenRecord, at: Timestamp) -> Result<(), Problem> {

@@ -30,6 +30,11 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
     ("body-invalid", 400, "The body is not the JSON object that is described; the message says where."),
     ("busy", 503, "Too much is under way. Nothing was stored or changed; send it again."),
     ("ci-invalid", 400, "What the job says of itself names no repository."),
+    (
+        "connection-on",
+        409,
+        "The connection is not off, so that its members come in as the forge confirms them.",
+    ),
     ("credential-invalid", 400, "The credential cannot be used here; the message says why."),
     ("credential-refused", 400, "The forge does not accept the credential."),
     (
@@ -49,6 +54,7 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
     ("forge-waits", 503, "The forge allows no more requests for now; the message says until when."),
     ("fork-pipeline", 403, "A job of a fork, or one that strangers can start, makes nothing."),
     ("held-changed", 409, "What waits for a yes has changed since it was looked at. Nothing was changed."),
+    ("home-set", 409, "Where the founder signs in is said once."),
     ("id-token-invalid", 401, "The ID token proves nothing here; why is in the operator's log."),
     (
         "id-token-keys",
@@ -84,6 +90,7 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
     ("not-installed", 400, "The App is not installed at this account."),
     ("organization-exists", 409, "There is an organization with this slug."),
     ("organization-missing", 400, "The operator has to name the organization."),
+    ("own-access", 409, "Whose own access hangs on the connection does not extend it; another admin has to."),
     ("parameter-invalid", 400, "A parameter has a value that is not possible."),
     (
         "personal-namespace",
@@ -96,6 +103,11 @@ pub(crate) const CODES: &[(&str, u16, &str)] = &[
         "An ID token alone, and nothing is recorded under its project's or group's number.",
     ),
     ("proof-failed", 401, "The delivery is not proven, or there is no such source: both look the same."),
+    (
+        "proof-needed",
+        403,
+        "An App's key does not prove whose the account is; an owner of the account, or the operator, binds it.",
+    ),
     ("proof-required", 403, "This server takes check-ins with an ID token only."),
     ("public-url-local", 409, "`public_url` is this machine's own address, which GitHub cannot reach."),
     ("repeated-parameter", 400, "A parameter was given twice."),

@@ -25,6 +25,8 @@ use crate::domain::ticket::Ticket;
 use crate::domain::*;
 use crate::store::*;
 
+type Found<T> = Result<Option<Versioned<T>>, StoreError>;
+
 /// How `accept` behaves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Mood {
@@ -337,11 +339,12 @@ impl Jobs for Fake {
     async fn known_to_job(&self, _: &JobLookup) -> Result<JobKnown, StoreError> {
         unimplemented!()
     }
-    async fn versioned_connection(
-        &self,
-        key: &ConnectionKey,
-    ) -> Result<Option<Versioned<Connection>>, StoreError> {
+    async fn versioned_connection(&self, key: &ConnectionKey) -> Found<Connection> {
         let found = self.connection(key).await?;
+        Ok(found.map(|value| Versioned { version: 1, value }))
+    }
+    async fn versioned_organization(&self, slug: &OrganizationSlug) -> Found<Organization> {
+        let found = self.organization(slug).await?;
         Ok(found.map(|value| Versioned { version: 1, value }))
     }
 }

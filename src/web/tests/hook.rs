@@ -1,16 +1,19 @@
 //! The hook door.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 
 use super::fake::{Fake, Mood};
-use super::{front, front_limited, roomy};
+use super::{TestDoor, front, front_limited, roomy};
+use crate::domain::SourceKey;
+use crate::domain::organization::Forge;
 use crate::web::auth::Via;
 use crate::web::serve::public_app;
-use crate::web::{Front, Limits};
+use crate::web::{Doorway, Front, Limits, ReadDoor};
 
 struct Sent {
     status: u16,
@@ -108,6 +111,41 @@ async fn s10_an_unknown_source_cannot_be_told_from_a_bad_signature() {
         assert_eq!(names(&unknown), names(&known));
     }
     assert_eq!(front.refused.of(None).len(), 2);
+}
+
+/// A source that another process made a moment ago; counts how often somebody asks for it.
+#[derive(Default)]
+struct Elsewhere(std::sync::atomic::AtomicUsize);
+
+#[async_trait::async_trait]
+impl ReadDoor for Elsewhere {
+    async fn door(&self, source: &SourceKey) -> Option<Doorway> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let door = Doorway { forge: Forge::Github, door: Arc::new(TestDoor), meter: Arc::default() };
+        (source.as_str() == "made-elsewhere").then_some(door)
+    }
+}
+
+#[actix_web::test]
+async fn a_source_that_another_process_has_just_made_is_taken_and_a_flood_reads_once_a_second() {
+    let (front, store) = front();
+    let reader = Arc::new(Elsewhere::default());
+    front.doors.read_by(Arc::clone(&reader) as Arc<dyn ReadDoor>);
+    let knock = async |source: &str| {
+        send_from(&front, &format!("/hooks/{source}"), &[GOOD], b"{}", "192.0.2.1").await.status
+    };
+    assert_eq!(knock("made-elsewhere").await, 202);
+    assert_eq!((reader.0.load(Ordering::SeqCst), store.state().accepted.len()), (1, 1));
+    for n in 0..50 {
+        assert_eq!(knock(&format!("nobody-{n}")).await, 401);
+    }
+    assert_eq!(reader.0.load(Ordering::SeqCst), 1, "a second is not over");
+    assert_eq!(knock("made-elsewhere").await, 200, "and what is known is asked for no more");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    tokio::time::resume();
+    let wrong = send(&front, &[("x-test-proof", "wrong")], b"{}").await;
+    assert_eq!((wrong.status, reader.0.load(Ordering::SeqCst)), (401, 2), "a secret may be new as well");
 }
 
 #[actix_web::test]

@@ -7,7 +7,7 @@ use super::sample::{hold, member};
 use super::{NOW, front, token};
 use crate::domain::Timestamp;
 use crate::domain::access::TokenRecord;
-use crate::domain::organization::{Member, MemberState, Role};
+use crate::domain::organization::{ConnectionState, Member, MemberState, Role};
 use crate::domain::roster::HoldState;
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
@@ -63,6 +63,68 @@ async fn s32_a_list_that_left_a_person_as_they_were_has_confirmed_them() {
         all.members.push(person);
     }
     assert_eq!(call(&front, "GET", "/api/v1/projects", "read-of-a-person", Value::Null).await.0, 200);
+}
+
+/// `acme` with a connection that is off since then, and an admin's token that stands for a member of it.
+fn off(since_ms: i64, confirmed_ms: i64) -> (std::sync::Arc<crate::web::Front>, std::sync::Arc<super::Fake>) {
+    let (front, store) = front();
+    let person = Member {
+        state: MemberState::Active,
+        role: Some(Role::Admin),
+        last_confirmed_at: Some(NOW.plus_ms(confirmed_ms)),
+        ..member("acme")
+    };
+    let mut all = store.state();
+    all.tokens.push(TokenRecord { member: Some(person.id()), ..token("admin-of-a-person", "acme") });
+    let source = all.connections.iter_mut().find(|known| known.key == person.source).unwrap();
+    source.add_reason(ConnectionState::Uninstalled);
+    source.health.note(&[ConnectionState::Uninstalled], NOW.plus_ms(since_ms));
+    all.members.retain(|known| known.organization != person.organization);
+    all.members.push(person);
+    drop(all);
+    (front, store)
+}
+
+#[actix_web::test]
+async fn s32_of_a_connection_that_is_off_members_come_in_for_a_week_and_no_longer() {
+    const DAY_MS: i64 = 24 * HOUR_MS;
+    for (since_ms, confirmed_ms, expected) in [
+        (-DAY_MS, -DAY_MS - HOUR_MS, 200),
+        (-7 * DAY_MS + 1, -7 * DAY_MS, 200),
+        (-7 * DAY_MS, -7 * DAY_MS, 401),
+        // Who was not confirmed when it went off is not let in because of it.
+        (-DAY_MS, -DAY_MS - HOUR_MS - 1, 401),
+    ] {
+        let (front, _) = off(since_ms, confirmed_ms);
+        let (status, _) = call(&front, "GET", "/api/v1/tokens", "admin-of-a-person", Value::Null).await;
+        assert_eq!(status, expected, "{since_ms} {confirmed_ms}");
+    }
+}
+
+#[actix_web::test]
+async fn s32_whose_own_access_hangs_on_a_connection_does_not_extend_it() {
+    let (front, _) = off(-HOUR_MS, -HOUR_MS);
+    let path = "/api/v1/connections/acme-github/extend";
+    let (status, body) = call(&front, "POST", path, "admin-of-a-person", Value::Null).await;
+    assert_eq!((status, body["code"].as_str()), (409, Some("own-access")));
+    // And where nothing is off, there is nothing to extend.
+    let (front, _) = super::front();
+    let (status, body) = call(&front, "POST", path, "admin-acme", Value::Null).await;
+    assert_eq!((status, body["code"].as_str()), (409, Some("connection-on")));
+}
+
+#[actix_web::test]
+async fn s31_an_apps_key_binds_nothing_for_an_admin_of_an_organization() {
+    let (front, store) = front();
+    let app = json!({ "id": 1, "private_key": "x", "installation_id": 7 });
+    let wish = json!({ "kind": "github_cloud", "account": "victim", "app": app });
+    for (path, body) in
+        [("/api/v1/connections", wish), ("/api/v1/connections/acme-github/promote", json!({ "app": app }))]
+    {
+        let (status, body) = call(&front, "POST", path, "admin-acme", body).await;
+        assert_eq!((status, body["code"].as_str()), (403, Some("proof-needed")), "{path}");
+    }
+    assert_eq!(store.state().connections.len(), 2);
 }
 
 #[actix_web::test]

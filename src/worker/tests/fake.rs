@@ -306,6 +306,9 @@ impl Jobs for Fake {
     async fn versioned_connection(&self, _: &ConnectionKey) -> Answer<Option<Versioned<Connection>>> {
         unimplemented!()
     }
+    async fn versioned_organization(&self, _: &OrganizationSlug) -> Answer<Option<Versioned<Organization>>> {
+        unimplemented!()
+    }
 }
 
 #[async_trait]

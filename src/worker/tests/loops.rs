@@ -158,6 +158,8 @@ fn gauges_show_the_stores_figures_and_fall_back_to_zero() {
         by_state: vec![(DeliveryState::Queued, 7)],
         dead_by_reason: vec![("exhausted".into(), 2), ("O'Reilly\"}".into(), 1)],
         oldest_due_at: Some(Timestamp::from_ms(-3_000)),
+        tasks: 5,
+        task_due_at: Some(Timestamp::from_ms(-1_000)),
         free_bytes: Some(9),
         ..StoreFigures::default()
     };
@@ -170,6 +172,8 @@ fn gauges_show_the_stores_figures_and_fall_back_to_zero() {
                 ("queue_depth{kind=\"delivery\",state=\"queued\"}", "7"),
                 ("queue_depth{kind=\"delivery\",state=\"waiting\"}", "0"),
                 ("queue_oldest_due_age_seconds{kind=\"delivery\"}", "4"),
+                ("queue_depth{kind=\"task\",state=\"queued\"}", "5"),
+                ("queue_oldest_due_age_seconds{kind=\"task\"}", "2"),
                 ("dead_letters{reason=\"exhausted\"}", "2"),
                 ("dead_letters{reason=\"other\"}", "1"),
                 ("store_free_bytes", "9"),

@@ -69,7 +69,7 @@ async fn a_task_is_done_put_off_or_given_up_as_its_performer_says() {
             // Ten are enough.
             ("later", TaskOutcome::Fail { error }) => assert_eq!(error, "the forge is away"),
             // Who is told when to come again comes then, however often.
-            ("when told", TaskOutcome::Retry { at: then, .. }) => assert_eq!(then, at(77_000)),
+            ("when told", TaskOutcome::Wait { at: then, .. }) => assert_eq!(then, at(77_000)),
             ("never", TaskOutcome::Fail { error }) => assert_eq!(error, "no such account"),
             ("panic", TaskOutcome::Retry { error, .. }) => assert_eq!(error, "it panicked: nobody"),
             (id, outcome) => panic!("{id}: {outcome:?}"),
@@ -115,6 +115,6 @@ async fn r42_a_stop_gives_a_task_back_at_once() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     workers.stop(Duration::from_secs(2)).await;
     let settled = settled(&floor.store, 1).await;
-    let wanted = TaskOutcome::Retry { at: Timestamp::from_ms(1_000), error: STOPPED.into() };
+    let wanted = TaskOutcome::Wait { at: Timestamp::from_ms(1_000), error: STOPPED.into() };
     assert_eq!(settled, [("hang".to_owned(), wanted)]);
 }

@@ -227,6 +227,7 @@ pub(crate) fn wish(kind: Kind, site: &Url, account: &str, token: &str) -> NewCon
         authority: None,
         credential: NewCredential::Token(token.into()),
         by: "cli".into(),
+        kept_by_file: false,
     }
 }
 

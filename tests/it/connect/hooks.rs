@@ -3,11 +3,11 @@
 use scm_connect::connect::Verb;
 use scm_connect::domain::credential::{CredentialKind, CredentialOwner};
 use scm_connect::domain::health::Channel;
-use scm_connect::domain::organization::ConnectionState;
+use scm_connect::domain::organization::{ConnectionState, Kind};
 use secrecy::ExposeSecret as _;
 
 use super::bench::Bench;
-use crate::forge::FakeGitlab;
+use crate::forge::{FakeGithub, FakeGitlab};
 
 async fn kept(bench: &Bench, kind: CredentialKind) -> Option<String> {
     let owner = CredentialOwner::Source(bench.shown("acme").await.source);
@@ -83,4 +83,35 @@ async fn a_developers_token_makes_no_hooks_and_the_connection_is_limited() {
     let hooks = shown.health.capabilities.iter().find(|it| it.feature == "hooks").unwrap();
     assert!(!hooks.ok && hooks.needs.contains("Maintainer"), "{hooks:?}");
     assert!(gitlab.group_hooks(group).is_empty());
+}
+
+#[tokio::test]
+async fn a_github_token_that_may_makes_one_hook_of_the_organization_and_takes_it_away_again() {
+    let github = FakeGithub::server("3.19.0");
+    github.org("acme");
+    github.member("acme", "ada", "admin");
+    github.repo("acme", "site", false);
+    let bench = Bench::of_acme(None).await;
+    let token = github.token("ada", Some("repo, user, read:org, admin:org_hook"));
+    let added = bench.adds(Kind::GithubEnterpriseServer, &github.site(), "acme", token).await.unwrap();
+    assert_eq!(added.hook.map(|(url, _)| url), None, "nobody has to set one up");
+    bench.works().await;
+    bench.acts("acme", Verb::Test).await;
+    let hooks = github.org_hooks("acme");
+    assert_eq!(hooks.len(), 1, "looked for before it is made: {hooks:?}");
+    assert_eq!(hooks[0]["config"]["url"], "https://scm.example.com/hooks/acme");
+    assert_eq!((&hooks[0]["config"]["content_type"], &hooks[0]["active"]), (&"json".into(), &true.into()));
+    let shown = bench.shown("acme").await;
+    assert_eq!(
+        (shown.health.channel, shown.state()),
+        (Channel::OrganizationHook, ConnectionState::Connected)
+    );
+    // Somebody takes it away: it is there again after the next look.
+    github.loses_org_hooks("acme");
+    bench.acts("acme", Verb::Test).await;
+    assert_eq!(github.org_hooks("acme").len(), 1);
+    let ended = bench.acts("acme", Verb::Disconnect).await;
+    assert!(ended[0].note.as_ref().unwrap().contains("hooks removed: 1"), "{ended:?}");
+    assert!(github.org_hooks("acme").is_empty());
+    assert_eq!(github.violations(), [""; 0]);
 }

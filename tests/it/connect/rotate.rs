@@ -1,13 +1,13 @@
 //! Tokens replaced by their successors, and answers that are lost on the way.
 
-use scm_connect::connect::{NotReady, Verb};
+use scm_connect::connect::{NewCredential, NotReady, Verb};
 use scm_connect::domain::credential::{CredentialKind, CredentialOwner};
 use scm_connect::domain::organization::ConnectionState;
-use scm_connect::domain::task::{TaskKind, TaskState};
+use scm_connect::domain::task::{Performed, TaskKind, TaskState};
 use secrecy::ExposeSecret as _;
 
 use super::bench::{Bench, connected, key};
-use crate::forge::{Fault, Planted};
+use crate::forge::{FakeGitlab, Fault, Planted};
 
 async fn token(bench: &Bench) -> String {
     let owner = CredentialOwner::Connection(key("acme"));
@@ -66,4 +66,108 @@ async fn a_token_in_use_is_not_replaced_under_its_users_hands() {
     let tasks = bench.acts("acme", Verb::Rotate).await;
     assert_eq!((tasks[0].state, token(&bench).await), (TaskState::Waiting, old));
     assert!(bench.forges.ready(&bench.shown("acme").await).await.is_ok(), "the mark is taken back");
+}
+
+/// What a rotation comes to when an admin enters this token while the forge is thinking, in which it does this.
+async fn entered_meanwhile(bench: &Bench, forge_does: Fault, gitlab: &FakeGitlab, other: &str) -> Performed {
+    gitlab.plants(Planted::at("/rotate", forge_does));
+    bench.connections.act(&key("acme"), Verb::Rotate, "cli").await.unwrap();
+    let claims = bench.store.claim_tasks(bench.now(), 30_000, 10).await.unwrap();
+    let rotating = bench.connections.rotate(&claims[0].task);
+    let entering = async {
+        let owner = CredentialOwner::Connection(key("acme"));
+        let is_marked = async || {
+            let kept = bench.store.credential(&owner, CredentialKind::AccessToken).await.unwrap();
+            kept.unwrap().about.rotating_since.is_some()
+        };
+        while !is_marked().await {
+            tokio::task::yield_now().await;
+        }
+        let shown = bench.shown("acme").await;
+        let new = NewCredential::Token(other.into());
+        bench.connections.promote(&shown, new, "cli", false).await.unwrap();
+    };
+    tokio::join!(rotating, entering).0.unwrap()
+}
+
+#[tokio::test]
+async fn what_an_admin_enters_while_a_token_is_replaced_is_never_written_over() {
+    for forge_does in [Fault::Late(1_500), Fault::Silence] {
+        let (bench, gitlab, _) = connected("api").await;
+        let group = bench.shown("acme").await.account.external_id.unwrap();
+        let other = gitlab.group_token(group, 50, &["api"]);
+        let performed = entered_meanwhile(&bench, forge_does.clone(), &gitlab, &other).await;
+        assert!(matches!(performed, Performed::Failed { .. }), "{forge_does:?}: {performed:?}");
+        assert_eq!(token(&bench).await, other, "{forge_does:?}");
+        let shown = bench.shown("acme").await;
+        assert_eq!(shown.state(), ConnectionState::Connected, "{forge_does:?}");
+        let end: String = other.chars().skip(other.len() - 4).collect();
+        assert_eq!(shown.credential_last4, Some(end));
+        assert!(bench.forges.ready(&shown).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_has_lost_the_task_marks_no_token() {
+    let (bench, gitlab, old) = connected("api").await;
+    bench.connections.act(&key("acme"), Verb::Rotate, "cli").await.unwrap();
+    let late = bench.store.claim_tasks(bench.now(), 30_000, 10).await.unwrap();
+    bench.passes(31_000);
+    let taken_over = bench.store.claim_tasks(bench.now(), 30_000, 10).await.unwrap();
+    assert_eq!(late[0].task.id, taken_over[0].task.id);
+    let performed = bench.connections.rotate(&late[0].task).await.unwrap();
+    assert!(matches!(performed, Performed::Later { .. }), "{performed:?}");
+    assert_eq!(token(&bench).await, old);
+    assert!(!gitlab.book.lines().iter().any(|line| line.contains("/rotate")), "and asks for no successor");
+}
+
+#[tokio::test]
+async fn a_lost_token_is_replaced_by_another_one_and_everything_is_read_anew() {
+    let (bench, gitlab, _) = connected("api").await;
+    gitlab.plants(Planted::always("/rotate", Fault::Cut));
+    bench.acts("acme", Verb::Rotate).await;
+    gitlab.book.heals();
+    assert_eq!(bench.state("acme").await, ConnectionState::TokenInvalid);
+    let shown = bench.shown("acme").await;
+    let hooks = gitlab.group_hook_secrets(shown.account.external_id.unwrap());
+    let other = gitlab.group_token(shown.account.external_id.unwrap(), 50, &["api"]);
+    bench
+        .connections
+        .promote(&shown, NewCredential::Token(other.as_str().into()), "cli", false)
+        .await
+        .unwrap();
+    let kinds: Vec<TaskKind> = bench.works().await.into_iter().map(|task| task.kind).collect();
+    for kind in [TaskKind::CheckConnection, TaskKind::SyncConnection] {
+        assert!(kinds.contains(&kind), "{kinds:?}");
+    }
+    assert_eq!(bench.state("acme").await, ConnectionState::Connected);
+    let after = gitlab.group_hook_secrets(shown.account.external_id.unwrap());
+    assert_eq!(after, hooks, "the hook that there is keeps its secret");
+    assert_eq!(gitlab.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_rotation_waits_a_day_for_a_connection_that_is_off_and_is_dropped_then() {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+    let (bench, gitlab, old) = connected("api").await;
+    bench.acts("acme", Verb::Pause).await;
+    let waits = bench.acts("acme", Verb::Rotate).await;
+    assert_eq!((waits[0].state, waits[0].kind), (TaskState::Waiting, TaskKind::RotateToken));
+    // It is done once the connection is on again …
+    bench.acts("acme", Verb::Resume).await;
+    bench.passes(DAY_MS / 2);
+    bench.works().await;
+    // And once nobody else uses the token.
+    bench.passes(60_000);
+    bench.works().await;
+    assert_ne!(token(&bench).await, old);
+    // … and dropped after a day, or at once when it has ended.
+    bench.acts("acme", Verb::Pause).await;
+    bench.acts("acme", Verb::Rotate).await;
+    bench.passes(DAY_MS);
+    let dropped = bench.works().await;
+    let dropped = dropped.iter().find(|task| task.kind == TaskKind::RotateToken).unwrap();
+    assert!(dropped.last_error.as_ref().unwrap().contains("dropped"), "{dropped:?}");
+    assert_eq!(dropped.state, TaskState::Failed);
+    assert_eq!(gitlab.violations(), [""; 0]);
 }

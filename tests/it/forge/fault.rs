@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Endless,
     /// No answer.
     Silence,
+    /// The right answer, after so many milliseconds.
+    Late(u64),
     /// The scopes that the token has from now on.
     Scopes(&'static str),
     /// A limit, with these headers.
@@ -87,6 +89,7 @@ impl Fault {
             Self::Cut => Reply { body: Body::Cut(right.text().to_vec()), ..right },
             Self::Endless => Reply { body: Body::Endless, ..right },
             Self::Silence => Reply { body: Body::Never, ..right },
+            Self::Late(ms) => Reply { body: Body::Late(ms, right.text().to_vec()), ..right },
             Self::Json(body) => Reply { body: Body::Whole(body.as_bytes().to_vec()), ..right },
             Self::Limit(status, headers, body) => {
                 let reply =

@@ -66,6 +66,8 @@ pub(crate) enum Body {
     Endless,
     /// It does not even begin.
     Never,
+    /// It comes after so many milliseconds.
+    Late(u64, Vec<u8>),
 }
 
 impl Reply {
@@ -85,7 +87,7 @@ impl Reply {
 
     pub(crate) fn text(&self) -> &[u8] {
         match &self.body {
-            Body::Whole(bytes) | Body::Cut(bytes) => bytes,
+            Body::Whole(bytes) | Body::Cut(bytes) | Body::Late(_, bytes) => bytes,
             Body::Endless | Body::Never => &[],
         }
     }
@@ -137,6 +139,10 @@ async fn handle(request: HttpRequest, body: Bytes, forge: web::Data<Arc<dyn Answ
             Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 65_536]))
         })),
         Body::Never => std::future::pending().await,
+        Body::Late(ms, bytes) => {
+            actix_web::rt::time::sleep(std::time::Duration::from_millis(ms)).await;
+            response.body(bytes)
+        }
     }
 }
 

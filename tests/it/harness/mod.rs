@@ -8,6 +8,7 @@ pub(crate) mod cluster;
 pub(crate) mod command;
 pub(crate) mod daemon;
 pub(crate) mod dice;
+pub(crate) mod inside;
 pub(crate) mod ledger;
 pub(crate) mod parcel;
 

@@ -1,9 +1,12 @@
 //! S31: whoever is not an owner, or brings somebody else's installation, binds nothing. Each attack is tried whole, from
 //! a genuine session of the attacker's own, and afterwards nothing is bound and somebody can read why.
 
+use reqwest::Method;
+use serde_json::json;
+
 use super::World;
 use super::walk::{Browser, Page};
-use crate::forge::{Fault, Planted};
+use crate::forge::{APP_KEY, Fault, Planted};
 
 /// What is bound: keys with the account's number.
 async fn bound(world: &World) -> Vec<String> {
@@ -216,4 +219,44 @@ async fn s31_an_app_that_was_made_for_another_account_is_not_kept() {
     assert_eq!(answer.status, 403, "{}", answer.text);
     assert!(world.connections().await.is_empty());
     assert!(!world.audit().await.iter().any(|(action, _)| action == "connection.app-created"));
+}
+
+/// What is sent to have an installation bound by its App's own key, without anybody's proof.
+fn by_key(world: &World, account: &str, app: u64, installation: Option<u64>) -> serde_json::Value {
+    json!({
+        "kind": "github_enterprise_server", "url": world.forge.site(), "account": account,
+        "app": { "id": app, "private_key": APP_KEY, "installation_id": installation },
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s31_an_apps_key_binds_for_the_operator_alone_and_only_its_own_installations() {
+    let world = World::new().await;
+    world.forge.org("evil-inc");
+    let granted = [("metadata", "read"), ("members", "read"), ("pull_requests", "write")];
+    let (ours, others) = (world.forge.app("ours-by-hand"), world.forge.app("others"));
+    let own = world.forge.installs(ours, "acme-inc", &granted);
+    let foreign = world.forge.installs(others, "evil-inc", &granted);
+    // An admin of a tenant has the key of an App of their own, which others have installed.
+    let admin = world.token("admin", None).await;
+    let wish = by_key(&world, "acme-inc", ours, Some(own));
+    let (status, refused) = world.ask_with(&admin, Method::POST, "connections", &wish).await;
+    assert_eq!((status, &refused["code"]), (403, &json!("proof-needed")), "{refused}");
+    // The operator reads everything here anyway; but a number that is guessed or mixed up binds nothing either.
+    for (account, app, installation, code) in [
+        ("acme-inc", ours, Some(foreign), "account-unknown"),
+        ("evil-inc", ours, Some(own), "account-spelling"),
+        ("evil-inc", ours, None, "not-installed"),
+        ("acme-inc", ours, Some(4_294_967_296_000), "account-unknown"),
+    ] {
+        let wish = by_key(&world, account, app, installation);
+        let (status, refused) = world.ask(Method::POST, "connections?organization=acme", &wish).await;
+        assert_eq!((status, &refused["code"]), (400, &json!(code)), "{account} {installation:?} {refused}");
+        assert!(bound(&world).await.is_empty());
+    }
+    let wish = by_key(&world, "acme-inc", ours, Some(own));
+    assert_eq!(world.ask(Method::POST, "connections?organization=other", &wish).await.0, 201);
+    let (status, refused) = world.ask(Method::POST, "connections?organization=acme", &wish).await;
+    assert_eq!((status, &refused["code"]), (409, &json!("account-unavailable")), "{refused}");
+    assert_eq!(bound(&world).await, ["other acme-inc"]);
 }

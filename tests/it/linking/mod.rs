@@ -3,25 +3,22 @@
 
 mod browser;
 mod hijack;
+mod life;
 mod state;
 mod story;
 mod walk;
 
-use std::sync::{Arc, OnceLock};
+use std::ops::Deref;
+use std::sync::Arc;
 
-use scm_connect::app::{Daemon, Manner};
-use scm_connect::config::Config;
 use scm_connect::domain::{Clock, Timestamp};
-use scm_connect::telemetry::metric::{self, Exporter};
+use scm_connect::provider::github::hook::sign;
+use secrecy::SecretString;
+use serde_json::json;
 
 use self::walk::{Browser, Page};
 use crate::forge::FakeGithub as Github;
-
-/// Counters are the process's own.
-fn exporter() -> Arc<Exporter> {
-    static EXPORTER: OnceLock<Arc<Exporter>> = OnceLock::new();
-    Arc::clone(EXPORTER.get_or_init(|| Arc::new(metric::install().unwrap())))
-}
+use crate::harness::inside::Inside;
 
 /// The App that somebody made by hand, declared for both organizations.
 const OUR_APP: &str = r#"
@@ -37,9 +34,16 @@ const OUR_APP: &str = r#"
 /// A daemon with two organizations, `acme` and `other`, in the world of a GitHub Enterprise Server. There is the
 /// organization `acme-inc`, whose owner is alice, with mallory as a member; alice signs in.
 pub(super) struct World {
-    home: tempfile::TempDir,
     pub(super) forge: Arc<Github>,
-    pub(super) daemon: Daemon,
+    house: Inside,
+}
+
+impl Deref for World {
+    type Target = Inside;
+
+    fn deref(&self) -> &Inside {
+        &self.house
+    }
 }
 
 impl World {
@@ -59,44 +63,28 @@ impl World {
     }
 
     async fn of(forge: Arc<Github>, more: &str) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let config = format!(
-            r#"
-            public_url = "http://127.0.0.1:0"
-            [listen]
-            public = "127.0.0.1:0"
-            ops = "127.0.0.1:0"
-            [store]
-            url = "sled:{home}/store"
-            [keys]
-            file = "{home}/master.key"
-            [limits]
-            allow_http_forges = true
-            allow_private_forges = ["127.0.0.0/8"]
-            [[organizations]]
-            slug = "acme"
-            [[organizations]]
-            slug = "other"
-            {more}
-            "#,
-            home = home.path().display(),
-            more = more.replace("FORGE", forge.site().as_str()),
-        );
-        let config = Config::parse("test", &config, []).unwrap();
         let theirs = Arc::clone(&forge);
         let clock: Clock = Arc::new(move || Timestamp::from_ms(theirs.book.now_s() * 1000));
-        let manner = Manner { runtime_dir: home.path().to_owned(), works: true, stand_in_keys: None };
-        let daemon = Daemon::start(&config, exporter(), clock, &manner).await.unwrap();
+        let more = more.replace("FORGE", forge.site().as_str());
+        let organizations = ["acme", "other"].map(|slug| format!("[[organizations]]\nslug = \"{slug}\"\n"));
+        let house = Inside::start(clock, &format!("{}{more}", organizations.concat())).await;
         forge.org("acme-inc");
         forge.member("acme-inc", "alice", "admin");
         forge.member("acme-inc", "mallory", "member");
         forge.signs_in("alice");
-        Self { home, forge, daemon }
+        Self { forge, house }
     }
 
-    /// `http://127.0.0.1:…` of the daemon.
-    pub(super) fn base(&self) -> String {
-        format!("http://{}", self.daemon.public)
+    /// With an App of its own that is installed on `acme-inc` and bound, and everything read that was to be read.
+    pub(super) async fn connected() -> Self {
+        let world = Self::new().await;
+        world.forge.repo("acme-inc", "site", false);
+        let (mut browser, sign_in) = world.up_to_sign_in().await;
+        browser.finish(&sign_in).await;
+        for kind in ["check_connection", "sync_connection", "sync_members"] {
+            world.ran(kind, 0).await;
+        }
+        world
     }
 
     /// Where a session is brought to the step it is at.
@@ -104,26 +92,25 @@ impl World {
         format!("{}/connect-scm/github/step", self.base())
     }
 
-    pub(super) fn file(&self, name: &str) -> std::path::PathBuf {
-        self.home.path().join(name)
-    }
-
-    /// Asks the API over the control socket, as whoever runs the daemon.
-    pub(super) async fn ask(
+    /// The App of `acme-inc` sends something, signed with this secret; gives the status.
+    pub(super) async fn sends(
         &self,
-        method: reqwest::Method,
-        path: &str,
-        body: &serde_json::Value,
-    ) -> (u16, serde_json::Value) {
-        let socket = self.daemon.control().unwrap().to_owned();
-        let client = reqwest::Client::builder().unix_socket(socket).build().unwrap();
-        let request = client.request(method, format!("http://daemon/api/v1/{path}")).json(body);
-        let answer = request.send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
-    }
-
-    pub(super) async fn get(&self, path: &str) -> serde_json::Value {
-        self.ask(reqwest::Method::GET, path, &serde_json::json!({})).await.1
+        source: &str,
+        secret: String,
+        id: u32,
+        event: &str,
+        body: String,
+    ) -> u16 {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client
+            .post(format!("{}/hooks/{source}", self.base()))
+            .header("content-type", "application/json")
+            .header("user-agent", "GitHub-Hookshot/0a1b2c3")
+            .header("x-github-event", event)
+            .header("x-github-delivery", format!("2f3b8d40-0000-11ee-8000-{id:012}"))
+            .header("x-github-hook-id", "1")
+            .header("x-hub-signature-256", sign(&SecretString::from(secret), body.as_bytes()));
+        request.body(body).send().await.unwrap().status().as_u16()
     }
 
     /// A link for an organization, and what it begins.
@@ -137,7 +124,7 @@ impl World {
     /// A link to a new App at the server.
     pub(super) async fn link_to_server(&self, organization: &str) -> String {
         let url = self.forge.site();
-        let wish = serde_json::json!({"kind": "github_enterprise_server", "url": url.as_str()});
+        let wish = json!({"kind": "github_enterprise_server", "url": url.as_str()});
         self.link(organization, wish).await
     }
 
@@ -156,7 +143,7 @@ impl World {
 
     /// A new browser with the declared App for this account, at the App's page of installation.
     async fn up_to_install(&self, organization: &str, login: &str) -> (Browser, Page) {
-        let link = self.link(organization, serde_json::json!({"source": "our-app"})).await;
+        let link = self.link(organization, json!({"source": "our-app"})).await;
         let (mut browser, form) = Browser::at(&link).await;
         let install = browser.press_on(form.form("Continue").with("login", login)).await;
         (browser, install)

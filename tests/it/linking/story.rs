@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use scm_connect::provider::github::hook::sign;
-use secrecy::SecretString;
 use serde_json::json;
 
 use super::World;
@@ -99,19 +97,7 @@ async fn what_the_new_app_sends_waits_for_the_proof_and_is_handled_then() {
     let world = World::new().await;
     let (mut browser, sign_in) = world.up_to_sign_in().await;
     let (source, secret, event) = world.forge.tells_of_installation("acme-inc");
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let deliver = |secret: String| {
-        let request = client
-            .post(format!("{}/hooks/{source}", world.base()))
-            .header("content-type", "application/json")
-            .header("user-agent", "GitHub-Hookshot/0a1b2c3")
-            .header("x-github-event", "installation")
-            .header("x-github-delivery", "2f3b8d40-0000-11ee-8000-000000000000")
-            .header("x-github-hook-id", "1")
-            .header("x-hub-signature-256", sign(&SecretString::from(secret), event.as_bytes()))
-            .body(event.clone());
-        async move { request.send().await.unwrap().status().as_u16() }
-    };
+    let deliver = |secret: String| world.sends(&source, secret, 0, "installation", event.clone());
     assert_eq!(deliver("another".into()).await, 401);
     assert_eq!(deliver(secret.clone()).await, 202, "the App's secret counts from the first moment");
     let state = |wanted: &'static str| {

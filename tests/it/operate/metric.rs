@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use scm_connect::telemetry::metric::{Form, Metric};
+use scm_connect::telemetry::metric::{Form, Metric, RESULTS};
 
 use super::{text, tool};
 use crate::harness::bench::Bench;
@@ -117,6 +117,51 @@ fn the_board_and_the_alerts_ask_only_for_metrics_that_exist() {
         let unknown: Vec<_> = asked.difference(&known).collect();
         assert!(unknown.is_empty(), "{name} asks for {unknown:?}");
     }
+}
+
+/// The values that a text asks of the label `result` at the hook door.
+fn results_asked(text: &str) -> BTreeSet<String> {
+    let asked = text.match_indices(Metric::IngestRequests.name()).filter_map(|(at, name)| {
+        let labels = text[at + name.len()..].strip_prefix('{')?.split('}').next()?.replace('\\', "");
+        let (_, value) = labels.split_once("result=")?;
+        Some(value.trim_start_matches(['~', '"']).split('"').next()?.to_owned())
+    });
+    asked.flat_map(|values| values.split('|').map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_are_counted_under_the_words_that_the_alerts_ask_for() {
+    let bench = Bench::new();
+    let daemon = bench.daemon().await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let send = |media: &'static str| {
+        let request =
+            http.post(format!("http://{}/hooks/our-app", daemon.public)).header("content-type", media);
+        let request = request.header("x-github-event", "push").header("x-hub-signature-256", "sha256=00");
+        async { request.body("{}").send().await.unwrap().status().as_u16() }
+    };
+    assert_eq!((send("application/json").await, send("text/plain").await), (401, 415));
+    let page = http.get(format!("http://{}/metrics", daemon.ops)).send().await.unwrap().text().await.unwrap();
+    let counts = |result: &str| {
+        let mine = |line: &&str| line.starts_with(Metric::IngestRequests.name()) && line.contains("our-app");
+        let of = page.lines().filter(mine).find(|line| line.contains(&format!("result=\"{result}\"")));
+        of.and_then(|line| line.rsplit(' ').next()).map(str::to_owned)
+    };
+    assert_eq!((counts("unauthorized").as_deref(), counts("media_type").as_deref()), (Some("1"), Some("1")));
+    for name in
+        ["deploy/grafana/board.json", "deploy/prometheus/alerts.yaml", "deploy/prometheus/alerts.test.yaml"]
+    {
+        let asked = results_asked(&text(name));
+        assert!(name.contains("board") || asked.len() >= 2, "{name}: {asked:?}");
+        for result in asked {
+            assert!(RESULTS.contains(&result.as_str()), "{name} asks for {result}");
+            assert!(
+                counts(&result).is_some(),
+                "{name} asks for {result}, which is not shown from the first moment"
+            );
+        }
+    }
+    daemon.stop().await;
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Several daemons on one database, and a database that goes away at the worst moment.
 
 mod book;
+mod door;
 mod keys;
 mod proxy;
 

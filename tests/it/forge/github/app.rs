@@ -37,22 +37,28 @@ impl Github {
         row.permissions.remove(permission);
     }
 
-    /// What the App of an account's installation sends about it: its source here, its secret, the body.
+    /// What the App of an account's installation sends when it was installed: its source here, its secret, the body.
     pub(crate) fn tells_of_installation(&self, account: &str) -> (String, String, String) {
-        let state = self.state();
-        let row = state.installations.values().find(|row| row.account == account).unwrap();
-        let app = &state.apps[&row.app];
-        let hook = app.hook["url"].as_str().unwrap();
-        let source = hook.rsplit('/').next().unwrap().to_owned();
+        let (source, secret, mut body) = self.tells(account, "created");
         let repository =
             json!({"id": 4242, "name": "site", "full_name": format!("{account}/site"), "private": true});
-        let mut installation = state.installation(row);
-        installation["repository_selection"] = "selected".into();
-        let body: Value = json!({
-            "action": "created", "installation": installation, "repositories": [repository],
-            "requester": null, "sender": {"id": 1, "login": "alice", "type": "User"},
+        body["installation"]["repository_selection"] = "selected".into();
+        body["repositories"] = json!([repository]);
+        body["requester"] = Value::Null;
+        (source, secret, body.to_string())
+    }
+
+    /// What the App of an account's installation sends about it as it is now: its source here, its secret, the body.
+    pub(crate) fn tells(&self, account: &str, action: &str) -> (String, String, Value) {
+        let state = self.state();
+        let row = state.installations.values().rfind(|row| row.account == account).unwrap();
+        let app = &state.apps[&row.app];
+        let source = app.hook["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        let body = json!({
+            "action": action, "installation": state.installation(row),
+            "sender": {"id": 1, "login": "alice", "type": "User"},
         });
-        (source, format!("canary-webhook-secret-{}", app.id), body.to_string())
+        (source, format!("canary-webhook-secret-{}", app.id), body)
     }
 
     /// Changes somebody's place in an organization.

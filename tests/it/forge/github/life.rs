@@ -78,4 +78,14 @@ impl Github {
     pub(crate) fn deletes(&self, owner: &str, name: &str) {
         self.state().repos.retain(|repo| repo.owner != owner || repo.name != name);
     }
+
+    /// An organization's hooks.
+    pub(crate) fn org_hooks(&self, org: &str) -> Vec<serde_json::Value> {
+        self.state().orgs[org].hooks.iter().map(|row| row.value.clone()).collect()
+    }
+
+    /// Somebody removes them by hand.
+    pub(crate) fn loses_org_hooks(&self, org: &str) {
+        self.state().orgs.get_mut(org).unwrap().hooks.clear();
+    }
 }

@@ -48,4 +48,11 @@ impl Gitlab {
     pub(crate) fn deletes(&self, project: u64) {
         self.state().projects.remove(&project);
     }
+
+    /// A group is gone, and everything in it.
+    pub(crate) fn loses_group(&self, group: u64) {
+        let mut state = self.state();
+        state.groups.remove(&group);
+        state.projects.retain(|_, project| project.group != group);
+    }
 }
