@@ -76,7 +76,12 @@ pub(super) async fn demo(
         terminal.remark(&format!("wrong: {objection}"))?;
     }
     if !once && objections.is_empty() {
-        terminal.line(&format!("it stays up at {door} until you press Ctrl-C"))?;
+        let wish = serde_json::json!({"kind": "read", "name": "visitor"});
+        let made = client.post_within(Some("acme"), &["tokens"], &wish).await?;
+        let token = made.get("token").and_then(serde_json::Value::as_str).unwrap_or_default();
+        terminal.line(&format!("it stays up at {door} until you press Ctrl-C; look at it:"))?;
+        terminal.line(&format!("  {door}docs"))?;
+        terminal.line(&format!("  curl -s -H 'Authorization: Bearer {token}' {door}api/v1/projects"))?;
         let _ = tokio::signal::ctrl_c().await;
     }
     daemon.stop().await;

@@ -8,7 +8,7 @@ use super::Reach;
 use super::task::{missed, whole};
 use crate::domain::Timestamp;
 use crate::domain::change::Change;
-use crate::domain::organization::{Connection, Organization};
+use crate::domain::organization::{Connection, ConnectionState, Organization};
 use crate::domain::task::{Task, Wish};
 use crate::store::{Page, Store, StoreError};
 
@@ -104,7 +104,9 @@ pub async fn look_for_missed(store: &dyn Store, reach: Reach, now: Timestamp) ->
         for connection in &found.items {
             let is_off =
                 connection.is_off() || connection.paused_at.is_some() || connection.rejected_at.is_some();
-            let asks = !is_off && connection.credential != "none";
+            // Checks find out when it is accepted again.
+            let is_refused = connection.reasons.contains(&ConnectionState::TokenInvalid);
+            let asks = !is_off && !is_refused && connection.credential != "none";
             if !asks || !seen.insert(connection.source.clone()) {
                 continue;
             }

@@ -47,6 +47,7 @@ pub(super) async fn check(front: &Front, token: &TokenRecord) -> Result<(), Prob
     if confirmed_within(UNCONFIRMED_MS_MAX) {
         return Ok(());
     }
+    let confirmed = confirmations.into_iter().flatten().max();
     if source.is_some_and(|source| is_within_grace(&source, confirmed, front.now())) {
         return Ok(());
     }
