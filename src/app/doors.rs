@@ -198,12 +198,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (dir, key) = (folder.path().join("store"), folder.path().join("master.key"));
         let opened = crate::store::sled::open(&dir, &key, Timestamp::from_ms(0));
-        let store = opened.unwrap();
+        let opened = opened.unwrap();
+        let store: &dyn Store = &opened;
         for (name, is_damaged) in [("damaged", true), ("whole", false)] {
-            let changes = made(&store, name, is_damaged).await;
+            let changes = made(store, name, is_damaged).await;
             assert!(store.apply(changes, Vec::new()).await.unwrap());
         }
-        let doors = all(HashMap::new(), &store).await.unwrap();
+        let doors = all(HashMap::new(), store).await.unwrap();
         let open: Vec<&str> = doors.keys().map(SourceKey::as_str).collect();
         assert_eq!(open, ["whole"]);
     }

@@ -173,7 +173,7 @@ faults! {
         "A credential of a connection ends within a month, a week or a day; the line says which and when.",
         "Everything works until then.",
         "GitLab: scm-connect secrets rotate KEY. Else make a new token and enter it: scm-connect connections promote KEY.";
-    DoorClosed = "door-closed", true,
+    DoorClosed = "door-closed", false,
         "A secret of a source does not open, for the reason in the line, so that its deliveries are refused.",
         "Every other source is served; of this one nothing is believed that is not proven.",
         "Enter the credential of its connection anew: scm-connect connections promote KEY. Its hook is then given new secrets.";
