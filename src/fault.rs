@@ -36,6 +36,11 @@ pub const POINTS: &[(&str, &str)] = &[
     ("move.after-chunk", "the next rows are moved to sled, or the last ones are counted as moved"),
     ("checkpoint.before-flush", "sled is flushed and synced"),
     ("checkpoint.before-mark", "the checkpoint is marked"),
+    ("keys.before-renew", "the new master key, which is in its file, is taken into use"),
+    ("keys.before-reseal", "what older keys have sealed is sealed anew"),
+    ("keys.after-copy", "deliveries that were sealed anew are found at their new place"),
+    ("keys.before-forget", "the older data keys are forgotten"),
+    ("keys.before-clear", "the older master key leaves its file"),
 ];
 
 #[cfg(not(faults))]

@@ -268,6 +268,7 @@ fn attend(
         tokio::spawn(doors::keep(Arc::clone(front), Arc::clone(declared))),
     ];
     if manner.works {
+        attendants.push(tokio::spawn(tasks::rotate(Arc::clone(&front.store), Arc::clone(clock))));
         attendants.push(tokio::spawn(tasks::sweep(Arc::clone(&front.connections))));
         for attendant in [tasks::Attendant::Members, tasks::Attendant::Lamp, tasks::Attendant::Missed] {
             attendants.push(tokio::spawn(attendant.attend(

@@ -86,6 +86,17 @@ impl Attendant {
     }
 }
 
+/// Goes on with a change of keys that was interrupted. One that is only prepared waits for its command.
+pub(super) async fn rotate(store: Arc<dyn Store>, clock: Clock) {
+    if !store.keyring().has_old_keys() {
+        return;
+    }
+    match store.rotate_keys(false, clock(), &|_, _| {}).await {
+        Ok(_) => tracing::info!(code = "keys-rotated", "the change of keys that was interrupted has ended"),
+        Err(error) => tracing::info!(%error, "a change of keys waits to be ended: run `keys rotate`"),
+    }
+}
+
 #[async_trait]
 impl Perform for Performers {
     async fn perform(&self, task: &Task) -> Result<Performed, StoreError> {

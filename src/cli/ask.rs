@@ -5,9 +5,8 @@ use serde_json::{Value, json};
 use super::arguments::{Ask, OrganizationsCommand, Part, ProjectsCommand, TokenCommand};
 use super::client::{Client, Items};
 use super::exit::{Exit, Failure};
-use super::progress::Bar;
 use super::terminal::{Column, Terminal};
-use super::{audit, catch_up, connections, deliveries, member};
+use super::{audit, catch_up, connections, deliveries, long, member};
 use crate::domain::Timestamp;
 use crate::domain::access::TokenKind;
 
@@ -28,6 +27,7 @@ pub async fn ask(
         Ask::Token(command) => token(command, client, terminal, now).await,
         Ask::Organizations(command) => organizations(command, client, terminal).await,
         Ask::Connections(command) => connections::connections(command, client, terminal).await,
+        Ask::Keys(command) => long::keys(command, client, terminal).await,
         Ask::Secrets(command) => connections::secrets(command, client, terminal).await,
         Ask::Projects(command) => projects(command, client, terminal).await,
         Ask::Members(command) => member::members(command, client, terminal).await,
@@ -193,46 +193,4 @@ async fn projects(
         ("ID", "id"),
     ];
     list(client, terminal, "projects", &query, &part, columns).await
-}
-
-/// Has everything read that is kept. The daemon tells how far it is, and at last `{"problems": [sentence, …]}`.
-///
-/// # Errors
-/// When the daemon does not say what it found.
-pub async fn verify(json: bool, client: &Client, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let bar = Bar::begin("reading the store");
-    let mut answer = client.stream(&["store", "verify"]).await?;
-    let (mut text, mut last) = (Vec::new(), Value::Null);
-    while let Some(piece) = answer.next().await? {
-        text.extend_from_slice(&piece);
-        while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
-            last = line(&text.drain(..=end).collect::<Vec<u8>>());
-            let number = |key: &str| last.get(key).and_then(Value::as_u64).unwrap_or(0);
-            bar.at(number("done"), number("all"));
-        }
-    }
-    bar.end();
-    if !text.is_empty() {
-        last = line(&text);
-    }
-    if let Some(why) = last.get("error").and_then(Value::as_str) {
-        return Err(Failure { exit: Exit::Store, message: why.to_owned() });
-    }
-    let problems = last.get("problems").and_then(Value::as_array).cloned();
-    let problems = problems.ok_or_else(|| Failure::failed("the daemon did not say what it found"))?;
-    if json {
-        terminal.json(&last)?;
-    } else {
-        for problem in &problems {
-            terminal.line(problem.as_str().unwrap_or("something unnamed is damaged"))?;
-        }
-        if problems.is_empty() {
-            terminal.remark("everything that is kept is as it was written")?;
-        }
-    }
-    Ok(if problems.is_empty() { Exit::Done } else { Exit::Store })
-}
-
-fn line(text: &[u8]) -> Value {
-    serde_json::from_slice(text).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! The audit log: shown, exported line by line, and checked here, by this program, whoever the lines came from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 
 use serde_json::{Value, json};
@@ -78,13 +78,16 @@ async fn read_chain(
 ) -> Result<(), Failure> {
     let query = query([("organization", name)]);
     let mut cursor = None;
+    let mut seen = HashSet::new();
     loop {
-        let Items { items, next_cursor } = client.list(&["audit", "lines"], &query, LINES, cursor).await?;
-        let wants_more = take(&items)?;
-        cursor = next_cursor;
-        if cursor.is_none() || !wants_more {
-            return Ok(());
+        let page = client.list(&["audit", "lines"], &query, LINES, cursor).await?;
+        let wants_more = take(&page.items)?;
+        let Some(next) = page.next_cursor.filter(|_| wants_more) else { return Ok(()) };
+        // Lists that lead in a circle, or on and on with nothing in them, would be read for ever.
+        if page.items.is_empty() || !seen.insert(next.clone()) {
+            return Err(strange());
         }
+        cursor = Some(next);
     }
 }
 
@@ -186,17 +189,11 @@ async fn export(
         |error: std::io::Error| Failure::failed(format!("{} cannot be written: {error}", to.display()));
     let file = std::fs::File::create_new(to).map_err(unwritten)?;
     let mut out = BufWriter::new(file);
-    let mut lines: u64 = 0;
-    for (name, _) in heads(client, organization).await? {
-        let write = |items: &[Value]| {
-            for item in items {
-                writeln!(out, "{item}").map_err(unwritten)?;
-                lines = lines.saturating_add(1);
-            }
-            Ok(true)
-        };
-        read_chain(client, name, write).await?;
-    }
+    let written = write_chains(client, organization, |line| writeln!(out, "{line}").map_err(unwritten)).await;
+    let lines = written.inspect_err(|_| {
+        // Half a log is worse than none: it looks like a whole one.
+        let _ = std::fs::remove_file(to);
+    })?;
     let file = out.into_inner().map_err(|error| unwritten(error.into_error()))?;
     file.sync_all().map_err(unwritten)?;
     terminal.remark(&format!(
@@ -204,6 +201,32 @@ async fn export(
         to.display()
     ))?;
     Ok(Exit::Done)
+}
+
+/// Writes the lines of all chains; each must come to where the daemon says that it ends.
+async fn write_chains(
+    client: &Client,
+    organization: Option<OrganizationSlug>,
+    mut write: impl FnMut(&Value) -> Result<(), Failure>,
+) -> Result<u64, Failure> {
+    let mut all: u64 = 0;
+    for (name, head) in heads(client, organization).await? {
+        let mut lines: u64 = 0;
+        let take = |items: &[Value]| {
+            lines = lines.saturating_add(items.len() as u64);
+            items.iter().try_for_each(&mut write).map(|()| true)
+        };
+        read_chain(client, name.clone(), take).await?;
+        if lines < head.number {
+            let chain = name.unwrap_or_else(|| "the operator's own".into());
+            return Err(Failure::failed(format!(
+                "of the chain {chain} {lines} lines came, and it has {}; no file was written: audit verify says more",
+                head.number
+            )));
+        }
+        all = all.saturating_add(lines);
+    }
+    Ok(all)
 }
 
 /// A line as the daemon shows it, as the record that its hash covers.

@@ -231,8 +231,13 @@ impl Client {
     ///
     /// # Errors
     /// When the daemon does not answer, or refuses.
-    pub async fn stream(&self, path: &[&str]) -> Result<Pieces, Failure> {
-        let answer = self.answer(self.http.post(self.address(path)?)).await?;
+    pub async fn stream(&self, path: &[&str], body: Option<&Value>) -> Result<Pieces, Failure> {
+        let request = self.http.post(self.address(path)?);
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let answer = self.answer(request).await?;
         if answer.status().is_success() {
             return Ok(Pieces(answer));
         }
@@ -308,6 +313,8 @@ fn refused(status: u16, body: &[u8]) -> Failure {
     let code = refusal.as_ref().map(|it| it.code.as_str()).unwrap_or_default();
     let exit = match status {
         _ if code.starts_with("store-") => Exit::Store,
+        // It was not even asked.
+        _ if code == "forge-invalid" => Exit::Usage,
         _ if code.starts_with("forge-") => Exit::Forge,
         _ if BY_FORGE.contains(&code) => Exit::Forge,
         404 => Exit::NotFound,

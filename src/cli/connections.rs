@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::arguments::{ConnectionsCommand, CredentialFiles, Named, NewConnection, SecretsCommand};
+use super::arguments::{ConnectionsCommand, CredentialFiles, Named, NewConnection, NewLink, SecretsCommand};
 use super::ask::{add as put, list, query, show, tell};
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::link;
 use super::progress::Bar;
 use super::terminal::{Column, Terminal};
+use crate::domain::organization::Forge;
 
 /// How long a task is waited for, and between two looks.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -55,6 +56,9 @@ pub(super) async fn connections(
             wait(&named, "disconnect", client, terminal).await
         }
         ConnectionsCommand::Promote { named, credential } => {
+            if !credential.is_given() {
+                return Err(Failure::usage("give --token-file, or --app-id with --app-key-file"));
+            }
             let body = read(&credential)?;
             let made = client.post(&["connections", named.key.as_str(), "promote"], &body).await?;
             told(&made, named.json.json, terminal)
@@ -76,14 +80,39 @@ pub(super) async fn secrets(
 }
 
 async fn add(new: NewConnection, client: &Client, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    if !new.credential.is_given() {
+        return in_a_browser(new, client, terminal).await;
+    }
+    let account = new.account.ok_or_else(|| Failure::usage("name the account that it is for: --account"))?;
     let mut body = read(&new.credential)?;
     put(&mut body, "kind", Some(new.kind.as_str().to_owned()));
-    put(&mut body, "account", Some(new.account.clone()));
+    put(&mut body, "account", Some(account));
     put(&mut body, "url", new.forge.as_ref().map(ToString::to_string));
     put(&mut body, "key", new.key.as_ref().map(ToString::to_string));
     put(&mut body, "authority", (new.authority || new.no_authority).then_some(new.authority));
     let made = client.post_within(Some(new.organization.as_str()), &["connections"], &body).await?;
     told(&made, new.json.json, terminal)
+}
+
+/// Without a credential: GitHub makes an App of one's own, and gives us its credentials itself.
+async fn in_a_browser(new: NewConnection, client: &Client, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    if new.kind.forge() == Forge::Gitlab {
+        let how = "GitLab is connected by a token (--token-file), or GitLab.com by its first CI job";
+        return Err(Failure::usage(how));
+    }
+    if new.key.is_some() || new.authority || new.no_authority {
+        return Err(Failure::usage(
+            "without a credential, --key, --authority and --no-authority mean nothing",
+        ));
+    }
+    let NewConnection { organization, kind, forge, account, json, .. } = new;
+    let (kind, forge) = (Some(kind.as_str().to_owned()), forge.map(String::from));
+    link::link(
+        NewLink { organization, kind, forge, account, source: None, connection: None, json },
+        client,
+        terminal,
+    )
+    .await
 }
 
 /// What was made, and what should be known of it.

@@ -14,6 +14,7 @@ pub(super) async fn link(new: NewLink, client: &Client, terminal: &mut Terminal)
     let mut wish = json!({});
     add(&mut wish, "kind", new.kind.or(kind));
     add(&mut wish, "url", new.forge);
+    add(&mut wish, "account", new.account);
     add(&mut wish, "source", new.source);
     add(&mut wish, "connection", new.connection);
     let made = client.post_within(Some(new.organization.as_str()), &["connect-links"], &wish).await?;

@@ -11,6 +11,7 @@ mod deliveries;
 pub mod exit;
 pub mod health;
 mod link;
+pub mod long;
 mod member;
 pub mod progress;
 pub mod send;

@@ -21,6 +21,8 @@ pub enum LinkWish {
         kind: Kind,
         /// Its base address.
         url: Url,
+        /// The account that the form shows at first.
+        account: Option<String>,
     },
     /// The installation of an App that is known here.
     Source(SourceKey),
@@ -64,7 +66,7 @@ impl Linking {
         by: &str,
     ) -> Result<(Url, Timestamp), NoLink> {
         let leg = match wish {
-            LinkWish::NewApp { kind, url } => self.for_new_app(kind, url, by)?,
+            LinkWish::NewApp { kind, url, account } => self.for_new_app(kind, url, account, by)?,
             LinkWish::Source(key) => self.for_source(organization, &key, by).await?,
             LinkWish::Connection(key) => self.for_connection(organization, &key, by).await?,
         };
@@ -94,7 +96,7 @@ impl Linking {
         self.open(organization, &leg).await.map(Some)
     }
 
-    fn for_new_app(&self, kind: Kind, url: Url, by: &str) -> Result<Leg, NoLink> {
+    fn for_new_app(&self, kind: Kind, url: Url, account: Option<String>, by: &str) -> Result<Leg, NoLink> {
         if kind.forge() != Forge::Github {
             return Err(NoLink::NotGithub);
         }
@@ -110,7 +112,7 @@ impl Linking {
             source: None,
             existing_app: false,
             connection: None,
-            suggested: None,
+            suggested: account,
             expected: None,
             wants: None,
         })

@@ -48,8 +48,8 @@ impl ArchiveLock {
     pub fn open(&self, master: &MasterKey) -> Result<Cipher, SealError> {
         let nonces = Arc::new(Nonces::new()?);
         let wrapped = STANDARD.decode(&self.wrapped).map_err(|_| SealError::WrongArchiveKey)?;
-        let plain = wrapping(master, &nonces).open(&place(&self.id), &wrapped);
-        let plain = plain.map_err(|_| SealError::WrongArchiveKey)?;
+        let open = |master: &Key| wrapping(master, &nonces).open(&place(&self.id), &wrapped).ok();
+        let plain = master.newest_first().find_map(open).ok_or(SealError::WrongArchiveKey)?;
         let key = plain.as_slice().try_into().map_err(|_| SealError::WrongArchiveKey)?;
         Ok(Cipher::new(KEY_ID, Zeroizing::new(key), nonces))
     }

@@ -75,6 +75,10 @@ impl Cipher {
         Self { id, key: Arc::new(key), derived, nonces }
     }
 
+    pub(super) const fn id(&self) -> u32 {
+        self.id
+    }
+
     fn aead(&self, purpose: Purpose) -> XChaCha20Poly1305 {
         match self.derived.get(purpose as usize) {
             Some(derived) => derived.get_or_init(|| self.derive(purpose)).clone(),

@@ -53,6 +53,15 @@ pub enum SealError {
     /// A sealed value that does not open here: changed, moved, or of another key.
     #[error("a sealed value does not open: it was changed, or it belongs to another place or key")]
     Refused,
+    /// Another process has put a new master key in force, and this machine's file has not got it.
+    #[error(
+        "the store was given a new master key, and {} has not got it: copy the file from the machine on which `keys rotate` ran",
+        path.display()
+    )]
+    NotYetHere {
+        /// The key file.
+        path: PathBuf,
+    },
     /// A store that is shared has not been asked for this scope's key yet.
     #[error("there is no data key for this yet")]
     NoSuchKey,

@@ -1,11 +1,11 @@
 //! The wrapped data keys of a store, in a file beside it. A database keeps them in tables instead: see `shared`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -25,8 +25,8 @@ const CHECK: &[u8] = b"scm-connect keyring";
 pub(super) struct Written {
     version: u32,
     #[serde(flatten)]
-    check: Check,
-    keys: Vec<WrappedKey>,
+    pub(super) check: Check,
+    pub(super) keys: Vec<WrappedKey>,
 }
 
 /// Tells the right master key from a wrong one.
@@ -52,25 +52,36 @@ pub struct WrappedKey {
     pub created_at: i64,
 }
 
+/// The ciphers that were taken into use. One that was replaced opens what it has sealed; it seals nothing more.
 #[derive(Debug, Default)]
-struct Ciphers {
-    by_scope: HashMap<String, Cipher>,
-    by_id: HashMap<u32, Cipher>,
+pub(super) struct Ciphers {
+    pub(super) by_scope: HashMap<String, Cipher>,
+    pub(super) by_id: HashMap<u32, Cipher>,
+    /// Those that are kept nowhere any more, because nothing that is kept was sealed with them. Whoever still holds
+    /// such a value in memory reads it to its end.
+    pub(super) gone: HashSet<u32>,
 }
 
-struct Inner {
-    path: PathBuf,
-    instance: String,
+/// The master keys of the file, and which of them wraps the data keys.
+pub(super) struct Master {
+    pub(super) file: MasterKey,
+    pub(super) used: Key,
     wrapping: Cipher,
-    nonces: Arc<Nonces>,
-    ciphers: RwLock<Ciphers>,
+}
+
+pub(super) struct Inner {
+    pub(super) path: PathBuf,
+    pub(super) instance: String,
+    pub(super) master: RwLock<Master>,
+    pub(super) nonces: Arc<Nonces>,
+    pub(super) ciphers: RwLock<Ciphers>,
     /// Held while a key is added, so that two never get one id. `None`: the keys are kept elsewhere.
-    written: Option<Mutex<Written>>,
+    pub(super) written: Option<Mutex<Written>>,
 }
 
 /// The data keys of one store. Cheap to clone.
 #[derive(Clone)]
-pub struct Keyring(Arc<Inner>);
+pub struct Keyring(pub(super) Arc<Inner>);
 
 impl std::fmt::Debug for Keyring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -78,15 +89,30 @@ impl std::fmt::Debug for Keyring {
     }
 }
 
-fn place<'a>(instance: &'a str, scope: &'a str) -> Place<'a> {
+pub(super) fn place<'a>(instance: &'a str, scope: &'a str) -> Place<'a> {
     Place { purpose: Purpose::DataKey, scope, row: instance.as_bytes(), field: "wrapped" }
 }
 
-pub(super) fn wrapping(master: &MasterKey, nonces: &Arc<Nonces>) -> Cipher {
-    Cipher::new(0, master.0.clone(), Arc::clone(nonces))
+pub(super) fn wrapping(key: &Key, nonces: &Arc<Nonces>) -> Cipher {
+    Cipher::new(0, key.clone(), Arc::clone(nonces))
 }
 
-fn decode(path: &Path, text: &str) -> Result<Vec<u8>, SealError> {
+impl Master {
+    /// Finds the key with which a store was made, or was given new keys last.
+    pub(super) fn find(
+        file: MasterKey,
+        check: &Check,
+        path: &Path,
+        nonces: &Arc<Nonces>,
+    ) -> Result<Self, SealError> {
+        decode(path, &check.value)?;
+        let used = file.newest_first().find(|key| check.fits(&wrapping(key, nonces))).cloned();
+        let used = used.ok_or_else(|| SealError::WrongMasterKey { path: path.to_owned() })?;
+        Ok(Self { wrapping: wrapping(&used, nonces), used, file })
+    }
+}
+
+pub(super) fn decode(path: &Path, text: &str) -> Result<Vec<u8>, SealError> {
     STANDARD.decode(text).map_err(|_| SealError::damaged(path, "a key in it is no base64"))
 }
 
@@ -148,14 +174,10 @@ impl Keyring {
         written: Option<Written>,
     ) -> Result<Self, SealError> {
         let nonces = Arc::new(Nonces::new()?);
-        let wrapping = wrapping(master, &nonces);
         let instance = check.instance.to_string();
-        let found = wrapping.open(&place(&instance, "check"), &decode(path, &check.value)?);
-        if found.map_or(true, |found| found.as_slice() != CHECK) {
-            return Err(SealError::WrongMasterKey { path: path.to_owned() });
-        }
+        let master = RwLock::new(Master::find(master.clone(), check, path, &nonces)?);
         let (path, ciphers, written) = (path.to_owned(), RwLock::default(), written.map(Mutex::new));
-        let ring = Self(Arc::new(Inner { path, instance, wrapping, nonces, ciphers, written }));
+        let ring = Self(Arc::new(Inner { path, instance, master, nonces, ciphers, written }));
         keys.iter().try_for_each(|key| ring.adopt(key))?;
         Ok(ring)
     }
@@ -166,8 +188,12 @@ impl Keyring {
     /// When it does not open.
     pub fn adopt(&self, key: &WrappedKey) -> Result<(), SealError> {
         let path = &self.0.path;
-        let plain = self.0.wrapping.open(&place(&self.0.instance, &key.scope), &decode(path, &key.wrapped)?);
-        let plain = plain.map_err(|_| SealError::damaged(path, "a key in it does not open"))?;
+        let plain = match self.unwrapped(key)? {
+            Some(plain) => Some(plain),
+            // Another process has put a new master key in force meanwhile; the file may have it by now.
+            None => self.reread().and_then(|()| self.unwrapped(key))?,
+        };
+        let plain = plain.ok_or_else(|| SealError::damaged(path, "a key in it does not open"))?;
         let bytes: Key = Zeroizing::new(
             plain
                 .as_slice()
@@ -179,15 +205,40 @@ impl Keyring {
         Ok(())
     }
 
+    /// A wrapped key's bytes, opened with whichever master key does.
+    pub(super) fn unwrapped(&self, key: &WrappedKey) -> Result<Option<Zeroizing<Vec<u8>>>, SealError> {
+        let (instance, nonces) = (&self.0.instance, &self.0.nonces);
+        let wrapped = decode(&self.0.path, &key.wrapped)?;
+        let open = |master: &Key| wrapping(master, nonces).open(&place(instance, &key.scope), &wrapped).ok();
+        Ok(self.master().file.newest_first().find_map(open))
+    }
+
+    pub(super) fn master(&self) -> RwLockReadGuard<'_, Master> {
+        self.0.master.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether its master key is the one in use.
+    pub(super) fn uses(&self, check: &Check) -> bool {
+        check.fits(&self.wrapping())
+    }
+
+    /// Takes in what the master key's file holds now; which key is used stays.
+    fn reread(&self) -> Result<(), SealError> {
+        let path = self.master().file.path().to_owned();
+        let file = MasterKey::load(&path)?;
+        self.0.master.write().unwrap_or_else(PoisonError::into_inner).file = file;
+        Ok(())
+    }
+
     /// Seals with the master key.
-    pub(super) fn wrapping(&self) -> &Cipher {
-        &self.0.wrapping
+    pub(super) fn wrapping(&self) -> Cipher {
+        self.master().wrapping.clone()
     }
 
     /// A new key for a scope, wrapped: base64. Nothing is sealed with it before it was kept and adopted.
     pub(super) fn wrap_new(&self, scope: &str) -> Result<String, SealError> {
         let key: Key = Zeroizing::new(random()?);
-        Ok(STANDARD.encode(self.0.wrapping.seal(&place(&self.0.instance, scope), key.as_slice())))
+        Ok(STANDARD.encode(self.wrapping().seal(&place(&self.0.instance, scope), key.as_slice())))
     }
 
     pub(super) fn find(&self, scope: &str) -> Option<Cipher> {
@@ -241,21 +292,35 @@ impl Check {
     pub fn new(master: &MasterKey, now_ms: i64) -> Result<Self, SealError> {
         let at = uuid::Timestamp::from_unix(uuid::NoContext, now_ms.max(0).unsigned_abs() / 1000, 0);
         let instance = uuid::Uuid::new_v7(at);
-        let wrapping = wrapping(master, &Arc::new(Nonces::new()?));
+        Ok(Self::sealed(instance, &wrapping(master.newest(), &Arc::new(Nonces::new()?))))
+    }
+
+    /// Whether it was made with this master key.
+    fn fits(&self, wrapping: &Cipher) -> bool {
+        let value = STANDARD.decode(&self.value).unwrap_or_default();
+        let found = wrapping.open(&place(&self.instance.to_string(), "check"), &value);
+        found.is_ok_and(|found| found.as_slice() == CHECK)
+    }
+
+    /// The same store's, for another master key.
+    pub(super) fn sealed(instance: uuid::Uuid, wrapping: &Cipher) -> Self {
         let value = STANDARD.encode(wrapping.seal(&place(&instance.to_string(), "check"), CHECK));
-        Ok(Self { instance, value })
+        Self { instance, value }
     }
 }
 
 impl Ciphers {
     fn add(&mut self, scope: &str, id: u32, cipher: Cipher) {
         self.by_id.insert(id, cipher.clone());
-        self.by_scope.insert(scope.to_owned(), cipher);
+        // The newest one seals.
+        if self.by_scope.get(scope).is_none_or(|known| known.id() <= id) {
+            self.by_scope.insert(scope.to_owned(), cipher);
+        }
     }
 }
 
 /// Replaces the file as a whole; on stable storage when it returns.
-fn save(path: &Path, written: &Written) -> Result<(), SealError> {
+pub(super) fn save(path: &Path, written: &Written) -> Result<(), SealError> {
     let failed = |error: std::io::Error| SealError::io("write", path, &error);
     let draft = path.with_extension("draft");
     let text = serde_json::to_vec_pretty(written).map_err(|error| failed(error.into()))?;

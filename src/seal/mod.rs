@@ -10,6 +10,7 @@ mod error;
 mod keyring;
 mod master;
 mod place;
+mod rotate;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -21,3 +22,4 @@ pub use error::SealError;
 pub use keyring::{Check, Keyring, WrappedKey};
 pub use master::MasterKey;
 pub use place::{Place, Purpose};
+pub use rotate::{Next, Renewal, Waiting, key_number};

@@ -205,3 +205,67 @@ fn two_tokens_differ() {
         (0..100).map(|_| Token::generate(Bearer::Setup).unwrap().reveal().to_owned()).collect();
     assert_eq!(texts.len(), 100);
 }
+
+#[test]
+fn s48_a_change_of_keys_goes_on_from_every_step_and_ends_without_the_old_one() {
+    use super::Next;
+    let folder = Folder::new();
+    let (_, keyring, cipher) = folder.sealed();
+    let old_key = std::fs::read_to_string(folder.key()).unwrap();
+    let sealed = cipher.seal(&PLACE, b"secret");
+    drop((keyring, cipher));
+    let mut steps = Vec::new();
+    let mut value = sealed.clone();
+    loop {
+        // As after a crash between any two steps.
+        let keyring = opens(&folder, true).unwrap();
+        assert_eq!(keyring.open_sealed(&PLACE, &value).unwrap().as_slice(), b"secret", "{steps:?}");
+        match keyring.next_step().unwrap() {
+            Next::Begin(_) if !steps.is_empty() => break,
+            Next::Begin(file) => {
+                file.add().unwrap();
+                steps.push("begin");
+            }
+            Next::Renew(file) => {
+                keyring.renew_file(file, 4).unwrap();
+                steps.push("renew");
+            }
+            Next::Reseal => {
+                value = keyring.reseal(&PLACE, &value).unwrap().expect("an older key has sealed it");
+                assert_eq!(keyring.reseal(&PLACE, &value).unwrap(), None);
+                keyring.forget_old_keys().unwrap();
+                steps.push("reseal");
+            }
+            Next::Clear(file) => {
+                file.clear().unwrap();
+                steps.push("clear");
+            }
+        }
+    }
+    assert_eq!(steps, ["begin", "renew", "reseal", "clear"]);
+    let keyring = opens(&folder, true).unwrap();
+    assert!(keyring.open_sealed(&PLACE, &sealed).is_err(), "what the old key has sealed opens nowhere");
+    let new_key = std::fs::read_to_string(folder.key()).unwrap();
+    assert!(new_key.lines().count() == 1 && new_key != old_key);
+    assert_eq!(std::fs::metadata(folder.key()).unwrap().permissions().mode() & 0o777, 0o600);
+    write_key(&folder.key(), &old_key);
+    assert!(matches!(opens(&folder, true), Err(SealError::WrongMasterKey { .. })));
+}
+
+#[test]
+fn s48_a_backup_opens_with_its_key_behind_or_before_others() {
+    let folder = Folder::new();
+    let (_, keyring, _) = folder.sealed();
+    let (lock, cipher) = super::ArchiveLock::new(&keyring).unwrap();
+    let sealed = cipher.seal(&PLACE, b"secret");
+    let old_key = std::fs::read_to_string(folder.key()).unwrap();
+    std::fs::remove_file(folder.key()).unwrap();
+    drop(MasterKey::create(&folder.key()).unwrap());
+    let new_key = std::fs::read_to_string(folder.key()).unwrap();
+    assert!(lock.open(&MasterKey::load(&folder.key()).unwrap()).is_err());
+    for both in [format!("{old_key}{new_key}"), format!("{new_key}\n{old_key}")] {
+        write_key(&folder.key(), &both);
+        let opened = lock.open(&MasterKey::load(&folder.key()).unwrap()).unwrap();
+        assert_eq!(opened.open(&PLACE, &sealed).unwrap().as_slice(), b"secret");
+    }
+}

@@ -56,6 +56,16 @@ pub(super) fn open(ring: &crate::seal::Keyring, kept: SealedCredential) -> Resul
     Ok(Credential { about: kept.about, secret: SecretString::from(text) })
 }
 
+/// Seals a form anew that was sealed with a key which has been replaced; `None` when it was not.
+pub(super) fn renewed(
+    ring: &crate::seal::Keyring,
+    kept: &SealedCredential,
+) -> Result<Option<SealedCredential>, StoreError> {
+    let sealed = hex::decode(&kept.sealed).map_err(|_| damaged())?;
+    let anew = at(&kept.about, |place| ring.reseal(place, &sealed)).map_err(|_| damaged())?;
+    Ok(anew.map(|sealed| SealedCredential { about: kept.about.clone(), sealed: hex::encode(sealed) }))
+}
+
 /// Seals, when the key is there already.
 pub(super) fn close(
     ring: &crate::seal::Keyring,

@@ -187,9 +187,29 @@ fn parts(frame: &[u8]) -> Option<(DeliveryId, &[u8], &[u8])> {
     Some((DeliveryId::from_bytes(*id), source, sealed))
 }
 
+/// The number of the key with which a frame was sealed.
+pub(in crate::store) fn key_number(frame: &[u8]) -> Option<u32> {
+    parts(frame).and_then(|(_, _, sealed)| crate::seal::key_number(sealed))
+}
+
 /// Whether the key is here with which a frame was sealed.
 pub(in crate::store) fn knows_key(keyring: &Keyring, frame: &[u8]) -> bool {
     parts(frame).is_some_and(|(_, _, sealed)| keyring.knows(sealed))
+}
+
+/// Seals a frame anew that was sealed with a key which has been replaced; `None` when it was not.
+pub(in crate::store) fn renewed(keyring: &Keyring, frame: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    let damaged = || StoreError::Corrupt("a kept delivery cannot be opened to be sealed anew".into());
+    let (id, source, sealed) = parts(frame).ok_or_else(damaged)?;
+    let source = std::str::from_utf8(source).ok().and_then(|text| SourceKey::parse(text).ok());
+    let scope = scope_of(&source.ok_or_else(damaged)?);
+    let Some(anew) = keyring.reseal(&place(&scope, &id), sealed).map_err(|_| damaged())? else {
+        return Ok(None);
+    };
+    let head = frame.len().saturating_sub(sealed.len());
+    let mut renewed = frame.get(..head).unwrap_or_default().to_vec();
+    renewed.extend_from_slice(&anew);
+    Ok(Some(renewed))
 }
 
 /// The size is not bounded here: only what this store has sealed itself gets so far, and it begins with its size.

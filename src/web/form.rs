@@ -59,7 +59,7 @@ fn check_origin(headers: &HeaderMap, public_url: &url::Url) -> Result<(), Proble
     }
     let message = "this form was sent by a page of another site";
     Err(Problem::new(StatusCode::FORBIDDEN, "foreign-origin", message)
-        .help("open the setup link itself, under the address that public_url names"))
+        .help("open the page itself, under the address that public_url names, and send its form from there"))
 }
 
 fn check_media(headers: &HeaderMap) -> Result<(), Problem> {
@@ -67,7 +67,7 @@ fn check_media(headers: &HeaderMap) -> Result<(), Problem> {
     if kind.starts_with("application/x-www-form-urlencoded") {
         return Ok(());
     }
-    let message = "the setup page sends a form";
+    let message = "this page takes its own form only";
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", message))
 }
 

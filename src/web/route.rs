@@ -110,6 +110,7 @@ fn named() -> Vec<Line> {
         api::<OperatorOnly, _, _>(GET, "/api/v1/status", api::status::show, &api::status::SHOW),
         api::<OperatorOnly, _, _>(POST, "/api/v1/store/verify", api::keep::verify, &api::keep::VERIFY),
         api::<OperatorOnly, _, _>(POST, "/api/v1/store/export", api::keep::export, &api::keep::EXPORT),
+        api::<OperatorOnly, _, _>(POST, "/api/v1/keys/rotate", api::keep::rotate, &api::keep::ROTATE),
     ]
 }
 

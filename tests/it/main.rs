@@ -9,7 +9,9 @@
     reason = "a test says what it expects, and what it found"
 )]
 
+mod canary;
 mod ci;
+mod commands;
 mod connect;
 mod crash;
 mod damage;

@@ -36,7 +36,7 @@ pub(super) async fn export(
 
 async fn receive(mut draft: Draft, answering: &Answering) -> Result<(u64, u64), Failure> {
     let bar = Bar::begin("writing the file");
-    let mut answer = answering.client().stream(&["store", "export"]).await?;
+    let mut answer = answering.client().stream(&["store", "export"], None).await?;
     let mut witness = Witness::default();
     while let Some(piece) = answer.next().await? {
         draft.write(&piece)?;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::ask::Answering;
 use super::{clock, store_dir};
 use crate::cli::arguments::StoreCommand;
-use crate::cli::{Environment, Exit, Failure, Terminal, ask as questions};
+use crate::cli::{Environment, Exit, Failure, Terminal, long};
 use crate::config::{Config, StoreUrl};
 use crate::domain::Clock;
 use crate::store::Store;
@@ -31,7 +31,7 @@ pub(super) async fn store(
         }
         StoreCommand::Verify(how) => {
             let answering = Answering::find(config, environment, &clock).await?;
-            let answer = questions::verify(how.json.json, answering.client(), terminal).await;
+            let answer = long::verify(how.json.json, answering.client(), terminal).await;
             answering.end().await;
             answer
         }

@@ -36,7 +36,12 @@ pub enum ConnectionsCommand {
     },
     /// Connect an account at a forge; the forge is asked first, and nothing is stored unless it agrees
     #[command(
-        after_help = "Example:\n  scm-connect connections add --organization acme --kind gitlab_self_managed \\\n    --forge https://gitlab.example.com --account acme --token-file token.txt"
+        after_help = "Without a credential, GitHub is connected in a browser, by an App of one's own: a one-time link is printed.
+
+Examples:
+  scm-connect connections add --organization acme --kind github_cloud
+  scm-connect connections add --organization acme --kind gitlab_self_managed \\
+    --forge https://gitlab.example.com --account acme --token-file token.txt"
     )]
     Add(Box<NewConnection>),
     /// Make a one-time link: whoever opens it connects a GitHub account in a browser, by an App of its own
@@ -108,9 +113,9 @@ pub struct NewConnection {
     /// The address that people type to see the forge; needed for an instance of one's own.
     #[arg(long, value_name = "URL")]
     pub forge: Option<url::Url>,
-    /// The account's name, exactly: an organization, a person, a group's path.
+    /// The account's name, exactly: an organization, a person, a group's path. Needed with a credential.
     #[arg(long, value_name = "NAME")]
-    pub account: String,
+    pub account: Option<String>,
     /// The name that the connection shall have.
     #[arg(long, value_parser = ConnectionKey::parse)]
     pub key: Option<ConnectionKey>,
@@ -132,7 +137,7 @@ pub struct NewConnection {
 #[derive(Debug, Clone, Args)]
 pub struct CredentialFiles {
     /// A file with a personal, group or project token.
-    #[arg(long, value_name = "FILE", required_unless_present = "app_id")]
+    #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// The number of a GitHub App that there is already.
     #[arg(long, value_name = "N", conflicts_with = "token_file", requires = "app_key_file")]
@@ -146,4 +151,12 @@ pub struct CredentialFiles {
     /// A file with what signs the App's deliveries; made and shown once unless given.
     #[arg(long, value_name = "FILE", requires = "app_id")]
     pub webhook_secret_file: Option<PathBuf>,
+}
+
+impl CredentialFiles {
+    /// Whether there is a credential at all.
+    #[must_use]
+    pub const fn is_given(&self) -> bool {
+        self.token_file.is_some() || self.app_id.is_some()
+    }
 }

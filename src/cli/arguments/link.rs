@@ -17,6 +17,9 @@ pub struct NewLink {
     /// The address of a GitHub Enterprise Server.
     #[arg(long, value_name = "URL", conflicts_with_all = ["source", "connection"])]
     pub forge: Option<String>,
+    /// The account that the form shows at first.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["source", "connection"])]
+    pub account: Option<String>,
     /// A source whose App is to be installed on another account.
     #[arg(long, value_name = "KEY", conflicts_with = "connection")]
     pub source: Option<String>,

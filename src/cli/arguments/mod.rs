@@ -16,8 +16,8 @@ pub use connections::{ConnectionsCommand, CredentialFiles, Named, NewConnection,
 pub use deliveries::{DeadLetters, DeadLettersCommand, DeliveriesCommand, DeliveryChoice};
 pub use link::NewLink;
 pub use records::{
-    Ask, AuditCommand, CatchUp, MembersCommand, OrganizationsCommand, Part, ProjectsCommand, TokenChoice,
-    TokenCommand,
+    Ask, AuditCommand, CatchUp, KeysCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand,
+    TokenChoice, TokenCommand,
 };
 
 pub use store::{BackupPlace, Destination, Origin, StoreCommand, Verify};

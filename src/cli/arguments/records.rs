@@ -23,6 +23,9 @@ pub enum Ask {
     /// Secrets of connections
     #[command(subcommand)]
     Secrets(SecretsCommand),
+    /// The keys with which everything secret is sealed
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Projects
     #[command(subcommand)]
     Projects(ProjectsCommand),
@@ -102,6 +105,30 @@ Examples:
         /// Check this export instead.
         #[arg(long, value_name = "FILE")]
         file: Option<std::path::PathBuf>,
+        /// How to print.
+        #[command(flatten)]
+        json: Json,
+    },
+}
+
+/// Keys.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Put a new master key in force and seal everything anew, while the daemon works
+    #[command(
+        after_help = "The new key is written to the master key's file (keys.file). At the end nothing in the store needs
+the old one. When it is interrupted, the same command goes on where it was. Backups made before open with
+the old key only: keep a copy of it as long as you keep those.
+
+Where several machines share a database and each has a copy of the file:
+  scm-connect keys rotate --prepare     adds the new key to this machine's file; copy the file to the others
+  scm-connect keys rotate               puts it in force
+  then copy the file once more"
+    )]
+    Rotate {
+        /// Only put the new key into the file.
+        #[arg(long)]
+        prepare: bool,
         /// How to print.
         #[command(flatten)]
         json: Json,

@@ -5,8 +5,9 @@ use secrecy::SecretString;
 
 use super::daemon::Daemon;
 use crate::cli::arguments::{Command, StoreCommand};
-use crate::cli::ask::{ask, verify};
+use crate::cli::ask::ask;
 use crate::cli::health::{Question, healthcheck};
+use crate::cli::long::verify;
 use crate::cli::terminal::tests::paper;
 use crate::cli::{Arguments, Client, Environment, Exit, Failure};
 use crate::domain::Timestamp;

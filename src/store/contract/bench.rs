@@ -130,6 +130,11 @@ impl Bench {
         all.remove(0)
     }
 
+    /// The first of all that are due.
+    pub(super) async fn claims_one_of(&self, at: Timestamp) -> Claim {
+        self.claims(at).await.swap_remove(0)
+    }
+
     pub(super) async fn settles(&self, claim: Claim, outcome: Outcome, at: Timestamp) {
         let settled = self.store().await.settle_delivery(claim, outcome, at).await.expect("it settles");
         assert!(matches!(settled, Settled::Done), "{settled:?}");

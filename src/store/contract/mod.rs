@@ -7,6 +7,7 @@ pub(in crate::store) mod history;
 pub(in crate::store) mod inbox;
 pub(in crate::store) mod job;
 pub(in crate::store) mod keep;
+pub(in crate::store) mod keys;
 pub(in crate::store) mod mark;
 mod model;
 pub(in crate::store) mod order;
@@ -95,6 +96,11 @@ macro_rules! contract {
                 a_credential_opens_after_a_restart_and_is_shown_by_its_end_only,
                 s46_a_credential_opens_in_its_own_place_only,
                 a_credential_that_was_replaced_or_destroyed_is_gone
+            ],
+            keys: [
+                s48_new_keys_open_all_that_is_kept_and_no_old_one_is_left,
+                s48_what_comes_while_keys_are_rotated_is_kept,
+                s48_a_prepared_key_waits_to_be_put_in_force
             ],
             task: [
                 equal_wishes_are_one_task_due_when_the_first_of_them_is,

@@ -240,6 +240,21 @@ pub struct ImportMark {
     pub sum: String,
 }
 
+/// Hears how far something long has come: how much is done, and how much there is.
+pub type Tell = dyn Fn(u64, u64) + Send + Sync;
+
+/// What a change of keys has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotated {
+    /// The new master key is in its file, and not in use yet.
+    Prepared,
+    /// New keys are in force, and nothing that is kept needs an older one.
+    Done {
+        /// Values that were sealed anew.
+        sealed: u64,
+    },
+}
+
 /// Moving everything out of a store and into another.
 #[async_trait]
 pub trait Keep: Send + Sync {
@@ -256,4 +271,12 @@ pub trait Keep: Send + Sync {
     async fn import(&self, items: Vec<Item>, mark: ImportMark) -> Result<(), StoreError>;
     /// Everything is in: forgets the mark.
     async fn end_import(&self) -> Result<(), StoreError>;
+    /// Puts a new master key and new data keys in force and seals everything anew, while work goes on; or only puts the
+    /// new master key into its file. Goes on where it was interrupted. At the end nothing needs an older key.
+    async fn rotate_keys(
+        &self,
+        prepare_only: bool,
+        now: Timestamp,
+        tell: &Tell,
+    ) -> Result<Rotated, StoreError>;
 }

@@ -64,6 +64,8 @@ async fn in_time<T>(task: tokio::task::JoinHandle<Result<T, StoreError>>) -> Res
 /// The first half of every advisory lock of ours; the second says what it is about.
 const LOCKS: &str = "select case when l.alone then pg_advisory_xact_lock(7364203, l.what)::text \
     else pg_advisory_xact_lock_shared(7364203, l.what)::text end from unnest($1::int4[], $2::bool[]) as l(what, alone)";
+/// The change of keys; a lock of a whole session.
+pub(super) const ROTATION: i32 = -1;
 /// The lanes.
 const LANES: i32 = 0;
 /// Stripes of records come behind.

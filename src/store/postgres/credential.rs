@@ -8,11 +8,13 @@ use super::find::{all, parsed};
 use super::{PostgresStore, keys, record};
 use crate::domain::Timestamp;
 use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, SealedCredential};
+use crate::seal::key_number;
 use crate::store::StoreError;
 use crate::store::credential::{Credential, Credentials, close, open};
 
 const PUT: &str = "
-    insert into credential (owner, kind, organization, record) values ($1, $2, $3, $4::json)
+    insert into credential (owner, kind, organization, record)
+    select $1, $2, $3, $4::json from data_key where id = $5 and sealing for key share
     on conflict (owner, kind) do update set organization = excluded.organization, record = excluded.record
 ";
 const ONE: &str = "select record::text from credential where owner = $1 and kind = $2";
@@ -20,13 +22,16 @@ const OF_OWNER: &str = "select record::text from credential where owner = $1";
 
 /// Writes a credential, in place of the one before.
 pub(super) async fn put(connection: &mut PgConnection, one: &SealedCredential) -> Result<(), StoreError> {
-    sqlx::query(PUT)
+    let key = hex::decode(&one.sealed).ok().and_then(|sealed| key_number(&sealed)).unwrap_or(0);
+    let put = sqlx::query(PUT)
         .bind(one.about.owner.to_string())
         .bind(one.about.kind.as_str())
         .bind(one.about.organization.as_str())
         .bind(record::json(one)?)
-        .execute(connection)
-        .await?;
+        .bind(key.cast_signed());
+    if put.execute(connection).await?.rows_affected() == 0 {
+        return Err(StoreError::Unavailable("the keys were rotated this moment; try again".into()));
+    }
     Ok(())
 }
 
@@ -50,6 +55,8 @@ impl Credentials for PostgresStore {
         now: Timestamp,
     ) -> Result<SealedCredential, StoreError> {
         let (scope, ..) = about.place();
+        // Another process may have put newer keys in force.
+        keys::refresh(&self.pool, &self.keyring).await?;
         keys::ensure(&self.pool, &self.keyring, &scope, now).await?;
         close(&self.keyring, about, secret, now)
     }

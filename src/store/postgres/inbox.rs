@@ -25,6 +25,27 @@ impl PostgresStore {
         keys::unseal(&self.pool, &self.keyring, frames).await
     }
 
+    fn entry(
+        &self,
+        id: DeliveryId,
+        delivery: &Delivery,
+        now: Timestamp,
+    ) -> Result<intake::Entry, StoreError> {
+        Ok(intake::Entry {
+            id,
+            source: delivery.source().clone(),
+            dedupe: Uuid::from_bytes(frame::key_of(delivery)),
+            received_at: now,
+            body_hash: Uuid::from_bytes(frame::body_hash(delivery)),
+            external_id: delivery.envelope().external_id.clone(),
+            hook_id: delivery.envelope().hook_id.clone(),
+            secret_slot: delivery.envelope().secret_slot,
+            body_bytes: delivery.body().len(),
+            same_within_ms: delivery.envelope().same_within_ms,
+            frame: frame::close(&self.keyring, id, delivery, now)?,
+        })
+    }
+
     /// A claim whose bytes do not open is given up at once: it must not hold the others, nor be tried for ever.
     async fn give_up(&self, taken: &Taken, why: &StoreError, now: Timestamp) -> Result<(), StoreError> {
         report!(
@@ -46,21 +67,13 @@ impl Inbox for PostgresStore {
     async fn accept(&self, delivery: Delivery, now: Timestamp) -> Result<Accepted, StoreError> {
         let id = self.ids.next(now);
         keys::ensure(&self.pool, &self.keyring, &frame::scope_of(delivery.source()), now).await?;
-        let (dedupe, body_hash) = (frame::key_of(&delivery), frame::body_hash(&delivery));
-        let entry = intake::Entry {
-            id,
-            source: delivery.source().clone(),
-            dedupe: Uuid::from_bytes(dedupe),
-            received_at: now,
-            body_hash: Uuid::from_bytes(body_hash),
-            external_id: delivery.envelope().external_id.clone(),
-            hook_id: delivery.envelope().hook_id.clone(),
-            secret_slot: delivery.envelope().secret_slot,
-            body_bytes: delivery.body().len(),
-            same_within_ms: delivery.envelope().same_within_ms,
-            frame: frame::close(&self.keyring, id, &delivery, now)?,
-        };
-        let accepted = match self.intake.take(entry).await? {
+        let mut taken = self.intake.take(self.entry(id, &delivery, now)?).await?;
+        if taken == intake::Taken::Outdated {
+            // Another process has put newer keys in force.
+            keys::refresh(&self.pool, &self.keyring).await?;
+            taken = self.intake.take(self.entry(id, &delivery, now)?).await?;
+        }
+        let accepted = match taken {
             intake::Taken::New => Accepted::New(id),
             intake::Taken::Known(first) => {
                 act(&self.pool, move |connection| {
@@ -69,6 +82,9 @@ impl Inbox for PostgresStore {
                     )
                 })
                 .await?
+            }
+            intake::Taken::Outdated => {
+                return Err(StoreError::Unavailable("the keys were rotated this moment".into()));
             }
         };
         if !matches!(accepted, Accepted::Duplicate(_)) {

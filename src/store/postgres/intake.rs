@@ -16,12 +16,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::connect;
 use super::delivery::{id, text, uuid};
 use super::error::state;
+use super::{connect, keys};
 use crate::domain::{DeliveryId, SourceKey, Timestamp};
 use crate::fault;
-use crate::store::{Load, StoreError};
+use crate::store::{Load, StoreError, frame};
 use crate::telemetry::{Metric, observe};
 
 /// Connections that put deliveries in: while one waits for its commit, the other fills.
@@ -58,6 +58,8 @@ pub(super) enum Taken {
     New,
     /// The same as this one.
     Known(DeliveryId),
+    /// It was sealed with a key that seals nothing any more: to be sealed anew, and brought again.
+    Outdated,
 }
 
 type Reply = oneshot::Sender<Result<Taken, StoreError>>;
@@ -214,7 +216,8 @@ async fn keep(options: &PgConnectOptions, connection: &mut Option<PgConnection>,
     for (number, (entry, reply)) in entries.iter().zip(replies).enumerate() {
         let is_first = firsts.get(&entry.dedupe) == Some(&number);
         let answer = match &written {
-            Ok(holders) => holder(holders, entry, is_first),
+            Ok(Some(holders)) => holder(holders, entry, is_first),
+            Ok(None) => Ok(Taken::Outdated),
             Err(StoreError::Corrupt(why)) => Err(StoreError::Corrupt(why.clone())),
             Err(StoreError::Unavailable(why) | StoreError::Failed(why)) => {
                 Err(StoreError::Unavailable(why.clone()))
@@ -245,7 +248,7 @@ async fn write(
     options: &PgConnectOptions,
     connection: &mut Option<PgConnection>,
     entries: &[(usize, &Entry)],
-) -> Result<Holders, StoreError> {
+) -> Result<Option<Holders>, StoreError> {
     if let Some(open) = connection {
         match transaction(open, entries).await {
             Ok(holders) => return Ok(holders),
@@ -262,12 +265,24 @@ fn is_ending(error: &sqlx::Error) -> bool {
     state(error).is_some_and(|state| state.starts_with("57P"))
 }
 
-async fn transaction(connection: &mut PgConnection, entries: &[(usize, &Entry)]) -> Result<Holders, Broken> {
+/// `None`: nothing is kept, as a key of theirs was replaced.
+async fn transaction(
+    connection: &mut PgConnection,
+    entries: &[(usize, &Entry)],
+) -> Result<Option<Holders>, Broken> {
+    let mut used: Vec<u32> =
+        entries.iter().filter_map(|(_, entry)| frame::key_number(&entry.frame)).collect();
+    used.sort_unstable();
+    used.dedup();
     let mut transaction = connection.begin().await.map_err(Broken::Before)?;
+    if !keys::hold(&mut transaction, &used).await.map_err(Broken::Before)? {
+        transaction.rollback().await.map_err(Broken::Before)?;
+        return Ok(None);
+    }
     let holders = place(&mut transaction, entries).await.map_err(Broken::Before)?;
     let _ = fault::point("inbox.before-commit");
     transaction.commit().await.map_err(Broken::During)?;
-    Ok(holders)
+    Ok(Some(holders))
 }
 
 /// Delivery and bytes of each that is new. Whoever inserts a key first keeps it; another process's insert of the same

@@ -18,6 +18,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (5, "members", include_str!("migrations/0005_members.sql")),
     (6, "tickets", include_str!("migrations/0006_tickets.sql")),
     (7, "marks", include_str!("migrations/0007_marks.sql")),
+    (8, "keys", include_str!("migrations/0008_keys.sql")),
 ];
 
 fn migrator() -> Migrator {

@@ -38,6 +38,7 @@ mod record;
 mod records;
 mod replay;
 mod roster;
+mod rotate;
 mod scan;
 mod settings;
 mod settle;

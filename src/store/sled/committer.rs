@@ -33,6 +33,7 @@ const GROUP_MAX: usize = 256;
 
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 type Act = Box<dyn FnOnce(&mut Stage<'_>) -> Answer + Send>;
+type Reply = oneshot::Sender<Result<(), StoreError>>;
 
 enum Message {
     Act(Act),
@@ -40,6 +41,10 @@ enum Message {
     Compact {
         before: u64,
     },
+    /// Goes on in a new file.
+    Roll(Reply),
+    /// As `Compact`, and says when it is done.
+    DropBefore(u64, Reply),
     Stop(oneshot::Sender<()>),
 }
 
@@ -104,6 +109,27 @@ impl Committer {
         let _ = self.queue.try_send(Message::Compact { before });
     }
 
+    /// Has the log go on in a new file.
+    pub(super) async fn roll(&self) -> Result<(), StoreError> {
+        self.ask(Message::Roll).await
+    }
+
+    /// Deletes the files that only hold frames before this number.
+    pub(super) async fn drop_before(&self, sequence: u64) -> Result<(), StoreError> {
+        self.ask(|reply| Message::DropBefore(sequence, reply)).await
+    }
+
+    async fn ask(&self, make: impl FnOnce(Reply) -> Message) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        match self.queue.try_send(make(reply)) {
+            Ok(()) => answer.await.unwrap_or_else(|_| Err(self.status.failure())),
+            Err(TrySendError::Full(_)) => {
+                Err(StoreError::Unavailable("too much is waiting to be written".into()))
+            }
+            Err(TrySendError::Disconnected(_)) => Err(self.status.failure()),
+        }
+    }
+
     /// Ends the thread after what is queued.
     pub(super) async fn stop(&self) {
         let (reply, done) = oneshot::channel();
@@ -141,6 +167,15 @@ fn run(mut parts: Parts, queue: &Receiver<Message>) {
                     return;
                 }
             }
+            Some(Message::Roll(reply)) => {
+                let rolled = parts.journal.roll_now();
+                let _ = reply.send(rolled.map_err(|error| parts.status.journal_error("records log", &error)));
+            }
+            Some(Message::DropBefore(before, reply)) => {
+                let dropped = parts.journal.drop_before(before).map(drop);
+                let _ =
+                    reply.send(dropped.map_err(|error| parts.status.journal_error("records log", &error)));
+            }
             Some(Message::Act(_)) | None => {}
         }
     }
@@ -148,7 +183,7 @@ fn run(mut parts: Parts, queue: &Receiver<Message>) {
 
 /// `Err` ends the thread: the store has failed.
 fn commit_group(parts: &mut Parts, acts: Vec<Act>) -> Result<(), ()> {
-    let mut stage = Stage::new(&parts.rows);
+    let mut stage = Stage::new(&parts.rows, parts.cipher.keyring());
     let staged = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         acts.into_iter().map(|act| act(&mut stage)).collect::<Vec<Answer>>()
     }));
@@ -203,7 +238,7 @@ fn make_room(parts: &Parts, waiting: usize) -> Result<(), StoreError> {
 
 /// Puts the frame on stable storage; a full disk leaves everything as it was.
 fn append(parts: &mut Parts, frame: &[u8]) -> Result<u64, StoreError> {
-    let sealed = parts.cipher.seal(frame);
+    let sealed = parts.cipher.seal(frame)?;
     let appended = parts.journal.append(redo::WRITES, &sealed).and_then(|_| parts.journal.commit());
     appended.map_err(|error| {
         parts.journal.discard();

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::locked;
 use super::redo::RedoCipher;
-use super::{SledStore, health, open, snapshot};
+use super::{Inner, SledStore, health, open, snapshot};
 use crate::domain::Timestamp;
 use crate::seal::Purpose;
 use crate::store::{Health as _, OpenError, StoreError};
@@ -32,7 +32,7 @@ pub fn compact(dir: &Path, key_file: &Path, now: Timestamp) -> Result<Compacted,
     let database = dir.join("db");
     let before_bytes = health::size(&database);
     let store = open(dir, key_file, now)?;
-    let written = store.write_snapshot(before_bytes, now);
+    let written = store.inner.write_snapshot(before_bytes);
     close(store)?;
     written.map_err(|error| OpenError::Io(error.to_string()))?;
     let old = dir.join("db.old");
@@ -51,24 +51,24 @@ fn close(store: SledStore) -> Result<(), OpenError> {
     closed.map_err(|error| OpenError::Io(error.to_string()))
 }
 
-impl SledStore {
-    fn write_snapshot(&self, database_bytes: u64, now: Timestamp) -> Result<(), StoreError> {
-        let inner = &self.inner;
+impl Inner {
+    /// Writes a snapshot of the rows as they are now, where there is room for two copies of the database. Gives back the
+    /// last frame that is in it.
+    pub(super) fn write_snapshot(&self, database_bytes: u64) -> Result<snapshot::Snapshot, StoreError> {
         let needed = database_bytes.saturating_mul(2).saturating_add(ROOM_BYTES_MIN);
-        inner.status.measure();
-        if inner.status.free() < needed {
+        self.status.measure();
+        if self.status.free() < needed {
             let why =
                 format!("there is no room for a copy of the database ({needed} bytes); nothing was changed");
             return Err(StoreError::Unavailable(why));
         }
-        let cipher = inner.keyring.cipher("instance", now.ms());
-        let cipher = cipher.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let sequence = locked(&inner.mover).run()?;
-        let dir = inner.dir.join("journal").join("records");
-        snapshot::write(&dir, inner.tree.sled(), sequence, &RedoCipher::new(cipher, Purpose::Snapshot))?;
+        let sequence = locked(&self.mover).run()?;
+        let dir = self.dir.join("journal").join("records");
+        let cipher = RedoCipher::new(self.keyring.clone(), Purpose::Snapshot);
+        let written = snapshot::write(&dir, self.tree.sled(), sequence, &cipher)?;
         for old in snapshot::list(&dir)?.iter().rev().skip(2) {
             let _ = std::fs::remove_file(&old.path);
         }
-        Ok(())
+        Ok(written)
     }
 }

@@ -31,8 +31,22 @@ pub(super) fn opened(inner: &Inner, position: super::journal::Position) -> Resul
     frame::open(&inner.keyring, &frame.payload)
 }
 
+/// The bytes of a delivery. Those that were copied forward since its row was read lie at another place by now.
+fn bytes_of(inner: &Inner, stored: &Stored) -> Result<Delivery, StoreError> {
+    let found = opened(inner, stored.position);
+    let now = match &found {
+        Ok(_) => None,
+        Err(_) => act::load(&inner.tree, stored.record.id)?.filter(|now| now.position != stored.position),
+    };
+    Ok(match now {
+        Some(now) => opened(inner, now.position)?,
+        None => found?,
+    }
+    .delivery)
+}
+
 fn claim_of(inner: &Inner, stored: Stored) -> Result<Claim, StoreError> {
-    let delivery = opened(inner, stored.position)?.delivery;
+    let delivery = bytes_of(inner, &stored)?;
     let tries = stored.record.attempts.saturating_sub(stored.attempts_forgiven);
     Ok(Claim { delivery, record: stored.record, tries, fence: stored.fence })
 }
@@ -273,7 +287,7 @@ impl Inbox for SledStore {
             if stored.position.seq < inner.reader.floor() {
                 return Ok(None);
             }
-            Ok(Some(opened(inner, stored.position)?.delivery))
+            bytes_of(inner, &stored).map(Some)
         })
         .await
     }

@@ -19,7 +19,8 @@ use super::locked;
 use super::status::Status;
 use crate::domain::{DeliveryId, Timestamp};
 use crate::fault;
-use crate::store::StoreError;
+use crate::seal::Keyring;
+use crate::store::{StoreError, frame};
 use crate::telemetry::{Metric, observe};
 
 /// Requests waiting for the thread, at most.
@@ -60,6 +61,7 @@ enum Message {
     Take(Entry, Reply<Taken>),
     Carry(Vec<u8>, Reply<Position>),
     DropBefore(u64, Reply<u64>),
+    Roll(Reply<u64>),
     Pass(Reply<()>),
     Stop(oneshot::Sender<()>),
 }
@@ -67,6 +69,7 @@ enum Message {
 /// What the thread owns.
 pub(super) struct Parts {
     pub(super) journal: Journal,
+    pub(super) keyring: Keyring,
     pub(super) rows: Database,
     pub(super) filter: Arc<Filter>,
     pub(super) backlog: Arc<Mutex<Backlog>>,
@@ -113,6 +116,11 @@ impl Intake {
     /// Deletes the files that only hold older frames.
     pub(super) async fn drop_before(&self, sequence: u64) -> Result<u64, StoreError> {
         self.ask(|reply| Message::DropBefore(sequence, reply)).await
+    }
+
+    /// Has the log go on in a new file; gives back the number of the first frame there.
+    pub(super) async fn roll(&self) -> Result<u64, StoreError> {
+        self.ask(Message::Roll).await
     }
 
     /// Answers once everything that came before is kept: the thread does not hang.
@@ -178,6 +186,10 @@ fn run(mut parts: Parts, queue: &Receiver<Message>) {
                 let dropped = parts.journal.drop_before(sequence);
                 let _ = reply.send(dropped.map_err(|error| parts.status.journal_error("inbox log", &error)));
             }
+            Some(Message::Roll(reply)) => {
+                let rolled = parts.journal.roll_now().map(|()| parts.journal.last_seq().saturating_add(1));
+                let _ = reply.send(rolled.map_err(|error| parts.status.journal_error("inbox log", &error)));
+            }
             Some(Message::Pass(reply)) => {
                 let _ = reply.send(Ok(()));
             }
@@ -196,10 +208,10 @@ fn add(parts: &mut Parts, group: &mut Group, message: Message) -> Option<Message
         }
         Message::Carry(payload, reply) => {
             group.bytes = group.bytes.saturating_add(payload.len());
-            match parts.journal.append(CARRIED, &payload) {
+            match append(parts, CARRIED, &payload) {
                 Ok(position) => group.carries.push((reply, position)),
                 Err(error) => {
-                    let _ = reply.send(Err(parts.status.journal_error("inbox log", &error)));
+                    let _ = reply.send(Err(error));
                 }
             }
             None
@@ -225,8 +237,7 @@ fn place(parts: &mut Parts, group: &mut Group, entry: Entry) -> Result<Taken, St
         return Err(StoreError::Unavailable("too many deliveries wait to be indexed".into()));
     }
     group.bytes = group.bytes.saturating_add(entry.payload.len());
-    let appended = parts.journal.append(DELIVERED, &entry.payload);
-    let position = appended.map_err(|error| parts.status.journal_error("inbox log", &error))?;
+    let position = append(parts, DELIVERED, &entry.payload)?;
     group.in_group.insert(entry.dedupe.whole(), (entry.id, entry.received_at));
     group.fresh.push(Pending {
         id: entry.id,
@@ -235,6 +246,14 @@ fn place(parts: &mut Parts, group: &mut Group, entry: Entry) -> Result<Taken, St
         position,
     });
     Ok(Taken::New)
+}
+
+/// Adds a frame to the batch. When the keys were changed since it was sealed, it is sealed anew: the older ones will be
+/// gone.
+fn append(parts: &mut Parts, kind: u8, payload: &[u8]) -> Result<Position, StoreError> {
+    let renewed = frame::renewed(&parts.keyring, payload)?;
+    let appended = parts.journal.append(kind, renewed.as_deref().unwrap_or(payload));
+    appended.map_err(|error| parts.status.journal_error("inbox log", &error))
 }
 
 fn known(parts: &Parts, dedupe: &Dedupe) -> Result<Option<(DeliveryId, Timestamp)>, StoreError> {

@@ -39,6 +39,7 @@ mod recovery;
 mod redo;
 mod repair;
 mod roster;
+mod rotate;
 mod row;
 mod scrub;
 mod snapshot;
@@ -80,6 +81,8 @@ pub struct SledStore {
     scrubbing: tokio::sync::Mutex<Option<scrub::Pass>>,
     /// Held by the one `store verify` at a time.
     verifying: tokio::sync::Mutex<()>,
+    /// Held by the one change of keys at a time.
+    rotating: tokio::sync::Mutex<()>,
 }
 
 /// Where the next round of retention goes on.
@@ -129,6 +132,7 @@ impl SledStore {
             purge: Mutex::new(cursors),
             scrubbing: tokio::sync::Mutex::default(),
             verifying: tokio::sync::Mutex::default(),
+            rotating: tokio::sync::Mutex::default(),
         }
     }
 

@@ -77,8 +77,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     let rows = Database::new(db, digest.sequence);
     let mover = Arc::new(Mutex::new(Mover::new(rows.clone(), digest)));
     let calls = Calls::new();
-    let reader = inbox.reader();
-    let pins = Arc::new(tokio::sync::RwLock::new(()));
+    let (reader, pins) = (inbox.reader(), Arc::new(tokio::sync::RwLock::new(())));
     let committer = Committer::start(committer::Parts {
         rows: rows.clone(),
         mover: Arc::clone(&mover),
@@ -92,6 +91,7 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
     recount_a_large_one(digest.rows(), dir, &mover, &status)?;
     let intake = Intake::start(intake::Parts {
         journal: inbox,
+        keyring: keyring.clone(),
         rows: rows.clone(),
         filter,
         backlog: Arc::clone(&backlog),
@@ -131,9 +131,9 @@ pub fn open(dir: &Path, key_file: &Path, now: Timestamp) -> Result<SledStore, Op
 
 /// For the records log, and for its snapshots.
 fn ciphers(keyring: &Keyring, now: Timestamp) -> Result<(RedoCipher, RedoCipher), OpenError> {
-    let instance = keyring.cipher("instance", now.ms())?;
-    let log = RedoCipher::new(instance.clone(), Purpose::RecordsLog);
-    Ok((log, RedoCipher::new(instance, Purpose::Snapshot)))
+    keyring.cipher("instance", now.ms())?;
+    let log = RedoCipher::new(keyring.clone(), Purpose::RecordsLog);
+    Ok((log, RedoCipher::new(keyring.clone(), Purpose::Snapshot)))
 }
 
 /// What is too large to be counted before it opens is counted right after.

@@ -1,7 +1,7 @@
 //! One frame of the records log: the rows that a group of acts writes, compressed and sealed.
 
 use super::stage::Writes;
-use crate::seal::{Cipher, Place, Purpose};
+use crate::seal::{Keyring, Place, Purpose};
 use crate::store::StoreError;
 
 /// The only kind of frame in the records log so far.
@@ -15,32 +15,40 @@ const FRAME_BYTES_MAX: usize = 1 << 30;
 /// the key, and to its place by the log's running hash.
 #[derive(Clone)]
 pub(super) struct RedoCipher {
-    cipher: Cipher,
+    keyring: Keyring,
     purpose: Purpose,
 }
 
 impl RedoCipher {
-    pub(super) fn new(cipher: Cipher, purpose: Purpose) -> Self {
-        Self { cipher, purpose }
+    /// The keyring has a key of the instance.
+    pub(super) const fn new(keyring: Keyring, purpose: Purpose) -> Self {
+        Self { keyring, purpose }
+    }
+
+    pub(super) const fn keyring(&self) -> &Keyring {
+        &self.keyring
     }
 
     fn place(&self) -> Place<'static> {
         Place { purpose: self.purpose, scope: "instance", row: b"frame", field: "writes" }
     }
 
-    pub(super) fn seal(&self, frame: &[u8]) -> Vec<u8> {
+    /// Seals with the newest key.
+    pub(super) fn seal(&self, frame: &[u8]) -> Result<Vec<u8>, StoreError> {
         // Level 1 in memory cannot fail but for want of memory; the raw form is always a valid fallback.
         let packed = zstd::bulk::compress(frame, 1).unwrap_or_default();
         let (packed, mark) = if packed.is_empty() { (frame.to_vec(), 0) } else { (packed, 1) };
         let mut plain = vec![mark];
         plain.extend_from_slice(&packed);
-        self.cipher.seal(&self.place(), &plain)
+        let sealed = self.keyring.seal(&self.place(), &plain);
+        sealed.map_err(|error| StoreError::Unavailable(format!("a record cannot be sealed: {error}")))
     }
 
     pub(super) fn open(&self, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
         let damaged =
             |why: String| StoreError::Corrupt(format!("a frame of the records log cannot be opened: {why}"));
-        let plain = self.cipher.open(&self.place(), sealed).map_err(|error| damaged(error.to_string()))?;
+        let plain =
+            self.keyring.open_sealed(&self.place(), sealed).map_err(|error| damaged(error.to_string()))?;
         match plain.as_slice() {
             [0, frame @ ..] => Ok(frame.to_vec()),
             [1, packed @ ..] => zstd::stream::decode_all(packed)

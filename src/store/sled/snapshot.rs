@@ -84,7 +84,7 @@ fn put(file: &mut impl Write, hash: &mut Sha256, chunk: &Writes, cipher: &RedoCi
     if chunk.is_empty() {
         return Ok(());
     }
-    let sealed = cipher.seal(&redo::encode(chunk));
+    let sealed = cipher.seal(&redo::encode(chunk)).map_err(std::io::Error::other)?;
     hash.update(&sealed);
     file.write_all(&u32::try_from(sealed.len()).unwrap_or(u32::MAX).to_le_bytes())?;
     file.write_all(&sealed)

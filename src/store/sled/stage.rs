@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use super::database::Database;
 use super::key::{Key, Table, behind, short_hash};
 use super::row;
+use crate::seal::Keyring;
 use crate::store::StoreError;
 
 /// What is written under each key; `None` deletes it.
@@ -106,14 +107,20 @@ type Before = Option<Option<Vec<u8>>>;
 #[derive(Debug)]
 pub(super) struct Stage<'a> {
     rows: &'a Database,
+    keyring: &'a Keyring,
     group: Writes,
     /// What the running act has overwritten in `group`, so that a failed act leaves no trace.
     undo: Vec<(Vec<u8>, Before)>,
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(rows: &'a Database) -> Self {
-        Self { rows, group: Writes::new(), undo: Vec::new() }
+    pub(super) fn new(rows: &'a Database, keyring: &'a Keyring) -> Self {
+        Self { rows, keyring, group: Writes::new(), undo: Vec::new() }
+    }
+
+    /// The keys that seal by now.
+    pub(super) const fn keyring(&self) -> &'a Keyring {
+        self.keyring
     }
 
     /// Runs one act: all of its writes are kept, or none.

@@ -70,7 +70,7 @@ pub(crate) async fn list(call: Call<Reader>) -> Answer {
     let query = Query::of(&call.query, &LIST)?;
     let page = query.page()?;
     let organization = super::scope(&call, &query).await?;
-    Ok(listed(call.front.store.audit(organization.as_ref(), &page).await?, view))
+    Ok(listed(&query, call.front.store.audit(organization.as_ref(), &page).await?, view))
 }
 
 pub(crate) async fn show(call: Call<Reader>) -> Answer {

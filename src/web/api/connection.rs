@@ -259,7 +259,7 @@ pub(crate) async fn list(call: Call<Reader>) -> Answer {
     let query = Query::of(&call.query, &LIST)?;
     let page = query.page()?;
     let organization = super::scope(&call, &query).await?;
-    Ok(listed(call.front.store.connections(organization.as_ref(), &page).await?, view))
+    Ok(listed(&query, call.front.store.connections(organization.as_ref(), &page).await?, view))
 }
 
 /// The connection that a request names, if it is there for its caller.

@@ -198,7 +198,7 @@ pub(crate) async fn list(call: Call<Reader>) -> Answer {
         since: query.time("since")?,
         until: query.time("until")?,
     };
-    Ok(listed(call.front.store.deliveries(&filter, &page).await?, view))
+    Ok(listed(&query, call.front.store.deliveries(&filter, &page).await?, view))
 }
 
 /// The delivery that a request names, if it is there for its caller.

@@ -168,7 +168,7 @@ pub(crate) async fn list(call: Call<Reader>) -> Answer {
         let found = gaps(store.as_ref(), &source.key).await?;
         items.extend(found.into_iter().rev().map(|gap| (source.clone(), gap)));
     }
-    Ok(listed(Paged { items, next }, view))
+    Ok(listed(&query, Paged { items, next }, view))
 }
 
 fn missing(connection: &Connection, found: Result<CaughtUp, NoPlan>) -> Result<MissingView, Problem> {

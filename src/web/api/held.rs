@@ -132,7 +132,7 @@ pub(crate) async fn list(call: Call<Admin>) -> Answer {
     let query = Query::of(&call.query, &LIST)?;
     let page = query.page()?;
     let organization = super::scope(&call, &query).await?;
-    Ok(listed(live(&call, organization.as_ref(), page).await?, |found| view(&found.value)))
+    Ok(listed(&query, live(&call, organization.as_ref(), page).await?, |found| view(&found.value)))
 }
 
 /// The hold with this id, if the caller may see it.

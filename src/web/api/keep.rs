@@ -6,16 +6,20 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::web::Bytes;
 use futures_util::stream;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use utoipa::ToSchema;
 
-use super::Answer;
 use super::query::Query;
-use crate::store::keep::Frozen;
+use super::{Answer, parse};
+use crate::domain::Timestamp;
+use crate::domain::change::{AuditEntry, Change};
 use crate::store::keep::archive::Writer;
+use crate::store::keep::{Frozen, Rotated};
 use crate::store::{Store, StoreError};
 use crate::web::auth::{Call, OperatorOnly};
-use crate::web::describe::{Content, Good, Operation};
+use crate::web::describe::{Body, Content, Good, Operation, Shape};
 use crate::web::error::Problem;
 
 pub(crate) const EXPORT: Operation = Operation::new(
@@ -39,6 +43,30 @@ pub(crate) const VERIFY: Operation = Operation::new(
         content: Content::Lines,
     }],
 );
+
+/// How keys are to be rotated.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = KeyRotation)]
+struct Rotation {
+    /// Only put the new master key into its file, so that the file can be given to other machines first.
+    #[serde(default)]
+    prepare: bool,
+}
+
+pub(crate) const ROTATE: Operation = Operation::new(
+    "rotateKeys",
+    "Put a new master key and new data keys in force, and seal everything anew",
+    &[Good {
+        status: 200,
+        help: "Lines of `done` and `all`; the last one has `sealed`, how many values were sealed anew, or `prepared`, \
+               or an `error` that says why it did not end. It goes on when nobody listens; asking again goes on where \
+               it was interrupted.",
+        content: Content::Lines,
+    }],
+)
+.body(Body::Json(Shape::of::<Rotation>()))
+.codes(&["body-invalid"]);
 
 /// An export under way.
 struct Telling {
@@ -101,11 +129,49 @@ pub(crate) async fn verify(call: Call<OperatorOnly>) -> Answer {
     Query::of(&call.query, &VERIFY)?;
     let (tell, heard) = mpsc::channel(16);
     tokio::spawn(read_all(Arc::clone(&call.front.store), tell));
+    Ok(told(heard))
+}
+
+/// Puts new keys in force. Tells how far it is as [`verify`] does.
+pub(crate) async fn rotate(call: Call<OperatorOnly>) -> Answer {
+    Query::of(&call.query, &ROTATE)?;
+    let wanted: Rotation = parse(&call.body)?;
+    let (store, now) = (Arc::clone(&call.front.store), call.front.now());
+    let entry = AuditEntry {
+        at: now,
+        actor: call.caller.actor(),
+        action: "keys.rotate".to_owned(),
+        subject: "instance".to_owned(),
+        detail: if wanted.prepare { "only prepared".to_owned() } else { String::new() },
+        ..AuditEntry::default()
+    };
+    store.apply(vec![Change::Audit(entry)], Vec::new()).await?;
+    let (tell, heard) = mpsc::channel(16);
+    tokio::spawn(rotate_all(store, wanted.prepare, now, tell));
+    Ok(told(heard))
+}
+
+/// Lines as they are heard.
+fn told(heard: mpsc::Receiver<Value>) -> HttpResponse {
     let lines = stream::unfold(heard, |mut heard| async move {
         let line: Value = heard.recv().await?;
         Some((Ok::<_, Infallible>(Bytes::from(format!("{line}\n"))), heard))
     });
-    Ok(HttpResponse::Ok().content_type("application/x-ndjson").streaming(lines))
+    HttpResponse::Ok().content_type("application/x-ndjson").streaming(lines)
+}
+
+async fn rotate_all(store: Arc<dyn Store>, prepare: bool, now: Timestamp, tell: mpsc::Sender<Value>) {
+    let step = tell.clone();
+    let hear = move |done, all| {
+        let _ = step.try_send(json!({ "done": done, "all": all }));
+    };
+    let last = match store.rotate_keys(prepare, now, &hear).await {
+        Ok(Rotated::Prepared) => json!({ "prepared": true }),
+        Ok(Rotated::Done { sealed }) => json!({ "sealed": sealed }),
+        Err(error) => json!({ "error": error.to_string() }),
+    };
+    // Nobody listening means that nobody wants to know any more.
+    let _ = tell.send(last).await;
 }
 
 async fn read_all(store: Arc<dyn Store>, tell: mpsc::Sender<Value>) {

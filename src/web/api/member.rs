@@ -84,7 +84,7 @@ pub(crate) async fn list(call: Call<Reader>) -> Answer {
         state: query.word("state")?,
         login: query.owned("login"),
     };
-    Ok(listed(call.front.store.members(&filter, &page).await?, view))
+    Ok(listed(&query, call.front.store.members(&filter, &page).await?, view))
 }
 
 pub(crate) async fn show(call: Call<Reader>) -> Answer {

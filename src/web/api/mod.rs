@@ -47,10 +47,14 @@ struct Listed<T> {
     next_cursor: Option<String>,
 }
 
-/// One page, each record through its view.
-pub(crate) fn listed<R, V: Serialize>(paged: Paged<R>, view: impl Fn(&R) -> V) -> HttpResponse {
+/// One page of what was asked for, each record through its view.
+pub(crate) fn listed<R, V: Serialize>(
+    query: &query::Query,
+    paged: Paged<R>,
+    view: impl Fn(&R) -> V,
+) -> HttpResponse {
     let items: Vec<V> = paged.items.iter().map(view).collect();
-    HttpResponse::Ok().json(Listed { items, next_cursor: paged.next })
+    HttpResponse::Ok().json(Listed { items, next_cursor: paged.next.map(|place| query.cursor(&place)) })
 }
 
 /// One record, if it is there and the caller may see it; else the one answer for both.
@@ -84,10 +88,24 @@ where
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let body = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(body).map_err(|wrong| {
-        let message = super::refused::harmless(&wrong.to_string());
+        let message = super::refused::harmless(&without_values(&wrong.to_string()));
         Problem::bad("body-invalid", message)
             .help("the body is one JSON object with the documented fields only")
     })
+}
+
+/// serde's words on what is wrong, without the value that was sent: it may be a secret in a wrong place.
+fn without_values(text: &str) -> String {
+    let behind = |mark: &str| text.rsplit_once(mark).map(|(_, expected)| expected);
+    if text.contains(": string \"") {
+        // The value ends where what is expected begins; one that says so itself only shows less.
+        let expected = text.rsplit_once("\", expected ").map_or("something else", |(_, expected)| expected);
+        return format!("a text stands where this is expected: {expected}");
+    }
+    if text.starts_with("unknown variant `") {
+        return format!("a word is not known here, expected {}", behind("`, expected ").unwrap_or("another"));
+    }
+    text.to_owned()
 }
 
 /// Writes the audit line of something that is about to be done: what cannot be written down is not done.
@@ -136,4 +154,37 @@ pub(crate) async fn within<G>(call: &Call<G>, query: &query::Query) -> Result<Or
 
 pub(crate) fn time(at: Option<Timestamp>) -> Option<String> {
     at.map(Timestamp::rfc3339)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sent {
+        #[serde(rename = "number")]
+        _number: Option<u64>,
+        #[serde(rename = "kind")]
+        _kind: Option<crate::domain::organization::Kind>,
+    }
+
+    #[test]
+    fn s38_what_is_wrong_with_a_body_is_said_without_what_was_sent() {
+        for body in [
+            r#"{"number": "canary"}"#,
+            r#"{"number": "canary\", expected canary"}"#,
+            r#"{"kind": "canary"}"#,
+            r#"{"kind": {"canary": 1}}"#,
+            r#"["canary"]"#,
+            r#""canary""#,
+        ] {
+            let said = parse::<Sent>(body.as_bytes()).unwrap_err().to_string();
+            assert!(!said.contains("canary"), "{body}: {said}");
+        }
+        assert!(parse::<Sent>(br#"{"numbr": 1}"#).unwrap_err().to_string().contains("numbr"));
+        let said = parse::<Sent>(br#"{"number": "x"}"#).unwrap_err().to_string();
+        assert!(said.contains("expected: u64") && said.contains("line 1"), "{said}");
+        assert!(parse::<Sent>(br#"{"kind": "x"}"#).unwrap_err().to_string().contains("github_cloud"));
+    }
 }

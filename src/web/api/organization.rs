@@ -97,7 +97,7 @@ pub(crate) async fn list(call: Call<Reader>) -> Answer {
             Paged { items: own.into_iter().collect(), next: None }
         }
     };
-    Ok(listed(paged, view))
+    Ok(listed(&query, paged, view))
 }
 
 /// The organization that a request's path names, unless it is none for its caller.

@@ -131,7 +131,7 @@ pub(crate) async fn list(call: Call<Reader>) -> Answer {
         state: query.word("state")?,
         search: query.owned("search"),
     };
-    Ok(listed(call.front.store.projects(&filter, &page).await?, view))
+    Ok(listed(&query, call.front.store.projects(&filter, &page).await?, view))
 }
 
 pub(crate) async fn show(call: Call<Reader>) -> Answer {

@@ -1,8 +1,9 @@
 //! Query parameters: known, once, and valid; anything else is an error that names it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 
 use super::LIMIT_MAX;
 use crate::domain::Timestamp;
@@ -12,15 +13,24 @@ use crate::web::error::Problem;
 use crate::web::refused::harmless;
 
 const LIMIT_DEFAULT: usize = 50;
+/// Bytes of what tells a cursor of ours from one that somebody made up.
+const MARK_BYTES: usize = 6;
+/// How a list is paged; everything else says which list it is.
+const PAGING: [&str; 2] = ["limit", "cursor"];
+
 /// The parameters of one request.
 #[derive(Debug)]
-pub(crate) struct Query(HashMap<String, String>);
+pub(crate) struct Query {
+    /// Of which route.
+    of: &'static str,
+    given: BTreeMap<String, String>,
+}
 
 impl Query {
     /// Of a route: it accepts the parameters by which it is described.
     pub(crate) fn of(text: &str, about: &Operation) -> Result<Self, Problem> {
         let is_known = |name: &str| about.query().any(|parameter| parameter.name == name);
-        let mut found = HashMap::new();
+        let mut found = BTreeMap::new();
         let mut unknown = Vec::new();
         for (name, value) in url::form_urlencoded::parse(text.as_bytes()).into_owned() {
             if !is_known(&name) {
@@ -31,17 +41,17 @@ impl Query {
         }
         unknown.truncate(10);
         if unknown.is_empty() {
-            return Ok(Self(found));
+            return Ok(Self { of: about.id, given: found });
         }
         Err(Problem::bad("unknown-parameter", format!("not known here: {}", unknown.join(", "))))
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.given.get(name).map(String::as_str)
     }
 
     pub(crate) fn owned(&self, name: &str) -> Option<String> {
-        self.0.get(name).cloned()
+        self.given.get(name).cloned()
     }
 
     /// A value that has to be one of a type's words.
@@ -65,9 +75,32 @@ impl Query {
         if !(1..=LIMIT_MAX).contains(&limit) {
             return Err(limit_invalid());
         }
-        let cursor = self.owned("cursor");
-        let sane = cursor.as_ref().is_none_or(|text| !text.is_empty() && text.len() <= 1024);
-        if sane { Ok(Page { limit, cursor }) } else { Err(invalid("cursor")) }
+        let Some(text) = self.get("cursor") else { return Ok(Page { limit, cursor: None }) };
+        let place = text.rsplit_once('.').filter(|(place, mark)| self.mark(place) == *mark);
+        let (place, _) = place.ok_or_else(|| {
+            let message = "cursor is none that this list gave with these filters";
+            Problem::bad("parameter-invalid", message)
+                .help("begin without it, and pass next_cursor as it came")
+        })?;
+        Ok(Page { limit, cursor: Some(place.to_owned()) })
+    }
+
+    /// A place where a page of the store ended, as clients get it.
+    pub(crate) fn cursor(&self, place: &str) -> String {
+        format!("{place}.{}", self.mark(place))
+    }
+
+    /// A place means something in one list with its filters only: so a cursor that was made up, cut, or taken from another
+    /// list is told from one that leads behind the end. It opens nothing, and so needs no key.
+    fn mark(&self, place: &str) -> String {
+        let mut hash = Sha256::new();
+        let filters = self.given.iter().filter(|(name, _)| !PAGING.contains(&name.as_str()));
+        let parts = filters.flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+        for part in [self.of, place].into_iter().chain(parts) {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        hex::encode(hash.finalize().first_chunk::<MARK_BYTES>().unwrap_or(&[0; MARK_BYTES]))
     }
 }
 
@@ -112,5 +145,26 @@ mod tests {
             assert_eq!(code(text), "limit-invalid", "{text}");
         }
         assert_eq!(code("limit=5&limit=6"), "repeated-parameter");
+    }
+
+    #[test]
+    fn a_cursor_is_taken_by_the_list_and_the_filters_that_gave_it_only() {
+        let given = Query::of("state=x&limit=1", &LIST).unwrap().cursor("6162");
+        let page = Query::of(&format!("limit=9&cursor={given}&state=x"), &LIST).unwrap().page().unwrap();
+        assert_eq!((page.limit, page.cursor.as_deref()), (9, Some("6162")));
+        let (place, mark) = given.split_once('.').unwrap();
+        for made_up in ["", "1", "6162", ".", "6162.", &given[1..], &given[..given.len() - 1]] {
+            assert_eq!(code(&format!("state=x&cursor={made_up}")), "parameter-invalid", "{made_up}");
+        }
+        for text in [
+            format!("cursor={given}"),
+            format!("state=y&cursor={given}"),
+            format!("state=x&cursor={mark}.{place}"),
+        ] {
+            assert_eq!(code(&text), "parameter-invalid", "{text}");
+        }
+        const OTHER: Operation = Operation::list("other", "", &[], &[Parameter::text("state", "", "")]);
+        let elsewhere = Query::of(&format!("state=x&cursor={given}"), &OTHER).unwrap();
+        assert_eq!(elsewhere.page().unwrap_err().code(), "parameter-invalid");
     }
 }

@@ -63,7 +63,7 @@ pub(crate) async fn list(call: Call<Admin>) -> Answer {
         event: refusal.event.clone(),
         body_bytes: refusal.body_bytes,
     };
-    Ok(listed(Paged { items: call.front.refused.of(source.as_ref()), next: None }, view))
+    Ok(listed(&query, Paged { items: call.front.refused.of(source.as_ref()), next: None }, view))
 }
 
 /// A source that serves several organizations is nobody's alone, so only the operator sees who knocked there.

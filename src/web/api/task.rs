@@ -100,7 +100,7 @@ pub(crate) async fn list(call: Call<Reader>) -> Answer {
         state: query.word("state")?,
         kind: query.word("kind")?,
     };
-    Ok(listed(call.front.store.tasks(&filter, &page).await?, view))
+    Ok(listed(&query, call.front.store.tasks(&filter, &page).await?, view))
 }
 
 pub(crate) async fn show(call: Call<Reader>) -> Answer {

@@ -100,7 +100,7 @@ pub(crate) async fn list(call: Call<Admin>) -> Answer {
     let page = query.page()?;
     let organization = super::scope(&call, &query).await?;
     let kind = query.word("kind")?;
-    Ok(listed(call.front.store.tokens(organization.as_ref(), kind, &page).await?, view))
+    Ok(listed(&query, call.front.store.tokens(organization.as_ref(), kind, &page).await?, view))
 }
 
 /// A token to be made.

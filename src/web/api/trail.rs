@@ -96,11 +96,14 @@ fn line(entry: &AuditEntry) -> LineView {
 
 pub(crate) async fn chains(call: Call<Reader>) -> Answer {
     let query = Query::of(&call.query, &CHAINS)?;
-    query.page()?;
+    // All are in one page.
+    if query.page()?.cursor.is_some() {
+        return Err(invalid("cursor"));
+    }
     let organization = super::scope(&call, &query).await?;
     let mut items = call.front.store.chains().await?;
     items.retain(|(of, _)| organization.is_none() || *of == organization);
-    Ok(listed(Paged { items, next: None }, chain))
+    Ok(listed(&query, Paged { items, next: None }, chain))
 }
 
 pub(crate) async fn lines(call: Call<Reader>) -> Answer {
@@ -112,5 +115,5 @@ pub(crate) async fn lines(call: Call<Reader>) -> Answer {
     let items = call.front.store.chained(organization.as_ref(), after, page.limit).await?;
     let last = items.last().and_then(|entry| entry.link.as_ref()).map(|link| link.number.to_string());
     let next = last.filter(|_| items.len() == page.limit);
-    Ok(listed(Paged { items, next }, line))
+    Ok(listed(&query, Paged { items, next }, line))
 }

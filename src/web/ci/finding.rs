@@ -157,5 +157,5 @@ async fn answer(call: &Call<Reader>, query: &Query, organization: OrganizationSl
         git_ref: query.owned("ref"),
         is_open,
     };
-    Ok(listed(call.front.store.findings(&filter, &page).await?, view))
+    Ok(listed(query, call.front.store.findings(&filter, &page).await?, view))
 }

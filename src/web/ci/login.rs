@@ -79,14 +79,25 @@ pub(crate) const APPROVE: Operation = Operation::new(
         Good { status: 429, help: "Too many attempts.", content: Content::Html },
     ],
 )
-.body(Body::Form(Shape::of::<Form>()));
+.body(Body::Form(Shape::of::<Form>()))
+.codes(&["busy", "store-damaged", "store-failed", "store-unavailable"]);
 pub(crate) const FETCH: Operation = Operation::new(
     "fetchLogin",
     "Fetch the token of a command line that was let in",
     &[describe::json::<TokenView>(200, "The token, once.")],
 )
 .body(Body::Json(Shape::of::<Wish>()))
-.codes(&["approval-missing", "body-invalid", "too-large", "too-slow", "length-invalid", "incomplete"]);
+.codes(&[
+    "approval-missing",
+    "busy",
+    "incomplete",
+    "length-invalid",
+    "store-damaged",
+    "store-failed",
+    "store-unavailable",
+    "too-large",
+    "too-slow",
+]);
 
 fn hash_of(request: &Uuid) -> [u8; 32] {
     sha2::Sha256::digest(request.as_bytes()).into()

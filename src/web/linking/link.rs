@@ -27,6 +27,9 @@ struct Wish {
     /// The base address of a GitHub Enterprise Server.
     #[schema(examples("https://git.example.com"))]
     url: Option<String>,
+    /// The account of the new App that the form shows at first; it is chosen there.
+    #[schema(examples("acme"), max_length = 100)]
+    account: Option<String>,
     /// A source whose App is known here, to be installed on another account.
     #[schema(examples("our-app"))]
     source: Option<String>,
@@ -73,9 +76,11 @@ pub(crate) async fn make(call: Call<Admin>) -> Answer {
 fn read(wish: Wish) -> Result<LinkWish, Problem> {
     let both =
         || Problem::bad("forge-invalid", "name a forge, a source or a connection, and only one of them");
-    let new = wish.kind.is_some() || wish.url.is_some();
+    let new = wish.kind.is_some() || wish.url.is_some() || wish.account.is_some();
     match (wish.source, wish.connection) {
-        (None, None) => new_app(wish.kind.unwrap_or(Kind::GithubCloud), wish.url.as_deref()),
+        (None, None) => {
+            new_app(wish.kind.unwrap_or(Kind::GithubCloud), wish.url.as_deref(), named(wish.account)?)
+        }
         (Some(source), None) if !new => {
             SourceKey::parse(&source).map(LinkWish::Source).map_err(|_| Problem::not_found())
         }
@@ -86,7 +91,18 @@ fn read(wish: Wish) -> Result<LinkWish, Problem> {
     }
 }
 
-fn new_app(kind: Kind, url: Option<&str>) -> Result<LinkWish, Problem> {
+/// A name as a forge may have it; what else it has to be, the forge says when it is looked up.
+fn named(account: Option<String>) -> Result<Option<String>, Problem> {
+    const CHARS_MAX: usize = 100;
+    match account {
+        Some(name) if name.is_empty() || name.len() > CHARS_MAX || name.contains(char::is_control) => {
+            Err(Problem::bad("forge-invalid", "account is the name of an organization or a person"))
+        }
+        account => Ok(account),
+    }
+}
+
+fn new_app(kind: Kind, url: Option<&str>, account: Option<String>) -> Result<LinkWish, Problem> {
     let bad = |message: &str| Problem::bad("forge-invalid", message);
     let url = match (kind, url) {
         (Kind::GithubCloud, None) => CLOUD,
@@ -113,7 +129,7 @@ fn new_app(kind: Kind, url: Option<&str>) -> Result<LinkWish, Problem> {
     url.set_path(&path);
     url.set_query(None);
     url.set_fragment(None);
-    Ok(LinkWish::NewApp { kind, url })
+    Ok(LinkWish::NewApp { kind, url, account })
 }
 
 fn problem(why: NoLink) -> Problem {

@@ -8,6 +8,7 @@ use crate::domain::Timestamp;
 use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, SealedCredential};
 use crate::domain::task::Task;
 use crate::domain::ticket::{Ticket, TicketPurpose};
+use crate::store::keep::{Rotated, Tell};
 use crate::store::*;
 
 #[async_trait]
@@ -16,6 +17,9 @@ impl Keep for Fake {
         unimplemented!()
     }
     async fn freeze(&self) -> Result<Box<dyn Frozen>, StoreError> {
+        unimplemented!()
+    }
+    async fn rotate_keys(&self, _: bool, _: Timestamp, _: &Tell) -> Result<Rotated, StoreError> {
         unimplemented!()
     }
     async fn is_empty(&self) -> Result<bool, StoreError> {

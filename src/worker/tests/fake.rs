@@ -388,4 +388,5 @@ impl Keep for Fake {
     async fn import_mark(&self) -> Answer<Option<keep::ImportMark>> { unimplemented!() }
     async fn import(&self, _: Vec<keep::Item>, _: keep::ImportMark) -> Answer<()> { unimplemented!() }
     async fn end_import(&self) -> Answer<()> { unimplemented!() }
+    async fn rotate_keys(&self, _: bool, _: Timestamp, _: &keep::Tell) -> Answer<keep::Rotated> { unimplemented!() }
 }

@@ -2,6 +2,7 @@
 //! that were cut or edited, disks that are full.
 
 mod backup;
+pub(crate) mod keys;
 mod moving;
 mod upgrade;
 

@@ -2,6 +2,7 @@
 
 mod book;
 mod door;
+mod keys;
 mod proxy;
 
 use std::time::Duration;

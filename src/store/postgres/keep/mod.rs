@@ -8,8 +8,9 @@ use async_trait::async_trait;
 
 use super::act::{Answer, act};
 use super::{PostgresStore, keys};
+use crate::domain::Timestamp;
 use crate::seal::Keyring;
-use crate::store::keep::{Fact, Frozen, ImportMark, Item, Keep};
+use crate::store::keep::{Fact, Frozen, ImportMark, Item, Keep, Rotated, Tell};
 use crate::store::{StoreError, frame};
 
 #[async_trait]
@@ -62,5 +63,14 @@ impl Keep for PostgresStore {
             })
         })
         .await
+    }
+
+    async fn rotate_keys(
+        &self,
+        prepare_only: bool,
+        now: Timestamp,
+        tell: &Tell,
+    ) -> Result<Rotated, StoreError> {
+        self.rotate(prepare_only, now, tell).await
     }
 }

@@ -150,6 +150,23 @@ pub(in super::super) fn moved(
     Ok(())
 }
 
+/// Points a delivery to the copy of its bytes that was sealed anew, unless another was made meanwhile; the copy's file is
+/// needed as long as the bytes are.
+pub(in super::super) fn renewed(
+    stage: &mut Stage<'_>,
+    id: DeliveryId,
+    from: Position,
+    to: Position,
+) -> Result<(), StoreError> {
+    let Some(mut stored) = load(stage, id)?.filter(|stored| stored.position == from) else { return Ok(()) };
+    let file = super::index::file_key(to.file);
+    let received_at = stored.record.received_at;
+    let newest = stage.read::<Timestamp>(&file)?.map_or(received_at, |before| before.max(received_at));
+    stored.position = to;
+    stage.put(key::delivery(id), &stored)?;
+    stage.put(file, &newest)
+}
+
 /// Forgets the times of files that are gone.
 pub(in super::super) fn forget_files(stage: &mut Stage<'_>, up_to: u64) -> Result<(), StoreError> {
     let end = super::index::file_key(up_to.saturating_add(1));

@@ -7,12 +7,13 @@ use super::super::stage::{Rows, Stage};
 use crate::domain::ConnectionKey;
 use crate::domain::change::Change;
 use crate::domain::ci::{CheckIn, holders_version};
+use crate::domain::credential::SealedCredential;
 use crate::domain::known::{RecordKey, Versioned};
 use crate::domain::organization::{Connection, Member};
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
 use crate::domain::task::Task;
-use crate::store::StoreError;
+use crate::store::{StoreError, credential};
 
 /// More connections to one account are no deployment's.
 const HOLDERS_MAX: usize = 256;
@@ -106,11 +107,20 @@ pub(in super::super) fn apply(stage: &mut Stage<'_>, changes: Vec<Change>) -> Re
         Change::EndAccess(member, at) => super::access::end_access(stage, &member, at),
         Change::PutHold(hold) => put(stage, key::hold(&hold.organization), hold.as_ref()).map(drop),
         Change::DropHold(organization) => stage.delete(key::hold(&organization)),
-        Change::PutCredential(one) => stage.put(key::credential(&one.about.owner, one.about.kind), &one),
+        Change::PutCredential(one) => put_credential(stage, *one),
         Change::DropCredential(owner, kind) => stage.delete(key::credential(&owner, kind)),
         Change::Wish(wish) => super::task::wish(stage, &wish),
         Change::Audit(entry) => super::trail::put(stage, entry),
     })
+}
+
+/// Writes a credential. When the keys were changed since it was sealed, it is sealed anew: the older ones will be gone.
+pub(in super::super) fn put_credential(
+    stage: &mut Stage<'_>,
+    one: SealedCredential,
+) -> Result<(), StoreError> {
+    let one = credential::renewed(stage.keyring(), &one)?.unwrap_or(one);
+    stage.put(key::credential(&one.about.owner, one.about.kind), &one)
 }
 
 /// Writes a record under the next version and gives back the one before.

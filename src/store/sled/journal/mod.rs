@@ -176,6 +176,21 @@ impl Journal {
         }
     }
 
+    /// Goes on in a new file, unless the current one has no frame yet.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub(crate) fn roll_now(&mut self) -> Result<(), JournalError> {
+        self.commit()?;
+        if self.seal.last_seq < self.seal.file {
+            return Ok(());
+        }
+        self.next.file = self.seal.last_seq.saturating_add(1);
+        self.next.end = HEAD_BYTES;
+        let rolled = self.write_batch().and_then(|()| self.write_seal());
+        rolled.map_err(|error| self.give_up(error))
+    }
+
     /// Drops the batch under construction.
     pub(crate) fn discard(&mut self) {
         self.buffer.clear();

@@ -18,7 +18,7 @@ use crate::domain::credential::{CredentialAbout, SealedCredential};
 use crate::domain::delivery::Delivery;
 use crate::domain::{DeliveryId, Timestamp};
 use crate::seal::Keyring;
-use crate::store::keep::{Fact, Frozen, ImportMark, Item, Keep};
+use crate::store::keep::{Fact, Frozen, ImportMark, Item, Keep, Rotated, Tell};
 use crate::store::{StoreError, credential, frame};
 
 pub(super) use image::sweep;
@@ -133,5 +133,14 @@ impl Keep for SledStore {
 
     async fn end_import(&self) -> Result<(), StoreError> {
         self.inner.committer.act(|stage| stage.delete(import::mark())).await
+    }
+
+    async fn rotate_keys(
+        &self,
+        prepare_only: bool,
+        now: Timestamp,
+        tell: &Tell,
+    ) -> Result<Rotated, StoreError> {
+        self.rotate(prepare_only, now, tell).await
     }
 }
