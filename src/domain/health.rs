@@ -12,6 +12,10 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// The end of a credential is announced when it is so many days away.
 pub const NOTICES_DAYS: [u8; 3] = [1, 7, 30];
 
+/// What is said of a connection while [`Health::secret_differs`].
+pub const SECRET_DIFFERS: &str = "the forge's deliveries are refused: it signs with another secret than the one known here; \
+     enter the same one on both sides";
+
 /// Which announcement the end of a credential is due for.
 #[must_use]
 pub fn notice_days(end: Timestamp, now: Timestamp) -> Option<u8> {
@@ -87,6 +91,8 @@ pub struct Health {
     pub hooks: Vec<MadeHook>,
     /// How events reach us.
     pub channel: Channel,
+    /// Our door refuses what the forge sends: it signs with another secret than the one known here.
+    pub secret_differs: bool,
     /// The last thing that was wrong, in a sentence for people.
     pub last_error: Option<String>,
 }
@@ -102,6 +108,12 @@ impl Health {
         for reason in reasons {
             self.since.entry(*reason).or_insert(now);
         }
+    }
+
+    /// Whether the forge has switched off a hook that we made.
+    #[must_use]
+    pub fn has_hook_off(&self) -> bool {
+        self.hooks.iter().any(|hook| !matches!(hook.alert_status.as_str(), "" | "executable"))
     }
 
     /// Since when the account is switched off or gone at the forge.

@@ -124,7 +124,9 @@ impl Follower {
         if mode == Mode::DryRun {
             state.walk = None;
         }
-        let began_at = state.walk.as_ref().map_or_else(|| self.now(), |walk| walk.began_at);
+        let now = self.now();
+        state.set_back(now);
+        let began_at = state.walk.as_ref().map_or(now, |walk| walk.began_at);
         let lamp = lamp(self.store.as_ref()).await?;
         let dark = lamp.and_then(|lamp| lamp.dark_since(state.read_until.unwrap_or(connection.created_at)));
         let looked = Looked { has_log: !logs.is_empty(), ..Looked::default() };
@@ -237,7 +239,7 @@ impl Follower {
         let mut left = log.again_max();
         for one in missing {
             let (id, now) = (one.external_id.as_str(), self.now());
-            if round.state.is_lost(id) || self.holds(round.source, &one).await? {
+            if round.state.meets_lost(id, now) || self.holds(round.source, &one).await? {
                 continue;
             }
             if self.reach == Reach::Polling && round.mode == Mode::Apply {

@@ -13,6 +13,7 @@ use crate::domain::roster::{
 };
 use crate::handler::{Ground, carry_out};
 use crate::provider::Directory;
+use crate::telemetry::metric::{Metric, Value, count};
 use crate::telemetry::{Fault, report};
 
 /// People whose membership is read singly in one sync, because of doubts; the next one goes on.
@@ -36,17 +37,24 @@ impl Follower {
         let key = &whose.connection.key;
         let rules = &whose.organization.members;
         let account = directory.account().await?;
-        let lists = directory.lists(Subject::People, rules);
-        let reading = self.whole(directory, key, Subject::People, &lists).await?;
-        let pages = self.pages(key, Subject::People, &reading).await?;
+        let subject = match mode {
+            Mode::Apply => Subject::People,
+            Mode::DryRun => Subject::PeopleShown,
+        };
+        let lists = directory.lists(subject, rules);
+        let reading = self.whole(directory, key, subject, &lists).await?;
+        let pages = self.pages(key, subject, &reading).await?;
         let Ok(roster) = Roster::of(&reading, pages) else {
-            self.forget(key, Subject::People).await?;
+            self.forget(key, subject).await?;
             return Err(SyncError::Lost);
         };
         let members = self.members_of(whose).await?;
         let recent = put_out_lately(&members, self.now());
-        let plan = plan(&roster, members.iter().map(|found| &found.value), rules, self.now());
+        let mut plan = plan(&roster, members.iter().map(|found| &found.value), rules, self.now());
         let members: Members = members.into_iter().map(|found| (found.value.external_id, found)).collect();
+        if mode == Mode::Apply {
+            self.resolve(directory, whose, &members, &mut plan).await?;
+        }
         let before = self.store.hold(&whose.organization.slug).await?;
         let of = (&whose.organization.slug, key);
         let weighed = BRAKE.part(&plan, of, before.as_ref().map(|found| &found.value), recent, self.now());
@@ -58,6 +66,7 @@ impl Follower {
             ..MembersSynced::default()
         };
         if mode == Mode::DryRun {
+            self.forget(key, subject).await?;
             return Ok(synced);
         }
         self.keep_hold(whose, before, &weighed).await?;
@@ -66,10 +75,10 @@ impl Follower {
         tell_kept(&synced.plan, whose);
         let (began_at, is_settled) = (roster.began_at(), synced.left == 0);
         self.note(key, |connection| {
-            read_whole(connection, &account, Subject::People, began_at, is_settled);
+            read_whole(connection, &account, subject, began_at, is_settled, self.now());
         })
         .await?;
-        self.forget(key, Subject::People).await?;
+        self.forget(key, subject).await?;
         Ok(synced)
     }
 
@@ -115,7 +124,30 @@ impl Follower {
         Ok(())
     }
 
-    /// Whoever is missing in the list is asked about singly, and so is everybody about whom there are doubts.
+    /// Everybody about whom there are doubts is asked about singly; what follows is weighed with the rest of the plan.
+    async fn resolve(
+        &self,
+        directory: &dyn Directory,
+        whose: Whose<'_>,
+        members: &Members,
+        plan: &mut Plan,
+    ) -> Result<(), SyncError> {
+        let mut admins = admins_then(&plan.steps, members);
+        for id in plan.doubtful().take(DOUBTS_MAX).collect::<Vec<u64>>() {
+            let login = plan.kept.iter().find(|(of, ..)| *of == id).map(|(_, login, _)| login.clone());
+            let login = login.unwrap_or_default();
+            let again = self.asked(directory, whose, (id, &login), members, &admins).await?;
+            if again.as_ref().is_some_and(|step| step.what.takes_admin()) {
+                // Whoever is asked about next is not kept company by them.
+                admins.remove(&id);
+            }
+            plan.steps.extend(again);
+        }
+        plan.steps.sort_by_key(|step| step.id);
+        Ok(())
+    }
+
+    /// Whoever is missing in the list is asked about singly.
     async fn ask_again(
         &self,
         directory: &dyn Directory,
@@ -126,8 +158,9 @@ impl Follower {
     ) -> Result<Vec<Step>, SyncError> {
         let admins = admins_then(&steps, members);
         let mut sure = Vec::with_capacity(steps.len());
+        let asked: BTreeSet<u64> = synced.plan.doubtful().collect();
         for step in steps {
-            if !matches!(step.what, What::Remove { why: Why::Left, .. }) {
+            if asked.contains(&step.id) || !matches!(step.what, What::Remove { why: Why::Left, .. }) {
                 sure.push(step);
                 continue;
             }
@@ -135,12 +168,6 @@ impl Follower {
             let is_gone = again.as_ref().is_some_and(|again| matches!(again.what, What::Remove { .. }));
             synced.still_there = synced.still_there.saturating_add(usize::from(!is_gone));
             sure.extend(again);
-        }
-        let doubtful: Vec<u64> = synced.plan.doubtful().take(DOUBTS_MAX).collect();
-        for id in doubtful {
-            let login = synced.plan.kept.iter().find(|(of, ..)| *of == id).map(|(_, login, _)| login.clone());
-            let login = login.unwrap_or_default();
-            sure.extend(self.asked(directory, whose, (id, &login), members, &admins).await?);
         }
         Ok(sure)
     }
@@ -182,14 +209,16 @@ impl Follower {
                 continue;
             }
             if self.act(whose, chunk, members).await? {
-                synced.done = synced.done.saturating_add(chunk.len());
+                synced.did(chunk);
                 continue;
             }
             // Somebody has written one of them since they were read: the others go on alone.
             for step in chunk {
-                let done = self.act(whose, &[*step], members).await?;
-                synced.done = synced.done.saturating_add(usize::from(done));
-                synced.left = synced.left.saturating_add(usize::from(!done));
+                if self.act(whose, &[*step], members).await? {
+                    synced.did(&[*step]);
+                } else {
+                    synced.left = synced.left.saturating_add(1);
+                }
             }
         }
         Ok(())
@@ -253,6 +282,14 @@ fn tell_kept(plan: &Plan, whose: Whose<'_>) {
 }
 
 impl MembersSynced {
+    /// Counts steps that were done. What an event told of is no drift: there were doubts about it, or nothing to be done.
+    fn did(&mut self, steps: &[&Step]) {
+        self.done = self.done.saturating_add(steps.len());
+        let told: BTreeSet<u64> = self.plan.doubtful().collect();
+        let drifted = steps.iter().filter(|step| step.what != What::Confirm && !told.contains(&step.id));
+        count(Metric::ReconcileDrift, &[Value::Word("member")], drifted.count() as u64);
+    }
+
     /// Whether somebody has to decide.
     #[must_use]
     pub fn waits(&self) -> bool {

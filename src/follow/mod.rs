@@ -16,6 +16,8 @@ mod projects;
 mod read;
 mod refusal;
 mod task;
+#[cfg(test)]
+mod tests;
 mod timer;
 
 pub use catch_up::{CaughtUp, forge_name, gaps};

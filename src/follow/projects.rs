@@ -10,6 +10,7 @@ use crate::domain::organization::ConnectionState;
 use crate::domain::roster::{Reading, Rows, Subject};
 use crate::handler::{Inventory, ProjectChange, ProjectStep, Stocktaking};
 use crate::provider::Directory;
+use crate::telemetry::metric::{self, Metric, Value};
 
 impl Follower {
     /// Reads the account's repositories whole, and makes the projects the same.
@@ -35,7 +36,7 @@ impl Follower {
         let mut synced = ProjectsSynced { pages: reading.pages(), listed, ..ProjectsSynced::default() };
         self.take_stock(whose, list, &mut synced).await?;
         self.note(key, |connection| {
-            read_whole(connection, &account, Subject::Repositories, began_at, true);
+            read_whole(connection, &account, Subject::Repositories, began_at, true, self.now());
             if listed > 0 {
                 connection.clear_reasons(&[ConnectionState::WaitingFirstJob]);
             }
@@ -130,5 +131,6 @@ impl ProjectsSynced {
             ProjectChange::Gone => &mut self.gone,
         };
         *counted = counted.saturating_add(1);
+        metric::count(Metric::ReconcileDrift, &[Value::Word("project")], 1);
     }
 }

@@ -173,12 +173,15 @@ pub(super) fn read_whole(
     subject: Subject,
     began_at: Timestamp,
     is_settled: bool,
+    now: Timestamp,
 ) {
+    // What lies ahead was written by a clock that was wrong, and is not newer.
+    let later = |stamp: Option<Timestamp>| stamp.filter(|at| *at <= now).max(Some(began_at));
     connection.account.clone_from(account);
-    connection.last_sync_at = connection.last_sync_at.max(Some(began_at));
+    connection.last_sync_at = later(connection.last_sync_at);
     if subject == Subject::People {
-        connection.members_read_at = connection.members_read_at.max(Some(began_at));
-        let is_answered = connection.roster_stale_since.is_some_and(|since| since <= began_at);
+        connection.members_read_at = later(connection.members_read_at);
+        let is_answered = connection.roster_stale_since.is_some_and(|since| since <= began_at || since > now);
         if is_settled && is_answered {
             connection.roster_stale_since = None;
         }

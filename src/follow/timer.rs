@@ -74,14 +74,21 @@ async fn due(
 }
 
 /// A task that has not ended is left to its own schedule: it may be waiting because the forge has asked for it.
-fn is_due(connection: &Connection, task: Option<&Task>, reach: Reach, now: Timestamp) -> bool {
+pub(super) fn is_due(connection: &Connection, task: Option<&Task>, reach: Reach, now: Timestamp) -> bool {
     let Some(task) = task else { return true };
     let Some(ended) = task.finished_at.filter(|_| task.state.is_final()) else { return false };
-    let is_old = now.since(ended) >= wait_ms(connection, reach.members_ms());
+    let is_old = has_passed(ended, wait_ms(connection, reach.members_ms()), now);
     let is_stale = connection
         .roster_stale_since
-        .is_some_and(|since| since > ended.plus_ms(-SETTLED_MS) && now.since(since) >= SETTLED_MS);
+        .is_some_and(|since| since > ended.plus_ms(-SETTLED_MS) && has_passed(since, SETTLED_MS, now));
     is_old || is_stale
+}
+
+/// Whether so much time has passed since. A moment that lies ahead was written by a clock that has been set back: it is
+/// not waited for.
+const fn has_passed(since: Timestamp, ms: i64, now: Timestamp) -> bool {
+    let passed = now.since(since);
+    passed < 0 || passed >= ms
 }
 
 /// The wait without the connection's own part of it.
@@ -122,8 +129,8 @@ pub async fn look_for_missed(store: &dyn Store, reach: Reach, now: Timestamp) ->
     }
 }
 
-fn is_time(connection: &Connection, task: Option<&Task>, reach: Reach, now: Timestamp) -> bool {
+pub(super) fn is_time(connection: &Connection, task: Option<&Task>, reach: Reach, now: Timestamp) -> bool {
     let Some(task) = task else { return true };
     let ended = task.finished_at.filter(|_| task.state.is_final());
-    ended.is_some_and(|ended| now.since(ended) >= wait_ms(connection, reach.missed_ms()))
+    ended.is_some_and(|ended| has_passed(ended, wait_ms(connection, reach.missed_ms()), now))
 }

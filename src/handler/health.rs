@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::Timestamp;
 use crate::domain::capability::{is_limited, missing};
-use crate::domain::health::{Capability, Channel, MadeHook, notice_days};
+use crate::domain::health::{Capability, Channel, MadeHook, SECRET_DIFFERS, notice_days};
 use crate::domain::organization::{Account, Connection, ConnectionState};
 
 /// Looks without an answer before the forge counts as unreachable.
@@ -124,7 +124,8 @@ fn answered(new: &mut Connection) {
 fn well(new: &mut Connection, found: &Found, now: Timestamp) {
     use ConnectionState as S;
     answered(new);
-    new.health.last_error = None;
+    // That comes out at the door, and ends there.
+    new.health.last_error = new.health.secret_differs.then(|| SECRET_DIFFERS.to_owned());
     new.clear_reasons(&[
         S::Suspended,
         S::PermissionMissing,
@@ -159,8 +160,7 @@ fn well(new: &mut Connection, found: &Found, now: Timestamp) {
         new.health.channel = *channel;
         new.health.hooks.clone_from(hooks);
         new.clear_reasons(&[S::WebhookDisabled]);
-        let off = |hook: &MadeHook| !matches!(hook.alert_status.as_str(), "" | "executable");
-        if hooks.iter().any(off) {
+        if new.health.has_hook_off() || new.health.secret_differs {
             new.add_reason(S::WebhookDisabled);
         }
         if *channel == Channel::Polling {

@@ -241,7 +241,7 @@ impl CatchUp {
     #[must_use]
     pub fn is_on_its_way(&self, external_id: &str, now: Timestamp) -> bool {
         let asked_at = self.seen.get(external_id).and_then(|seen| seen.asked_at);
-        asked_at.is_some_and(|at| now.since(at) < ON_ITS_WAY_MS)
+        asked_at.is_some_and(|at| (0..ON_ITS_WAY_MS).contains(&now.since(at)))
     }
 
     /// Notes that a thing was asked for.
@@ -256,10 +256,18 @@ impl CatchUp {
         self.seen.get_mut(external_id).is_some_and(|seen| !std::mem::replace(&mut seen.is_lost, true))
     }
 
-    /// Whether a thing was let go of.
-    #[must_use]
-    pub fn is_lost(&self, external_id: &str) -> bool {
-        self.seen.get(external_id).is_some_and(|seen| seen.is_lost)
+    /// Whether a thing was let go of; remembered as long as it is met in the log, however long that holds it.
+    pub fn meets_lost(&mut self, external_id: &str, now: Timestamp) -> bool {
+        let lost = self.seen.get_mut(external_id).filter(|seen| seen.is_lost);
+        lost.map(|seen| seen.at = now).is_some()
+    }
+
+    /// Brings what lies ahead back to now: it was written by a clock that has been set back since.
+    pub fn set_back(&mut self, now: Timestamp) {
+        self.read_until = self.read_until.map(|at| at.min(now));
+        if let Some(walk) = &mut self.walk {
+            walk.began_at = walk.began_at.min(now);
+        }
     }
 
     /// The gap that is still open.

@@ -92,3 +92,33 @@ fn a_look_that_was_cut_off_goes_on_and_concludes_nothing() {
     assert_eq!((state.read_until, state.walk.as_ref()), (Some(at(0)), Some(&walk)));
     assert_eq!(state.open_gap().unwrap().closed_at, None);
 }
+
+#[test]
+fn what_is_lost_opens_no_second_gap_however_long_the_log_holds_it() {
+    let mut state = CatchUp::default();
+    assert_eq!(state.see("a", at(0)), Some(true));
+    assert!(state.lose("a"));
+    for minute in 1..120 {
+        let now = at(minute * 60);
+        assert!(state.meets_lost("a", now), "{minute}");
+        assert!(!state.meets_lost("b", now));
+        state.looked(Looked { has_log: true, ..Looked::default() }, None, now, now);
+    }
+    let later = at(200 * 60);
+    state.looked(Looked { has_log: true, ..Looked::default() }, None, later, later);
+    assert!(!state.meets_lost("a", later), "the log holds it no more");
+}
+
+#[test]
+fn r41_a_clock_that_is_set_back_neither_skips_a_while_nor_waits_for_it() {
+    let walk = Walk { began_at: at(9_000), log: "app".into(), next: None, still: 0 };
+    let mut state = CatchUp { read_until: Some(at(9_000)), walk: Some(walk), ..CatchUp::default() };
+    state.see("a", at(9_000));
+    state.asked("a", at(9_000));
+    state.set_back(at(60));
+    assert_eq!((state.read_until, state.walk.as_ref().unwrap().began_at), (Some(at(60)), at(60)));
+    assert!(!state.is_on_its_way("a", at(60)), "it was asked for at no time that there was");
+    assert!(state.is_on_its_way("a", at(9_060)));
+    state.set_back(at(120));
+    assert_eq!(state.read_until, Some(at(60)));
+}

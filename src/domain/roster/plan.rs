@@ -66,6 +66,17 @@ pub struct Step {
     pub what: What,
 }
 
+impl What {
+    /// Whether an admin is none any more.
+    #[must_use]
+    pub const fn takes_admin(&self) -> bool {
+        matches!(
+            self,
+            Self::Remove { from: Some(Role::Admin), .. } | Self::ChangeRole { from: Some(Role::Admin), .. }
+        )
+    }
+}
+
 impl Step {
     /// Whether it takes a role away for good. Who only waits to be let in loses none.
     #[must_use]
@@ -148,12 +159,17 @@ pub fn plan<'a>(
             decide(entry, member, rules, now)
         };
         let decision = match decision {
+            Decision::Do(_) if was_settled(roster, member, now) => Decision::Keep(Kept::NewerStatement),
             Decision::Do(What::Remove { why: Why::Left, .. }) if !roster.counts_agree() => {
                 Decision::Keep(Kept::CountsDiffer)
             }
             decision => decision,
         };
         admins.note(member, &decision);
+        if matches!(decision, Decision::Keep(Kept::Pinned(_))) {
+            // Another role than the forge's is no doubt about who is there.
+            plan.note(id, entry, member, confirm(member, entry, now));
+        }
         plan.note(id, entry, member, decision);
     }
     if admins.none_is_left() {
@@ -179,7 +195,12 @@ pub fn plan_one(
         // Read by itself it is no contradiction: the higher place counts.
         Decision::Keep(Kept::Contradiction) => by_role(wanted(found, rules), member, found, now),
         // Whoever asked wants to know when.
-        Decision::Nothing if is_active => Decision::Do(What::Confirm),
+        Decision::Nothing | Decision::Keep(Kept::Pinned(_)) if is_active => {
+            match confirm(member, found, now) {
+                Decision::Nothing => Decision::Do(What::Confirm),
+                decision => decision,
+            }
+        }
         decision => decision,
     };
     let mut admins = Admins::default();
@@ -211,6 +232,13 @@ fn pair<'r, 'm>(
 fn is_doubtful(roster: &Roster, member: Option<&Member>) -> bool {
     let since = roster.began_at().plus_ms(DOUBT_MS.saturating_neg());
     member.and_then(|member| member.seen_at).is_some_and(|seen| seen >= since)
+}
+
+/// Whether the person was read singly, and let in or put out by that, since the reading began.
+fn was_settled(roster: &Roster, member: Option<&Member>, now: Timestamp) -> bool {
+    let stamps = member.map(|member| [member.last_confirmed_at, member.removed_at]);
+    // What lies ahead was written by a clock that has been set back, and says nothing.
+    stamps.into_iter().flatten().flatten().any(|at| at > roster.began_at() && at <= now)
 }
 
 fn wanted(entry: Option<&Entry>, rules: &MemberRules) -> Option<Role> {
@@ -265,8 +293,13 @@ fn by_role(wanted: Option<Role>, member: Option<&Member>, entry: Option<&Entry>,
     }
 }
 
+fn confirm(member: Option<&Member>, entry: Option<&Entry>, now: Timestamp) -> Decision {
+    member.map_or(Decision::Nothing, |member| stay(member, entry, now))
+}
+
 fn stay(member: &Member, entry: Option<&Entry>, now: Timestamp) -> Decision {
-    let is_old = member.last_confirmed_at.is_none_or(|at| now.since(at) >= CONFIRM_MS);
+    let is_fresh = |at: Timestamp| (0..CONFIRM_MS).contains(&now.since(at));
+    let is_old = !member.last_confirmed_at.is_some_and(is_fresh);
     if entry.is_some_and(|entry| entry.login != member.login) {
         Decision::Do(What::Rename)
     } else if is_old {
@@ -315,14 +348,7 @@ impl Plan {
 
     /// Takes back what would leave nobody to decide: for the one with the smallest number.
     fn keep_an_admin(&mut self) {
-        let takes = |what: &What| {
-            matches!(
-                what,
-                What::Remove { from: Some(Role::Admin), .. }
-                    | What::ChangeRole { from: Some(Role::Admin), .. }
-            )
-        };
-        if let Some(place) = self.steps.iter().position(|step| takes(&step.what)) {
+        if let Some(place) = self.steps.iter().position(|step| step.what.takes_admin()) {
             let step = self.steps.remove(place);
             self.kept.push((step.id, step.login, Kept::LastAdmin));
         }

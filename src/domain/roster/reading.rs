@@ -35,6 +35,8 @@ pub enum List {
 pub enum Subject {
     /// Who belongs.
     People,
+    /// Who belongs, read only to be shown: no sync goes on from it.
+    PeopleShown,
     /// What there is to look at.
     Repositories,
 }
@@ -45,6 +47,7 @@ impl Subject {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::People => "people",
+            Self::PeopleShown => "people-shown",
             Self::Repositories => "repositories",
         }
     }

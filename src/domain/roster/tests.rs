@@ -170,6 +170,9 @@ fn a_pinned_role_stays_is_shown_and_ends_with_the_membership() {
     let pinned = Member { role_source: PINNED.into(), ..active(1, Role::Admin) };
     let done = planned(&roster(people([1], Standing::Member)), std::slice::from_ref(&pinned));
     assert_eq!((done.steps, done.kept[0].2), (Vec::new(), Kept::Pinned(Some(Role::Member))));
+    let old = Member { last_confirmed_at: Some(NOON.plus_ms(-DAY_MS)), ..pinned.clone() };
+    let done = planned(&roster(people([1], Standing::Member)), &[old]);
+    assert_eq!((done.steps[0].what, done.kept[0].2), (What::Confirm, Kept::Pinned(Some(Role::Member))));
     let others = [pinned, active(2, Role::Admin)];
     let done = planned(&roster(people([2], Standing::Owner)), &others);
     assert_eq!(removed(&done), [1]);
@@ -202,6 +205,29 @@ fn what_was_told_during_the_reading_is_read_singly() {
 }
 
 #[test]
+fn s32_who_was_read_singly_since_the_list_began_is_not_judged_by_the_list() {
+    let later = NOON.plus_ms(60_000);
+    let read = |id, state, role, confirmed, removed| Member {
+        last_confirmed_at: Some(confirmed),
+        removed_at: removed,
+        ..member(id, state, role)
+    };
+    let doubted = |confirmed, removed: Timestamp, now| {
+        let members = [
+            read(1, MemberState::Active, Some(Role::Member), confirmed, None),
+            read(2, MemberState::Removed, Some(Role::Member), NOON.plus_ms(-DAY_MS), Some(removed)),
+            read(3, MemberState::Active, Some(Role::Member), confirmed, None),
+        ];
+        let list = roster(people([2, 3], Standing::Member));
+        let done = plan(&list, &members, &MemberRules::default(), now);
+        (done.doubtful().collect::<Vec<u64>>(), done.steps.iter().map(|step| step.id).collect::<Vec<u64>>())
+    };
+    assert_eq!(doubted(later, later, later), (vec![1, 2], vec![]), "what they agree about is in no doubt");
+    assert_eq!(doubted(NOON, NOON, later), (vec![], vec![1, 2]));
+    assert_eq!(doubted(NOON, later.plus_ms(5), later), (vec![], vec![1, 2]), "a clock was ahead");
+}
+
+#[test]
 fn who_stands_in_two_lists_that_exclude_each_other_is_read_singly() {
     let list = vec![listed(1, Standing::Owner), listed(1, Standing::Member), listed(2, Standing::Invited)];
     let done = planned(&roster(list), &[active(1, Role::Member), active(2, Role::Member)]);
@@ -231,6 +257,8 @@ fn one_person_read_singly_is_decided_alone() {
     assert_eq!(one(Some(Standing::Owner), None, true).steps[0].what, What::Join { role: Role::Admin });
     let renamed = one(Some(Standing::Owner), Some(&ada), true);
     assert_eq!((renamed.steps[0].what, renamed.steps[0].login.as_str()), (What::Rename, "ada"));
+    let pinned = Member { role_source: PINNED.into(), login: "ada".into(), ..active(1, Role::Member) };
+    assert_eq!(one(Some(Standing::Owner), Some(&pinned), true).steps[0].what, What::Confirm);
     let waits = member(1, MemberState::Pending, None);
     assert_eq!(one(Some(Standing::Invited), Some(&waits), true).steps, []);
     let seen = Member { seen_at: Some(NOON), ..waits };

@@ -150,7 +150,10 @@ proptest! {
             });
             let state = found.map(|member| member.state);
             match kept.get(&id) {
-                Some(Kept::Pinned(_)) => prop_assert_eq!(found, was),
+                Some(Kept::Pinned(_)) => {
+                    let place = |member: &Member| (member.state, member.role, member.is_pinned());
+                    prop_assert_eq!(found.map(place), was.map(place));
+                }
                 Some(_) => prop_assert_eq!(found, was),
                 None if wanted.is_some() => {
                     prop_assert_eq!(state, Some(MemberState::Active));

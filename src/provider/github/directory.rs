@@ -171,7 +171,7 @@ impl Directory for Organization {
     fn lists(&self, subject: Subject, rules: &MemberRules) -> Vec<List> {
         match subject {
             Subject::Repositories => vec![List::Repositories],
-            Subject::People => {
+            Subject::People | Subject::PeopleShown => {
                 let outside = rules.wants_outside().then_some(List::OutsideCollaborators);
                 let lists = [List::Owners, List::Members, List::Invitations];
                 lists.into_iter().chain(outside).collect()

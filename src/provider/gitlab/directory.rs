@@ -81,8 +81,8 @@ impl Directory for Group {
     fn lists(&self, subject: Subject, rules: &MemberRules) -> Vec<List> {
         match subject {
             Subject::Repositories => vec![List::Repositories],
-            Subject::People if rules.direct_only => vec![List::DirectMembers],
-            Subject::People => vec![List::GroupMembers],
+            Subject::People | Subject::PeopleShown if rules.direct_only => vec![List::DirectMembers],
+            Subject::People | Subject::PeopleShown => vec![List::GroupMembers],
         }
     }
 

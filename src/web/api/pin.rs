@@ -44,14 +44,17 @@ async fn find(call: &Call<Admin>) -> Result<Versioned<Member>, Problem> {
     let found = call.front.store.member(&call.id).await?;
     let seen = found.filter(|member| call.caller.sees(Some(&member.organization)));
     let member = seen.ok_or_else(Problem::not_found)?;
-    let before = member.external_id.checked_sub(1);
-    let read = call.front.store.members_numbered(&member.organization, &member.host, before, 1).await?;
-    let same = |found: &Versioned<Member>| found.value.external_id == member.external_id;
-    read.into_iter().find(same).ok_or_else(Problem::not_found)
+    versioned(call, &member).await?.ok_or_else(Problem::not_found)
 }
 
-/// Whether somebody else of the organization may decide everything.
-async fn has_other_admin(call: &Call<Admin>, member: &Member) -> Result<bool, Problem> {
+async fn versioned(call: &Call<Admin>, member: &Member) -> Result<Option<Versioned<Member>>, Problem> {
+    let before = member.external_id.checked_sub(1);
+    let read = call.front.store.members_numbered(&member.organization, &member.host, before, 1).await?;
+    Ok(read.into_iter().find(|found| found.value.external_id == member.external_id))
+}
+
+/// Somebody else of the organization who may decide everything.
+async fn other_admin(call: &Call<Admin>, member: &Member) -> Result<Option<Versioned<Member>>, Problem> {
     let filter = MemberFilter {
         organization: Some(member.organization.clone()),
         state: Some(MemberState::Active),
@@ -60,7 +63,12 @@ async fn has_other_admin(call: &Call<Admin>, member: &Member) -> Result<bool, Pr
     let (store, filter) = (&call.front.store, &filter);
     let pages = async |page| store.members(filter, &page).await;
     let other = walk(pages, |other: &Member| other.is_admin() && other.id() != member.id()).await?;
-    Ok(other.is_some())
+    let Some(other) = other else { return Ok(None) };
+    Ok(versioned(call, &other).await?.filter(|other| other.value.is_admin()))
+}
+
+fn key(member: &Member) -> RecordKey {
+    RecordKey::Member(member.organization.clone(), member.host.clone(), member.external_id)
 }
 
 async fn write(
@@ -69,6 +77,7 @@ async fn write(
     new: Member,
     action: &str,
     more: Vec<Change>,
+    stands_on: Option<Versioned<Member>>,
 ) -> Answer {
     let standing = |member: &Member| {
         let role = member.role.map_or("none", Role::as_str);
@@ -85,11 +94,12 @@ async fn write(
         why: Some("an admin has decided".into()),
         ..AuditEntry::default()
     };
-    let key = RecordKey::Member(new.organization.clone(), new.host.clone(), new.external_id);
+    let all = [Some(found), stands_on].into_iter().flatten();
+    let expects = all.map(|found| (key(&found.value), found.version)).collect();
     let answer = view(&new);
     let mut changes = vec![Change::PutMember(Box::new(new)), Change::Audit(entry)];
     changes.extend(more);
-    if call.front.store.apply(changes, vec![(key, found.version)]).await? {
+    if call.front.store.apply(changes, expects).await? {
         return Ok(HttpResponse::Ok().json(answer));
     }
     let message = "the member has changed meanwhile; look at it again";
@@ -105,12 +115,16 @@ pub(crate) async fn pin(call: Call<Admin>) -> Answer {
         let message = "only an active member has a role; this one has not joined, or has left";
         return Err(Problem::new(StatusCode::CONFLICT, "member-inactive", message));
     }
-    if member.is_admin() && role != Role::Admin && !has_other_admin(&call, member).await? {
+    // Of two admins who demote each other at once, one is too late: each stands on the other as they are now.
+    let mut other = None;
+    if member.is_admin() && role != Role::Admin {
         let message = "this is the last admin of the organization";
-        return Err(Problem::new(StatusCode::CONFLICT, "last-admin", message).help("make another one first"));
+        let last =
+            || Problem::new(StatusCode::CONFLICT, "last-admin", message).help("make another one first");
+        other = Some(other_admin(&call, member).await?.ok_or_else(last)?);
     }
     let new = Member { role: Some(role), role_source: PINNED.into(), ..member.clone() };
-    write(&call, found, new, "member.pinned", Vec::new()).await
+    write(&call, found, new, "member.pinned", Vec::new(), other).await
 }
 
 pub(crate) async fn unpin(call: Call<Admin>) -> Answer {
@@ -121,5 +135,5 @@ pub(crate) async fn unpin(call: Call<Admin>) -> Answer {
     }
     let new = Member { role_source: "forge".into(), ..found.value.clone() };
     let wish = single(&new, &call.caller.actor(), call.front.now());
-    write(&call, found, new, "member.unpinned", vec![Change::Wish(Box::new(wish))]).await
+    write(&call, found, new, "member.unpinned", vec![Change::Wish(Box::new(wish))], None).await
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::fake_roster::has_changed;
 use super::sample::{audit, connection, hold, host, member, organization, project, record, slug, task};
 use super::{NOW, token};
 use crate::domain::access::{Approval, TokenKind, TokenRecord};
@@ -203,9 +204,10 @@ impl Records for Fake {
     }
     async fn apply(&self, changes: Vec<Change>, expects: Vec<(RecordKey, u64)>) -> Result<bool, StoreError> {
         let mut state = self.state();
-        for (key, _) in expects {
+        for (key, version) in expects {
             let slug = match key {
                 RecordKey::Organization(slug) => slug,
+                RecordKey::Member(..) if has_changed(&state.members, &key, version) => return Ok(false),
                 RecordKey::Connection(_) | RecordKey::Hold(_) | RecordKey::Member(..) => continue,
                 _ => unimplemented!(),
             };
@@ -279,7 +281,7 @@ impl Records for Fake {
         Ok(self.state().members.iter().find(|known| known.id() == id).cloned())
     }
     async fn members(&self, f: &MemberFilter, page: &Page) -> Result<Paged<Member>, StoreError> {
-        let mut all = self.state().members.clone();
+        let mut all = self.read_members().await;
         all.retain(|known| f.organization.as_ref().is_none_or(|of| known.organization == *of));
         Ok(paged(all, page))
     }

@@ -57,6 +57,21 @@ async fn s33_the_last_admin_is_demoted_by_nobody() {
 }
 
 #[actix_web::test]
+async fn s33_of_two_admins_who_are_demoted_at_once_one_stays() {
+    let (front, store) = front();
+    let (ada, bob) = (active(41, Role::Admin), active(42, Role::Admin));
+    store.state().members.retain(|known| known.organization.as_str() != "acme");
+    store.state().members.extend([ada.clone(), bob.clone()]);
+    let (ada, bob) = (ada.id(), bob.id());
+    let demote = |id| pin(&front, id, "pin", json!({ "role": "member" }));
+    let (first, second) = tokio::join!(demote(&ada), demote(&bob));
+    let mut statuses = [first.0, second.0];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409], "{first:?} {second:?}");
+    assert!(store.state().members.iter().any(Member::is_admin));
+}
+
+#[actix_web::test]
 async fn nobody_gets_in_by_a_role_and_nobody_of_another_organization_is_touched() {
     let (front, store) = front();
     for state in [MemberState::Pending, MemberState::Removed] {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use scm_connect::domain::change::Change;
+use scm_connect::domain::organization::Member;
 use scm_connect::domain::roster::{Hold, HoldCause, HoldState};
 
 use super::super::github::Github;
@@ -110,4 +111,46 @@ async fn s33_single_leavers_count_with_the_list() {
     desk.syncs(&directory).await.unwrap();
     assert_eq!(desk.active().await.len(), 70);
     assert_eq!(forge.violations(), [""; 0]);
+}
+
+/// An event says something about each of them, and is worth no more than a question.
+async fn hears_of(desk: &Desk, logins: &[String]) {
+    for member in desk.members().await.into_iter().filter(|member| logins.contains(&member.login)) {
+        let told = Member { seen_at: Some(desk.now()), ..member };
+        desk.store.apply(vec![Change::PutMember(Box::new(told))], Vec::new()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn s33_those_about_whom_there_are_doubts_wait_with_all_others() {
+    let forge = Github::cloud();
+    let (desk, directory) = crowd(&forge, 60).await;
+    pass(&forge.book, 3600).await;
+    leave(&forge, 12);
+    let logins: Vec<String> = (0..7).map(|number| format!("m{number:03}")).collect();
+    hears_of(&desk, &logins).await;
+    let synced = desk.syncs(&directory).await.unwrap();
+    assert!(synced.waits());
+    assert_eq!(desk.active().await.len(), 61);
+    let hold = desk.store.hold(&slug()).await.unwrap().unwrap().value;
+    assert_eq!((hold.cause, hold.people.len()), (HoldCause::TooMany, 12));
+    decides(&desk, HoldState::Approved).await;
+    desk.syncs(&directory).await.unwrap();
+    assert_eq!(desk.active().await.len(), 49);
+    assert_eq!(forge.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn s33_of_two_admins_about_whom_there_are_doubts_one_stays() {
+    let forge = Github::cloud();
+    let (desk, directory) = crowd(&forge, 8).await;
+    forge.member("acme", "ada", "admin");
+    desk.syncs(&directory).await.unwrap();
+    pass(&forge.book, 3600).await;
+    hears_of(&desk, &["olga".to_owned(), "ada".to_owned()]).await;
+    forge.gives_role("acme", "olga", "member");
+    forge.gives_role("acme", "ada", "member");
+    desk.syncs(&directory).await.unwrap();
+    let admins = desk.members().await.into_iter().filter(Member::is_admin).count();
+    assert_eq!(admins, 1, "neither counts on the other");
 }

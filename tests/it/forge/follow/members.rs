@@ -6,6 +6,7 @@ use scm_connect::domain::roster::{Kept, RoleMap};
 use super::super::github::Github;
 use super::super::gitlab::Gitlab;
 use super::super::story::pass;
+use super::super::{Fault, Planted};
 use super::{at_github, at_gitlab, slug};
 
 #[tokio::test]
@@ -199,7 +200,7 @@ async fn a_groups_members_come_by_their_levels_without_bots_and_the_blocked() {
 }
 
 #[tokio::test]
-async fn a_plan_is_shown_before_it_is_done_and_then_costs_no_page_again() {
+async fn a_plan_is_shown_before_it_is_done_and_what_is_done_is_read_anew() {
     let forge = Github::cloud();
     let (desk, directory) = at_github(&forge).await;
     forge.member("acme", "ada", "member");
@@ -209,7 +210,7 @@ async fn a_plan_is_shown_before_it_is_done_and_then_costs_no_page_again() {
     let pages = |forge: &Github| forge.book.lines().iter().filter(|line| line.contains("/members?")).count();
     let before = pages(&forge);
     desk.syncs(&directory).await.unwrap();
-    assert_eq!((desk.active().await.len(), pages(&forge)), (2, before));
+    assert_eq!((desk.active().await.len(), pages(&forge)), (2, before * 2));
 }
 
 #[tokio::test]
@@ -244,4 +245,56 @@ async fn s32_an_admin_who_left_goes_with_the_list_that_first_shows_the_other_adm
     desk.syncs(&directory).await.unwrap();
     assert_eq!(desk.active().await, ["olga admin"]);
     assert_eq!(forge.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn s33_what_a_dry_run_has_read_is_shown_and_acted_upon_by_nobody() {
+    let forge = Github::cloud();
+    let (mut desk, directory) = at_github(&forge).await;
+    forge.member("acme", "ada", "member");
+    assert_eq!(desk.plans(&directory).await.plan.listed, 2);
+    pass(&forge.book, 3540).await;
+    forge.leaves("acme", "ada");
+    forge.member("acme", "bob", "member");
+    desk.syncs(&directory).await.unwrap();
+    assert_eq!(desk.active().await, ["bob member", "olga admin"]);
+    // A sync that was cut off goes on, whatever somebody looks at meanwhile.
+    (0..120).for_each(|number| forge.member("acme", &format!("m{number:03}"), "member"));
+    forge.plants(Planted::at("/members", Fault::Status(502)).page(2));
+    assert!(desk.syncs(&directory).await.is_err());
+    let roles = desk.rules.roles.clone();
+    desk.rules.roles = RoleMap { outside: Some(Role::ReadOnly), ..RoleMap::default() };
+    desk.plans(&directory).await;
+    desk.rules.roles = roles;
+    let firsts = || forge.book.lines().into_iter().filter(|line| line.contains("role=member")).count();
+    let before = firsts();
+    desk.syncs(&directory).await.unwrap();
+    assert_eq!((firsts() - before, desk.active().await.len()), (1, 122), "only the second page was read");
+    assert_eq!(forge.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_a_list_finds_and_no_event_told_is_counted_as_drift() {
+    let forge = Github::cloud();
+    let (desk, directory) = at_github(&forge).await;
+    for login in ["ada", "bob", "eve"] {
+        forge.member("acme", login, "member");
+    }
+    desk.syncs(&directory).await.unwrap();
+    desk.lists(&directory).await.unwrap();
+    let exporter = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let page = exporter.handle();
+    let _guard = metrics::set_default_local_recorder(&exporter);
+    pass(&forge.book, 3600).await;
+    forge.leaves("acme", "ada");
+    forge.leaves("acme", "bob");
+    forge.gives_role("acme", "eve", "admin");
+    desk.hears_gone(forge.person("bob")).await;
+    forge.repo("acme", "docs", true);
+    desk.syncs(&directory).await.unwrap();
+    desk.lists(&directory).await.unwrap();
+    let shown = page.render();
+    for line in ["{kind=\"member\"} 2", "{kind=\"project\"} 1"] {
+        assert!(shown.contains(&format!("scm_connect_reconcile_drift_total{line}\n")), "{line}: {shown}");
+    }
 }

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use scm_connect::domain::SourceKey;
+use scm_connect::domain::change::Change;
 use scm_connect::domain::delivery::{Delivery, Lane, RawDelivery};
+use scm_connect::domain::health::Channel;
 use scm_connect::domain::missed::Gap;
 use scm_connect::domain::organization::{ConnectionState, Forge};
 use scm_connect::domain::task::TaskKind;
 use scm_connect::follow::{CaughtUp, Follower, Mode, Reach, SyncError, gaps, light};
+use scm_connect::handler::{Found, Look, judge};
 use scm_connect::provider::github::client::HookPlace;
 use scm_connect::provider::gitlab::client::HookPlace as Place;
 use scm_connect::provider::{Door, LiveSecret, Secrets, SentLog, github, gitlab};
@@ -268,7 +271,17 @@ async fn r25_a_secret_that_differs_is_told_at_once_and_nothing_is_lost_by_it() {
     }
     let shown = office.desk.connection().await;
     assert_eq!(shown.state(), ConnectionState::WebhookDisabled);
-    assert!(shown.health.last_error.unwrap().contains("another secret"));
+    assert!(shown.health.last_error.as_ref().unwrap().contains("another secret"));
+    // A check that finds everything well at the forge knows nothing of our door.
+    let account = shown.account.clone();
+    let (capabilities, hooks) = (Vec::new(), Some((Channel::OrganizationHook, Vec::new())));
+    let found = Found { account, capabilities, expires_at: None, permissions: None, selection: None, hooks };
+    let checked = judge(&office.desk.connection().await, &Look::Found(Box::new(found)), office.desk.now());
+    assert_eq!(checked.state(), ConnectionState::WebhookDisabled);
+    assert!(checked.health.last_error.as_ref().unwrap().contains("another secret"));
+    let silent = judge(&checked, &Look::Silent("it is away".into()), office.desk.now());
+    let put = vec![Change::PutConnection(Box::new(silent))];
+    assert!(office.desk.store.apply(put, Vec::new()).await.unwrap());
     office.forge.is_refused(false);
     for _ in 0..4 {
         office.catches_up().await;

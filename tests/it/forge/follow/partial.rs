@@ -121,3 +121,20 @@ async fn r33_a_removal_by_event_acts_at_once_all_the_same() {
     desk.reads(&directory, asked).await.unwrap();
     assert_eq!(desk.active().await.len(), 239);
 }
+
+#[tokio::test]
+async fn s32_a_list_that_was_begun_before_lets_nobody_in_who_was_put_out_since() {
+    let forge = Github::cloud();
+    let (desk, directory) = crowd(&forge).await;
+    let gone = forge.person("m000");
+    // The page with the person is read; then they leave, and are read singly before the list is read to its end.
+    forge.plants(Planted::at("/members", Fault::Status(502)).page(2));
+    assert!(desk.syncs(&directory).await.is_err());
+    pass(&forge.book, 60).await;
+    forge.leaves("acme", "m000");
+    desk.reads(&directory, gone).await.unwrap();
+    assert_eq!(desk.active().await.len(), 240);
+    desk.syncs(&directory).await.unwrap();
+    assert_eq!(desk.active().await.len(), 240);
+    assert!(!desk.active().await.contains(&"m000 member".to_owned()));
+}
