@@ -5,8 +5,8 @@ use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 
 use serde_json::{Value, json};
 
+use super::answer::{list, query};
 use super::arguments::AuditCommand;
-use super::ask::{list, query};
 use super::client::{Client, Items, strange};
 use super::exit::{Exit, Failure};
 use super::terminal::{Column, Terminal};

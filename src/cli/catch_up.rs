@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::answer::query;
 use super::arguments::CatchUp;
-use super::ask::query;
 use super::client::{Client, Items};
 use super::exit::{Exit, Failure};
 use super::terminal::{Column, Terminal};

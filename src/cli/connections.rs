@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::answer::{add as put, list, query, show, tell};
 use super::arguments::{ConnectionsCommand, CredentialFiles, Named, NewConnection, NewLink, SecretsCommand};
-use super::ask::{add as put, list, query, show, tell};
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::link;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::answer::{add, list, query, show, tell};
 use super::arguments::{DeadLetters, DeadLettersCommand, DeliveriesCommand, DeliveryChoice};
-use super::ask::{add, list, query, show, tell};
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::terminal::{Column, Terminal};

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::answer::add;
 use super::arguments::NewLink;
-use super::ask::add;
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::terminal::Terminal;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::answer::{add, list, query};
 use super::arguments::MembersCommand;
-use super::ask::{add, list, query};
 use super::client::{Client, Items};
 use super::exit::{Exit, Failure};
 use super::terminal::{Column, Terminal};

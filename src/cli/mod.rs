@@ -1,5 +1,6 @@
 //! The command line: what can be typed, how the daemon is asked, and how its answers look.
 
+mod answer;
 pub mod apply;
 pub mod arguments;
 pub mod ask;
