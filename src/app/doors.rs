@@ -135,7 +135,10 @@ pub(super) async fn open(front: &Front, config: &Config) -> Result<Declared, Fai
 pub(super) async fn keep(front: Arc<Front>, declared: Declared) {
     let mut before = None;
     loop {
-        if let Ok(now) = seen(front.store.as_ref()).await
+        // Looked at first: one that is added meanwhile has the table built once more. A door that was made and ended
+        // between two looks left no trace in the store, and must not stay open.
+        let additions = front.doors.additions();
+        if let Ok(now) = seen(front.store.as_ref()).await.map(|seen| (additions, seen))
             && before.as_ref() != Some(&now)
         {
             let declared = lock(&declared).clone();

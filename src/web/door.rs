@@ -1,6 +1,7 @@
 //! Which door proves which source's deliveries. The whole table is swapped at once when the config is read again.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -63,6 +64,8 @@ pub struct Doors {
     reader: OnceLock<Arc<dyn ReadDoor>>,
     /// When a door was last read because of a request.
     read_at: Mutex<Option<Instant>>,
+    /// Grows with each door that is put into the table by itself.
+    additions: AtomicU64,
 }
 
 impl std::fmt::Debug for Doors {
@@ -90,7 +93,7 @@ impl Doors {
     #[must_use]
     pub fn new(doors: HashMap<SourceKey, Doorway>) -> Self {
         let table = RwLock::new(Arc::new(doors.into()));
-        Self { table, reader: OnceLock::new(), read_at: Mutex::default() }
+        Self { table, reader: OnceLock::new(), read_at: Mutex::default(), additions: AtomicU64::new(0) }
     }
 
     /// Who reads a door that a request asks for and that is not in the table, or not as the request proves.
@@ -121,6 +124,7 @@ impl Doors {
     /// Puts one door in place of the source's own. What it was counted by goes on.
     fn put(&self, source: SourceKey, door: Doorway) {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        self.additions.fetch_add(1, Ordering::Relaxed);
         let mut doors = table.doors.clone();
         let meter = doors.get(&source).map_or_else(|| Arc::clone(&door.meter), |old| Arc::clone(&old.meter));
         doors.insert(source, Doorway { meter, ..door });
@@ -132,9 +136,16 @@ impl Doors {
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(doors.into());
     }
 
+    /// How often doors were put into the table by themselves: what the whole table was built from last does not know of
+    /// them.
+    pub fn additions(&self) -> u64 {
+        self.additions.load(Ordering::Relaxed)
+    }
+
     /// Puts doors beside those that are there. A source that has one keeps it.
     pub fn add(&self, more: impl IntoIterator<Item = (SourceKey, Doorway)>) {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        self.additions.fetch_add(1, Ordering::Relaxed);
         let mut doors = table.doors.clone();
         for (source, doorway) in more {
             doors.entry(source).or_insert(doorway);

@@ -208,8 +208,7 @@ impl Records for Fake {
             let slug = match key {
                 RecordKey::Organization(slug) => slug,
                 RecordKey::Member(..) if has_changed(&state.members, &key, version) => return Ok(false),
-                RecordKey::Connection(_) | RecordKey::Hold(_) | RecordKey::Member(..) => continue,
-                _ => unimplemented!(),
+                _ => continue,
             };
             if state.organizations.iter().any(|known| known.slug == slug) {
                 return Ok(false);

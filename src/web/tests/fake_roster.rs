@@ -65,7 +65,12 @@ impl Rosters for Fake {
         all.sort_by_key(|it| it.external_id);
         Ok(all.into_iter().take(limit).map(|value| Versioned { version: version_of(&value), value }).collect())
     }
-    async fn projects_numbered(&self, _: &OrganizationSlug, _: &Host, _: Option<u64>, _: usize) -> Answer<Vec<Versioned<Project>>> { unimplemented!() }
+    async fn projects_numbered(&self, of: &OrganizationSlug, at: &Host, after: Option<u64>, limit: usize) -> Answer<Vec<Versioned<Project>>> {
+        let mut all = self.state().projects.clone();
+        all.retain(|it| it.organization == *of && it.host == *at && after.is_none_or(|after| it.external_id > after));
+        all.sort_by_key(|it| it.external_id);
+        Ok(all.into_iter().take(limit).map(|value| Versioned { version: 1, value }).collect())
+    }
     async fn hold(&self, of: &OrganizationSlug) -> Answer<Option<Versioned<Hold>>> {
         let found = self.state().holds.iter().find(|hold| hold.organization == *of).cloned();
         Ok(found.map(|value| Versioned { version: 1, value }))
