@@ -24,7 +24,7 @@ pub enum Examined {
 /// Looks at the store in `dir`. Blocking; reads the last file of each log.
 ///
 /// # Errors
-/// What [`super::open`] would refuse it for, as far as that shows in its logs.
+/// What [`super::open()`] would refuse it for, as far as that shows in its logs.
 pub fn examine(dir: &Path) -> Result<Examined, OpenError> {
     let entries = match std::fs::read_dir(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Examined::Nothing),
