@@ -37,11 +37,9 @@ pub(super) fn size(dir: &Path) -> u64 {
     })
 }
 
-/// The time behind the table's byte of the first of these keys.
+/// The time that the first of these keys begins with.
 fn first_time(rows: &[Found]) -> Option<Timestamp> {
-    let (key, _) = rows.first()?;
-    let flipped = u64::from_be_bytes(key.get(1..9)?.try_into().ok()?);
-    Some(Timestamp::from_ms((flipped ^ (1 << 63)).cast_signed()))
+    rows.first().and_then(|(key, _)| key::time_of(key))
 }
 
 fn figures(inner: &Inner) -> Result<StoreFigures, StoreError> {

@@ -136,6 +136,12 @@ impl Table {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key(Vec<u8>);
 
+/// The time behind the table's byte; the other way round, [`Key::time`].
+pub(super) fn time_of(key: &[u8]) -> Option<Timestamp> {
+    let flipped = u64::from_be_bytes(key.get(1..9)?.try_into().ok()?);
+    Some(Timestamp::from_ms((flipped ^ (1 << 63)).cast_signed()))
+}
+
 impl Key {
     pub(super) fn of(table: Table) -> Self {
         let mut bytes = Vec::with_capacity(64);

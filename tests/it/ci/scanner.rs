@@ -40,6 +40,24 @@ impl Checkout {
     }
 }
 
+/// A job of `acme/web` at GitLab.com, as its runner describes it.
+pub(crate) fn gitlab_job(sha: &str) -> Vec<(&'static str, &str)> {
+    vec![
+        ("GITLAB_CI", "true"),
+        ("CI", "true"),
+        ("CI_SERVER_URL", "https://gitlab.com"),
+        ("CI_PROJECT_PATH", "acme/web"),
+        ("CI_PROJECT_URL", "https://gitlab.com/acme/web"),
+        ("CI_PROJECT_ID", "20"),
+        ("CI_COMMIT_REF_NAME", "main"),
+        ("CI_COMMIT_BRANCH", "main"),
+        ("CI_PIPELINE_SOURCE", "push"),
+        ("CI_JOB_URL", "https://gitlab.com/acme/web/-/jobs/1"),
+        ("CI_COMMIT_TITLE", "change"),
+        ("CI_COMMIT_SHA", sha),
+    ]
+}
+
 /// `semgrep ci` in this repository, against the daemon at this address.
 pub(crate) fn run(base: &str, checkout: &Checkout, token: &str, variables: &[(&str, &str)]) -> Output {
     let home: PathBuf = peers::home().join("semgrep");

@@ -5,7 +5,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 
 use super::office::Office;
-use super::scanner::{Checkout, run};
+use super::scanner::{Checkout, gitlab_job, run};
 
 const RULES: &str = "rules:
   - id: no-eval
@@ -52,30 +52,7 @@ async fn semgrep_ci_scans_as_a_gitlab_job() {
     let (ci, read) = (office.token("scanned", "ci"), office.token("scanned", "read"));
     let checkout = Checkout::new("https://gitlab.com/acme/web.git");
     let sha = checkout.commit("eval(input())\nexec(input())\n");
-    let job = |sha: &str| -> Vec<(&'static str, String)> {
-        [
-            ("GITLAB_CI", "true"),
-            ("CI", "true"),
-            ("CI_SERVER_URL", "https://gitlab.com"),
-            ("CI_PROJECT_PATH", "acme/web"),
-            ("CI_PROJECT_URL", "https://gitlab.com/acme/web"),
-            ("CI_PROJECT_ID", "20"),
-            ("CI_COMMIT_REF_NAME", "main"),
-            ("CI_COMMIT_BRANCH", "main"),
-            ("CI_PIPELINE_SOURCE", "push"),
-            ("CI_JOB_URL", "https://gitlab.com/acme/web/-/jobs/1"),
-            ("CI_COMMIT_TITLE", "change"),
-        ]
-        .into_iter()
-        .map(|(name, value)| (name, value.to_owned()))
-        .chain([("CI_COMMIT_SHA", sha.to_owned())])
-        .collect()
-    };
-    let scan = |token: &str, sha: &str| {
-        let job = job(sha);
-        let variables: Vec<(&str, &str)> = job.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        run(&office.base(), &checkout, token, &variables)
-    };
+    let scan = |token: &str, sha: &str| run(&office.base(), &checkout, token, &gitlab_job(sha));
     let output = scan(&ci, &sha);
     assert_eq!(output.status.code(), Some(1), "blocking findings:\n{}", said(&output));
     assert!(said(&output).contains("/orgs/scanned/findings"), "{}", said(&output));

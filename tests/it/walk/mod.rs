@@ -11,29 +11,11 @@ use crate::crash::disk::Mount;
 use crate::crash::image::Rig;
 use crate::harness::bench::Bench;
 
-/// A job of `acme/web` at GitLab.com, as its runner describes it.
-fn job(sha: &str) -> Vec<(&'static str, &str)> {
-    vec![
-        ("GITLAB_CI", "true"),
-        ("CI", "true"),
-        ("CI_SERVER_URL", "https://gitlab.com"),
-        ("CI_PROJECT_PATH", "acme/web"),
-        ("CI_PROJECT_URL", "https://gitlab.com/acme/web"),
-        ("CI_PROJECT_ID", "20"),
-        ("CI_COMMIT_REF_NAME", "main"),
-        ("CI_COMMIT_BRANCH", "main"),
-        ("CI_PIPELINE_SOURCE", "push"),
-        ("CI_JOB_URL", "https://gitlab.com/acme/web/-/jobs/1"),
-        ("CI_COMMIT_TITLE", "change"),
-        ("CI_COMMIT_SHA", sha),
-    ]
-}
-
 /// GitLab Cloud connects itself: the scanner says where it runs, and the job's ID token proves it.
 async fn the_first_job_comes(operator: &Operator<'_>, forges: &Forges, ci: &str) {
     let checkout = Checkout::new("https://gitlab.com/acme/web.git");
     let sha = checkout.commit("eval(input())\n");
-    let scanned = scanner::run(&operator.base(), &checkout, ci, &job(&sha));
+    let scanned = scanner::run(&operator.base(), &checkout, ci, &scanner::gitlab_job(&sha));
     let said = String::from_utf8_lossy(&scanned.stderr).into_owned();
     assert!(said.contains("Findings: 1") && said.contains("/orgs/acme/findings"), "{said}");
     let claimed = operator.shown();
