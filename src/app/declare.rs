@@ -2,34 +2,74 @@
 
 use crate::cli::{Exit, Failure};
 use crate::config::Config;
-use crate::domain::Timestamp;
+use crate::domain::break_glass::BreakGlass;
+use crate::domain::declared::Declared;
+use crate::domain::known::RecordKey;
+use crate::domain::organization::Organization;
+use crate::domain::{OrganizationSlug, Timestamp};
 use crate::handler::{Have, declare as plan};
-use crate::store::{Page, Store};
+use crate::store::{Page, Store, StoreError};
 use crate::telemetry::{Fault, report};
 
 /// More than one page of each is no daemon's config.
 const ALL: Page = Page { limit: 100_000, cursor: None };
+/// Others that write the same members are waited for so often.
+const TRIES_MAX: usize = 8;
 
 /// Plans the difference and writes it in one act; writes nothing when there is none.
 pub(super) async fn declare(config: &Config, store: &dyn Store, now: Timestamp) -> Result<(), Failure> {
-    let failure = |error: crate::store::StoreError| Failure { exit: Exit::Store, message: error.to_string() };
-    let have = Have {
-        organizations: store.organizations(&ALL).await.map_err(failure)?.items,
-        sources: store.sources().await.map_err(failure)?,
-        connections: store.connections(None, &ALL).await.map_err(failure)?.items,
-    };
-    let (changes, warnings) = plan(&config.declared(), &have, now);
-    for warning in warnings {
-        report!(Fault::ConfigChanged, "{warning}");
-    }
-    if changes.is_empty() {
+    let failure = |error: StoreError| Failure { exit: Exit::Store, message: error.to_string() };
+    let wanted = config.declared();
+    for _ in 0..TRIES_MAX {
+        let (have, expects) = recorded(store, &wanted).await.map_err(failure)?;
+        let (changes, warnings) = plan(&wanted, &have, now);
+        let count = changes.len();
+        if count > 0 && !store.apply(changes, expects).await.map_err(failure)? {
+            continue;
+        }
+        for warning in warnings {
+            report!(Fault::ConfigChanged, "{warning}");
+        }
+        if count > 0 {
+            tracing::info!(
+                changes = count,
+                "the config file's organizations, sources and connections are recorded"
+            );
+            store.wake_unbound(now).await.map_err(failure)?;
+        }
         return Ok(());
     }
-    tracing::info!(
-        changes = changes.len(),
-        "the config file's organizations, sources and connections are recorded"
-    );
-    store.apply(changes, Vec::new()).await.map_err(failure)?;
-    store.wake_unbound(now).await.map_err(failure)?;
-    Ok(())
+    let message = "the members that the config file names are written again and again; try again".to_owned();
+    Err(Failure { exit: Exit::Store, message })
+}
+
+/// What is recorded, with the versions of the members that the plan stands on.
+async fn recorded(store: &dyn Store, wanted: &Declared) -> Result<(Have, Vec<(RecordKey, u64)>), StoreError> {
+    let mut have = Have {
+        organizations: store.organizations(&ALL).await?.items,
+        sources: store.sources().await?,
+        connections: store.connections(None, &ALL).await?.items,
+        members: Vec::new(),
+    };
+    let mut expects: Vec<(RecordKey, u64)> = Vec::new();
+    for (slug, person) in named(&have.organizations, wanted) {
+        let key = RecordKey::Member(slug.clone(), person.host.clone(), person.external_id);
+        if expects.iter().any(|(known, _)| *known == key) {
+            continue;
+        }
+        let before = person.external_id.checked_sub(1);
+        let found = store.members_numbered(&slug, &person.host, before, 1).await?;
+        let found = found.into_iter().find(|found| person.is_of(&found.value));
+        expects.push((key, found.as_ref().map_or(0, |found| found.version)));
+        have.members.extend(found.map(|found| found.value));
+    }
+    Ok((have, expects))
+}
+
+/// The break-glass admins of before, and those that the file names.
+fn named(recorded: &[Organization], wanted: &Declared) -> Vec<(OrganizationSlug, BreakGlass)> {
+    let before = recorded.iter().map(|it| (&it.slug, &it.break_glass));
+    let after = wanted.organizations.iter().map(|it| (&it.slug, &it.break_glass));
+    let all = before.chain(after).filter_map(|(slug, person)| Some((slug.clone(), person.clone()?)));
+    all.collect()
 }

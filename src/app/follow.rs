@@ -7,9 +7,9 @@ use url::Url;
 
 use crate::connect::{Forges, Installed, NotReady, Ready};
 use crate::domain::Clock;
-use crate::domain::organization::Connection;
+use crate::domain::organization::{Connection, Forge};
 use crate::follow::{Directories, NoDirectory};
-use crate::provider::{Directory, ProviderError, SentLog, github, gitlab};
+use crate::provider::{Directory, Events, ProviderError, SentLog, github, gitlab};
 use crate::store::Store;
 
 /// Makes directories out of ready clients.
@@ -59,10 +59,7 @@ impl Directories for Accounts {
                 Box::new(github::Organization::new(session, number, login))
             }
             Ready::Gitlab(session) => {
-                let number = match number {
-                    Some(number) => number,
-                    None => session.group_at(&login).await.map_err(no_account)?.id.get(),
-                };
+                let number = group(&session, connection).await?;
                 let sees_all =
                     connection.health.capabilities.iter().any(|it| it.feature == "projects" && it.ok);
                 Box::new(gitlab::Group::new(session, number, sees_all, Arc::clone(&self.clock)))
@@ -70,8 +67,27 @@ impl Directories for Accounts {
         })
     }
 
+    async fn events(&self, connection: &Connection) -> Result<Option<Box<dyn Events>>, NoDirectory> {
+        if connection.kind.forge() == Forge::Github {
+            return Ok(None);
+        }
+        let Ready::Gitlab(session) = self.forges.ready(connection).await.map_err(why_not)? else {
+            return Ok(None);
+        };
+        let number = group(&session, connection).await?;
+        Ok(Some(Box::new(gitlab::Activity::new(session, number))))
+    }
+
     async fn logs(&self, connection: &Connection) -> Result<Vec<Box<dyn SentLog>>, NoDirectory> {
         self.logs_of(connection).await
+    }
+}
+
+/// The number of a connection's group.
+async fn group(session: &gitlab::client::Session, connection: &Connection) -> Result<u64, NoDirectory> {
+    match connection.account.external_id {
+        Some(number) => Ok(number),
+        None => Ok(session.group_at(&connection.account.login).await.map_err(no_account)?.id.get()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{add, list, query};
+use super::answer::{add, list, query, show};
 use super::arguments::MembersCommand;
 use super::client::{Client, Items};
 use super::exit::{Exit, Failure};
@@ -21,6 +21,7 @@ pub(super) async fn members(
                 ("ORGANIZATION", "organization"),
                 ("HOST", "host"),
                 ("ROLE", "role"),
+                ("BY", "role_source"),
                 ("STATE", "state"),
                 ("SOURCE", "source"),
                 ("CONFIRMED", "last_confirmed_at"),
@@ -28,6 +29,9 @@ pub(super) async fn members(
             ];
             let query = query([("organization", organization), ("state", state)]);
             list(client, terminal, "members", &query, &part, columns).await
+        }
+        MembersCommand::Show { id, json } => {
+            show(&client.get(&["members", &id], &[]).await?, json.json, terminal)
         }
         MembersCommand::Sync { organization, dry_run, roles, json } => {
             let mut body = json!({ "dry_run": dry_run });
@@ -139,11 +143,19 @@ async fn held(
         let (id, count, members) = (text("id"), people.len(), hold.get("members").unwrap_or(&Value::Null));
         let (organization, cause, state) = (text("organization"), text("cause"), text("state"));
         terminal.line(&format!("{id}: {count} of {members} members of {organization}, {cause}, {state}"))?;
-        terminal.rows(&[("LOGIN", "login"), ("NUMBER", "external_id"), ("ROLE", "role")], &people)?;
-        terminal.remark(&format!(
-            "until {}: scm-connect members approve {id}, or scm-connect members refuse {id}",
-            text("expires_at")
-        ))?;
+        if !people.is_empty() {
+            terminal.rows(&[("LOGIN", "login"), ("NUMBER", "external_id"), ("ROLE", "role")], &people)?;
+            terminal.remark(&format!(
+                "until {}: scm-connect members approve {id}, or scm-connect members refuse {id}",
+                text("expires_at")
+            ))?;
+        }
+        if let Some(login) = hold.pointer("/last_admin/login").and_then(Value::as_str) {
+            terminal.remark(&format!(
+                "{login} stays, though the forge no longer has them, as the last admin; make another one \
+                 (scm-connect members pin ID --role admin), and they go with the next reading of the list"
+            ))?;
+        }
     }
     Ok(Exit::Done)
 }

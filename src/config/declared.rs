@@ -20,6 +20,7 @@ impl Config {
             home: it.home,
             authority: it.authority.clone(),
             members: it.members.clone(),
+            break_glass: it.break_glass.clone(),
         });
         let own = self.connections.iter().filter(|it| it.source.is_none());
         let own = own.filter_map(|it| own_key(it).map(|key| (it, key))).map(|(it, key)| DeclaredSource {

@@ -11,6 +11,7 @@ use super::secret::{self, Secret, check_signing_token};
 use super::section::secure_url;
 use super::value::{PRIVATE_ALLOWED, account, path, private_network, quoted, web_url};
 use super::{keys, member};
+use crate::domain::break_glass::BreakGlass;
 use crate::domain::organization::{Forge, Kind};
 use crate::domain::roster::MemberRules;
 use crate::domain::{ConnectionKey, Host, OrganizationSlug, SourceKey};
@@ -35,6 +36,8 @@ pub struct Organization {
     pub rules: Option<PathBuf>,
     /// Who counts as a member, where the file says it.
     pub members: Option<MemberRules>,
+    /// An admin whatever the forges say.
+    pub break_glass: Option<BreakGlass>,
     pub(super) places: Places,
 }
 
@@ -157,7 +160,8 @@ pub(super) fn organization(mut table: Reader<'_>) -> Option<Organization> {
     let slug = slug?;
     let name = name.unwrap_or_else(|| slug.as_str().to_owned());
     let members = member::rules(&mut table);
-    Some(Organization { slug, name, home, authority, rules, members, places })
+    let break_glass = member::break_glass(&mut table);
+    Some(Organization { slug, name, home, authority, rules, members, break_glass, places })
 }
 
 pub(super) fn source(mut table: Reader<'_>, http: bool) -> Option<Source> {

@@ -62,7 +62,9 @@ pub(super) const ORGANIZATION: &[Key] = &[
     scalar("authority"),
     scalar("rules"),
     table("members", MEMBERS),
+    table("break_glass", BREAK_GLASS),
 ];
+pub(super) const BREAK_GLASS: &[Key] = &[scalar("login"), scalar("host"), scalar("external_id")];
 pub(super) const MEMBERS: &[Key] = &[
     scalar("owner"),
     scalar("member"),
@@ -70,6 +72,7 @@ pub(super) const MEMBERS: &[Key] = &[
     scalar("billing"),
     list("levels"),
     scalar("direct_only"),
+    scalar("subgroups"),
 ];
 pub(super) const SOURCE: &[Key] = &[
     scalar("key"),

@@ -8,6 +8,8 @@ use super::Config;
 use super::forge::{App, Connection, Organization, Source};
 use super::member;
 use super::secret::{Secret, Whence};
+use crate::domain::Host;
+use crate::domain::break_glass::BreakGlass;
 use crate::domain::organization::Forge;
 use crate::domain::roster::MemberRules;
 
@@ -165,6 +167,19 @@ fn organization(it: &Organization) -> Table {
     if let Some(rules) = &it.members {
         table.insert("members".into(), Value::Table(members(rules)));
     }
+    if let Some(person) = &it.break_glass {
+        table.insert("break_glass".into(), Value::Table(break_glass(person)));
+    }
+    table
+}
+
+fn break_glass(person: &BreakGlass) -> Table {
+    let mut table = Table::new();
+    put(&mut table, "login", &person.login);
+    if person.host != Host::local() {
+        put(&mut table, "host", &person.host);
+        number(&mut table, "external_id", Some(person.external_id));
+    }
     table
 }
 
@@ -182,6 +197,7 @@ fn members(rules: &MemberRules) -> Table {
     let levels = roles.levels.iter().map(|(level, role)| format!("{level} = {}", member::spelled(*role)));
     texts(&mut table, "levels", &levels.collect::<Vec<_>>());
     table.insert("direct_only".into(), Value::Boolean(rules.direct_only));
+    table.insert("subgroups".into(), Value::Boolean(rules.subgroups));
     table
 }
 

@@ -28,7 +28,7 @@ fn near(at: Timestamp, chance: u64) -> Timestamp {
 
 impl Connections {
     /// The wish for a connection's next check.
-    fn next_check(&self, connection: &Connection, at: Timestamp) -> Change {
+    pub(super) fn next_check(&self, connection: &Connection, at: Timestamp) -> Change {
         let kind = TaskKind::CheckConnection;
         let (organization, key) = (&connection.organization, &connection.key);
         let wish = Wish::now(kind, organization, key, "system", self.now());
@@ -41,6 +41,9 @@ impl Connections {
     /// When the store cannot be read.
     pub async fn check(&self, task: &Task) -> Result<Performed, StoreError> {
         let Some(found) = self.connection(task).await? else { return Ok(gone()) };
+        if found.value.projects_lag {
+            return self.brought(found).await;
+        }
         let (look, hook_changes) = match self.look(&found.value).await {
             Ok(looked) => looked,
             Err(NotReady::Off(why)) => return self.rested(&found, why).await,
@@ -53,9 +56,9 @@ impl Connections {
         };
         let (version, old) = (found.version, found.value);
         let now = self.now();
-        let new = judge(&old, &look, now);
+        let mut new = judge(&old, &look, now);
         let note = note(&new);
-        let due = match &look {
+        let mut due = match &look {
             Look::Refused | Look::Silent(_) | Look::Gone => now.plus_ms(SOON_MS),
             Look::Found(found) if hooks::is_behind(found.hooks.as_ref()) => now.plus_ms(SOON_MS),
             _ => near(now.plus_ms(EVERY_MS), (self.chance)()),
@@ -64,11 +67,11 @@ impl Connections {
         let mut expects = vec![(RecordKey::Connection(old.key.clone()), version)];
         changes.extend(told(&old, &new, now));
         changes.extend(announced(&old, &new, now));
-        changes.push(self.next_check(&new, due));
         if old.is_off() != new.is_off() {
-            let (projects, versions) = self.projects_paused(&new, new.is_off()).await?;
+            let (projects, versions) = self.projects_paused(&mut new).await?;
             changes.extend(projects);
             expects.extend(versions);
+            due = if new.projects_lag { now } else { due };
             self.forget(&new);
             if !new.is_off() {
                 // Nothing was told in between.
@@ -76,6 +79,7 @@ impl Connections {
                 changes.extend(wishes(others.filter(|wish| wish.kind != TaskKind::CheckConnection)));
             }
         }
+        changes.push(self.next_check(&new, due));
         changes.push(Change::PutConnection(Box::new(new)));
         Ok(Performed::Done { changes, expects, note })
     }

@@ -93,9 +93,8 @@ impl Connections {
                 changes.extend(wishes(new.read_anew(by, now)));
             }
             if new != old {
-                let paused = is_off(&new);
-                if paused != is_off(&old) {
-                    let (projects, versions) = self.projects_paused(&new, paused).await?;
+                if is_off(&new) != is_off(&old) {
+                    let (projects, versions) = self.projects_paused(&mut new).await?;
                     changes.extend(projects);
                     expects.extend(versions);
                 }
@@ -148,13 +147,16 @@ impl Connections {
         if !old.reasons.contains(&ConnectionState::Uninstalled) {
             return Ok(Performed::noted("it was connected again meanwhile".into()));
         }
+        if old.projects_lag {
+            self.bring_projects(&old).await?;
+        }
         let removed = match self.forges.ready_anyway(&old).await {
             Ok(Ready::Gitlab(session)) => hooks::remove(self, &old, &session).await,
             Ok(Ready::Github(session)) => organization_hook::remove(self, &old, &session).await,
             Err(NotReady::Store(error)) => return Err(error),
             _ => (0, old.health.hooks.len()),
         };
-        let new = Connection { authority: false, ..without_credential(&old) };
+        let new = Connection { authority: false, projects_lag: false, ..without_credential(&old) };
         let mut changes = self.destroyed(&old).await?;
         let mut expects = vec![(RecordKey::Connection(old.key.clone()), version)];
         if let Some(found) = self.authority_of(&old).await? {

@@ -65,7 +65,7 @@ pub(super) async fn write(
     let now = of.now();
     let before = draft.before.as_ref().map(|before| &before.value);
     let source_key = SourceKey::parse(draft.key.as_str()).map_err(|_| Undone::Busy)?;
-    let connection = connection(&draft, new, before, seen, &source_key, now);
+    let mut connection = connection(&draft, new, before, seen, &source_key, now);
     let mut keeper = Keeper { of, connection: &connection, changes: Vec::new() };
     let hook = match &new.credential {
         NewCredential::Token(token) => {
@@ -93,7 +93,7 @@ pub(super) async fn write(
     changes.extend(wishes(connection.read_anew(&new.by, now)));
     let mut expects = expects(&draft, before.is_none(), &source_key);
     if before.is_some_and(is_off) {
-        let (projects, versions) = of.projects_paused(&connection, false).await?;
+        let (projects, versions) = of.projects_paused(&mut connection).await?;
         changes.extend(projects);
         expects.extend(versions);
     }

@@ -62,6 +62,8 @@ impl Connection {
             last_event_at: None,
             last_sync_at: None,
             members_read_at: None,
+            projects_read_at: None,
+            projects_lag: false,
             created_by,
             created_at,
             proof: Proof::Proven,

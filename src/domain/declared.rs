@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use super::break_glass::BreakGlass;
 use super::organization::{Forge, Kind};
 use super::roster::MemberRules;
 use super::{ConnectionKey, Host, OrganizationSlug, SourceKey};
@@ -30,6 +31,8 @@ pub struct DeclaredOrganization {
     pub authority: Option<ConnectionKey>,
     /// Who counts as a member, where the file says it.
     pub members: Option<MemberRules>,
+    /// An admin whatever the forges say.
+    pub break_glass: Option<BreakGlass>,
 }
 
 /// A declared source.

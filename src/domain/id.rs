@@ -81,6 +81,14 @@ slug!(
     OrganizationSlug, "organization"
 );
 
+impl ConnectionKey {
+    /// What stands in the place of a connection where the operator's file is the source.
+    #[must_use]
+    pub fn of_file() -> Self {
+        Self("config".to_owned())
+    }
+}
+
 /// A forge instance: its base URL without the scheme, sub-path kept, lower case, no slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -96,6 +104,12 @@ impl Host {
         let name = url.host_str().ok_or_else(invalid)?.trim_end_matches('.').to_ascii_lowercase();
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
         Ok(Self(format!("{name}{port}{}", url.path().trim_end_matches('/'))))
+    }
+
+    /// Where accounts are at home that no forge knows.
+    #[must_use]
+    pub fn local() -> Self {
+        Self("local".to_owned())
     }
 
     /// `github.com`, `gitlab.example.com/gitlab`.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::break_glass::BreakGlass;
 use super::health::Health;
 use super::project::Proof;
 use super::roster::MemberRules;
@@ -100,6 +101,9 @@ pub struct Organization {
     /// Who counts as a member, and as what.
     #[serde(default)]
     pub members: MemberRules,
+    /// The admin whom the operator's file names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlass>,
 }
 
 impl Organization {
@@ -247,6 +251,12 @@ pub struct Connection {
     /// When a reading of its members began that was whole: who belongs and was left as they were was confirmed then.
     #[serde(default)]
     pub members_read_at: Option<Timestamp>,
+    /// When a reading of its repositories began that was whole.
+    #[serde(default)]
+    pub projects_read_at: Option<Timestamp>,
+    /// It was switched off or on, and not all of its projects are yet: its next task goes on with them.
+    #[serde(default)]
+    pub projects_lag: bool,
     /// `config`, or who or what made it.
     pub created_by: String,
     /// When it was first recorded.
@@ -303,6 +313,8 @@ pub enum MemberState {
 
 /// The [`Member::role_source`] of a role that a person has set by hand.
 pub const PINNED: &str = "pinned";
+/// The [`Member::role_source`] of the admin whom the operator's file names.
+pub const BREAK_GLASS: &str = "break_glass";
 
 /// One person in one organization, keyed by host and numeric user id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -319,7 +331,7 @@ pub struct Member {
     pub previous_logins: Vec<String>,
     /// `None` as long as nothing is confirmed.
     pub role: Option<Role>,
-    /// `forge` or `pinned`.
+    /// `forge`, `pinned` or `break_glass`.
     pub role_source: String,
     /// Whether the person belongs.
     pub state: MemberState,
@@ -340,10 +352,22 @@ impl Member {
         self.role_source == PINNED
     }
 
-    /// Whether the person belongs and may decide everything.
+    /// Whether the person belongs and may decide everything. The break-glass admin is not counted on.
     #[must_use]
     pub fn is_admin(&self) -> bool {
-        self.state == MemberState::Active && self.role == Some(Role::Admin)
+        self.state == MemberState::Active && self.was_admin()
+    }
+
+    /// Whether an event has shut the person out until the forge is asked: the role is kept for then.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.state == MemberState::Pending && self.role.is_some()
+    }
+
+    /// Whether the person may decide everything, or could before an event has shut them out.
+    #[must_use]
+    pub fn was_admin(&self) -> bool {
+        self.role == Some(Role::Admin) && self.state != MemberState::Removed && !self.is_break_glass()
     }
 
     /// The id shown to people and used in URLs, made of what makes a member one.

@@ -26,7 +26,7 @@ const BLIND_PAGES: u32 = 50;
 /// When something was asked for, the next round comes so soon.
 const SOON_MS: i64 = 60_000;
 /// Connections read at once.
-const PIECE: usize = 200;
+pub(super) const PIECE: usize = 200;
 
 /// What came of a round, or what would come of it.
 #[derive(Debug, Clone, Default)]
@@ -354,7 +354,15 @@ impl Follower {
                     Change::Wish(Box::new(Wish { due_at: now.plus_ms(wait), ..wish }))
                 };
                 let changes = caught.next_in_ms.map(again);
-                let note = caught.sentence(forge_name(connection.kind.forge()));
+                let mut note = caught.sentence(forge_name(connection.kind.forge()));
+                if self.reach == Reach::Polling {
+                    match self.happenings(directories, &connection.source).await {
+                        Ok(seen) => note.extend(seen.map(|seen| format!("; {}", seen.sentence()))),
+                        Err(NoDirectory::Store(error)) => return Err(error),
+                        Err(NoDirectory::Forge(error)) => return Ok(failed(&error)),
+                        Err(error) => return Ok(Performed::Failed { error: error.to_string() }),
+                    }
+                }
                 Ok(Performed::Done { changes: changes.into_iter().collect(), expects: Vec::new(), note })
             }
             Err(SyncError::Store(error)) => Err(error),

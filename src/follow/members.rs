@@ -57,11 +57,15 @@ impl Follower {
         }
         let before = self.store.hold(&whose.organization.slug).await?;
         let of = (&whose.organization.slug, key);
-        let weighed = BRAKE.part(&plan, of, before.as_ref().map(|found| &found.value), recent, self.now());
+        let mut weighed =
+            BRAKE.part(&plan, of, before.as_ref().map(|found| &found.value), recent, self.now());
+        let restored = restored(&plan, &weighed.steps, &members);
+        weighed.steps.extend(restored);
         let mut synced = MembersSynced {
             pages: reading.pages(),
             done: weighed.steps.len(),
             hold: weighed.hold.clone(),
+            is_first: whose.connection.members_read_at.is_none(),
             plan,
             ..MembersSynced::default()
         };
@@ -96,7 +100,7 @@ impl Follower {
             return Ok(());
         }
         let (change, action, count) = match &weighed.hold {
-            Some(hold) => (Change::PutHold(Box::new(hold.clone())), "members.held", hold.people.len()),
+            Some(hold) => (Change::PutHold(Box::new(hold.clone())), "members.held", hold.everybody().count()),
             None => (Change::DropHold(slug.clone()), "members.hold-ended", 0),
         };
         let entry = AuditEntry {
@@ -105,16 +109,16 @@ impl Follower {
             actor: "sync".into(),
             action: action.into(),
             subject: whose.connection.key.to_string(),
-            before: before.map(|hold| format!("{} waited", hold.people.len())),
+            before: before.map(|hold| format!("{} waited", hold.everybody().count())),
             after: Some(format!("{count} wait")),
             why: Some(WHY.into()),
             ..AuditEntry::default()
         };
-        if count > 0 {
+        if let Some(hold) = weighed.hold.as_ref().filter(|hold| !hold.people.is_empty()) {
             report!(
                 Fault::RemovalsHeld,
                 organization = slug.as_str(),
-                people = count,
+                people = hold.people.len(),
                 "too many would be put out at once; they wait for an admin's yes"
             );
         }
@@ -136,12 +140,16 @@ impl Follower {
         for id in plan.doubtful().take(DOUBTS_MAX).collect::<Vec<u64>>() {
             let login = plan.kept.iter().find(|(of, ..)| *of == id).map(|(_, login, _)| login.clone());
             let login = login.unwrap_or_default();
-            let again = self.asked(directory, whose, (id, &login), members, &admins).await?;
-            if again.as_ref().is_some_and(|step| step.what.takes_admin()) {
+            let mut again = self.asked(directory, whose, (id, &login), members, &admins).await?;
+            if again.steps.iter().any(|step| step.what.takes_admin()) {
                 // Whoever is asked about next is not kept company by them.
                 admins.remove(&id);
             }
-            plan.steps.extend(again);
+            plan.steps.append(&mut again.steps);
+            if again.last_admin().is_some() {
+                plan.kept.retain(|(of, ..)| *of != id);
+                plan.kept.append(&mut again.kept);
+            }
         }
         plan.steps.sort_by_key(|step| step.id);
         Ok(())
@@ -165,6 +173,7 @@ impl Follower {
                 continue;
             }
             let again = self.asked(directory, whose, (step.id, &step.login), members, &admins).await?;
+            let again = again.steps.into_iter().next();
             let is_gone = again.as_ref().is_some_and(|again| matches!(again.what, What::Remove { .. }));
             synced.still_there = synced.still_there.saturating_add(usize::from(!is_gone));
             sure.extend(again);
@@ -180,13 +189,12 @@ impl Follower {
         (id, login): (u64, &str),
         members: &Members,
         admins: &BTreeSet<u64>,
-    ) -> Result<Option<Step>, SyncError> {
+    ) -> Result<Plan, SyncError> {
         let rules = &whose.organization.members;
         let found = directory.person(id, login, rules).await?;
         let member = members.get(&id).map(|found| &found.value);
         let others = admins.iter().any(|other| *other != id);
-        let plan = plan_one(id, found.as_ref(), member, rules, others, self.now());
-        Ok(plan.steps.into_iter().next())
+        Ok(plan_one(id, found.as_ref(), member, rules, others, self.now()))
     }
 
     /// Does the steps: those that put nobody out many at a time, each removal in an act of its own.
@@ -244,7 +252,7 @@ impl Follower {
 
 /// Who may decide everything once these steps are done.
 fn admins_then(steps: &[Step], members: &Members) -> BTreeSet<u64> {
-    let now = members.values().filter(|found| found.value.is_admin()).map(|found| found.value.external_id);
+    let now = members.values().filter(|found| found.value.was_admin()).map(|found| found.value.external_id);
     let mut admins: BTreeSet<u64> = now.collect();
     for step in steps {
         match step.what {
@@ -258,6 +266,16 @@ fn admins_then(steps: &[Step], members: &Members) -> BTreeSet<u64> {
         }
     }
     admins
+}
+
+/// Whom an event has frozen, and whom the plan then does not put out after all, comes in as before.
+fn restored(plan: &Plan, steps: &[Step], members: &Members) -> Vec<Step> {
+    let goes: BTreeSet<u64> = steps.iter().map(|step| step.id).collect();
+    let held = plan.removals().map(|step| (step.id, step.login.clone()));
+    let stays = held.chain(plan.last_admin().map(|person| (person.id, person.login)));
+    let frozen = |id: u64| members.get(&id).is_some_and(|found| found.value.is_frozen());
+    let back = stays.filter(|(id, _)| !goes.contains(id) && frozen(*id));
+    back.map(|(id, login)| Step { id, login, what: What::Restore }).collect()
 }
 
 /// How many were put out within the brake's time.
@@ -285,14 +303,18 @@ impl MembersSynced {
     /// Counts steps that were done. What an event told of is no drift: there were doubts about it, or nothing to be done.
     fn did(&mut self, steps: &[&Step]) {
         self.done = self.done.saturating_add(steps.len());
+        if self.is_first {
+            return;
+        }
         let told: BTreeSet<u64> = self.plan.doubtful().collect();
-        let drifted = steps.iter().filter(|step| step.what != What::Confirm && !told.contains(&step.id));
+        let is_news = |what: What| !matches!(what, What::Confirm | What::Restore);
+        let drifted = steps.iter().filter(|step| is_news(step.what) && !told.contains(&step.id));
         count(Metric::ReconcileDrift, &[Value::Word("member")], drifted.count() as u64);
     }
 
     /// Whether somebody has to decide.
     #[must_use]
     pub fn waits(&self) -> bool {
-        self.hold.as_ref().is_some_and(|hold| hold.state == HoldState::Waiting)
+        self.hold.as_ref().is_some_and(|hold| hold.state == HoldState::Waiting && !hold.people.is_empty())
     }
 }

@@ -9,6 +9,7 @@
 
 mod catch_up;
 mod desk;
+mod events;
 mod lamp;
 mod members;
 mod person;
@@ -22,6 +23,7 @@ mod timer;
 
 pub use catch_up::{CaughtUp, forge_name, gaps};
 pub use desk::{Desk, NoPlan};
+pub use events::EventsSeen;
 pub use lamp::light;
 pub use person::PersonSynced;
 pub use task::{Directories, NoDirectory, missed, single, whole};
@@ -90,6 +92,8 @@ pub struct MembersSynced {
     pub still_there: usize,
     /// What waits for a person.
     pub hold: Option<Hold>,
+    /// Nothing was read whole before, so that no difference is drift.
+    pub is_first: bool,
 }
 
 impl MembersSynced {
@@ -97,14 +101,16 @@ impl MembersSynced {
     #[must_use]
     pub fn sentence(&self) -> String {
         let held = match &self.hold {
-            Some(hold) if hold.state == crate::domain::roster::HoldState::Waiting => {
-                format!("; {} wait for an admin's yes", hold.people.len())
-            }
+            Some(hold) if self.waits() => format!("; {} wait for an admin's yes", hold.people.len()),
             _ => String::new(),
+        };
+        let last = match self.plan.last_admin() {
+            Some(person) => format!("; {} stays as the last admin", person.login),
+            None => String::new(),
         };
         let left = if self.left > 0 { format!(", {} left for later", self.left) } else { String::new() };
         let (listed, pages) = (self.plan.listed, self.pages);
-        format!("{listed} people on {pages} pages: {} steps done{left}{held}", self.done)
+        format!("{listed} people on {pages} pages: {} steps done{left}{held}{last}", self.done)
     }
 }
 
@@ -123,13 +129,15 @@ pub struct ProjectsSynced {
     pub gone: usize,
     /// Steps that were left because their project changed meanwhile.
     pub left: usize,
+    /// Nothing was read whole before, so that no difference is drift.
+    pub is_first: bool,
 }
 
 impl ProjectsSynced {
     /// In a sentence.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let Self { pages, listed, found, changed, gone, left } = self;
+        let Self { pages, listed, found, changed, gone, left, is_first: _ } = self;
         let left = if *left > 0 { format!(", {left} left for later") } else { String::new() };
         format!("{listed} repositories on {pages} pages: {found} new, {changed} changed, {gone} gone{left}")
     }

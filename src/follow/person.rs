@@ -53,7 +53,7 @@ impl Follower {
             let Some(step) = plan.steps.first() else { return self.ends_access(member).await };
             if takes_away(step, member) {
                 let others = self.others(whose, id).await?;
-                if !others.has_admin && member.is_some_and(Member::is_admin) {
+                if !others.has_admin && member.is_some_and(Member::was_admin) {
                     return Ok(PersonSynced::Held);
                 }
                 let listed = others.managed.saturating_add(1);
@@ -107,12 +107,13 @@ impl Follower {
     }
 }
 
-/// Whether the step takes something away from an active member: the membership, or the right to decide.
+/// Whether the step takes something away for good from who belongs, or did before an event: the membership, or the right
+/// to decide.
 fn takes_away(step: &Step, member: Option<&Member>) -> bool {
-    let is_active = member.is_some_and(|member| member.state == MemberState::Active);
+    let belongs = |member: &Member| member.state == MemberState::Active || member.is_frozen();
     match step.what {
-        What::Remove { .. } => is_active,
-        What::ChangeRole { .. } => member.is_some_and(Member::is_admin),
+        What::Remove { .. } => member.is_some_and(belongs),
+        What::ChangeRole { .. } => member.is_some_and(Member::was_admin),
         _ => false,
     }
 }

@@ -33,7 +33,9 @@ impl Follower {
         };
         let began_at = list.began_at;
         let listed = list.repositories.len();
-        let mut synced = ProjectsSynced { pages: reading.pages(), listed, ..ProjectsSynced::default() };
+        let is_first = whose.connection.projects_read_at.is_none();
+        let mut synced =
+            ProjectsSynced { pages: reading.pages(), listed, is_first, ..ProjectsSynced::default() };
         self.take_stock(whose, list, &mut synced).await?;
         self.note(key, |connection| {
             read_whole(connection, &account, Subject::Repositories, began_at, true, self.now());
@@ -131,6 +133,8 @@ impl ProjectsSynced {
             ProjectChange::Gone => &mut self.gone,
         };
         *counted = counted.saturating_add(1);
-        metric::count(Metric::ReconcileDrift, &[Value::Word("project")], 1);
+        if !self.is_first {
+            metric::count(Metric::ReconcileDrift, &[Value::Word("project")], 1);
+        }
     }
 }

@@ -179,6 +179,9 @@ pub(super) fn read_whole(
     let later = |stamp: Option<Timestamp>| stamp.filter(|at| *at <= now).max(Some(began_at));
     connection.account.clone_from(account);
     connection.last_sync_at = later(connection.last_sync_at);
+    if subject == Subject::Repositories {
+        connection.projects_read_at = later(connection.projects_read_at);
+    }
     if subject == Subject::People {
         connection.members_read_at = later(connection.members_read_at);
         let is_answered = connection.roster_stale_since.is_some_and(|since| since <= began_at || since > now);

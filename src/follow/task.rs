@@ -7,7 +7,7 @@ use crate::domain::Timestamp;
 use crate::domain::change::Change;
 use crate::domain::organization::{Connection, Member, Organization};
 use crate::domain::task::{Performed, Task, TaskKind, Wish};
-use crate::provider::{Directory, ProviderError, SentLog};
+use crate::provider::{Directory, Events, ProviderError, SentLog};
 use crate::store::StoreError;
 
 /// Between two readings of a connection's projects (ruling 28), and where nobody tells of them.
@@ -38,6 +38,8 @@ pub trait Directories: Send + Sync {
     async fn directory(&self, connection: &Connection) -> Result<Box<dyn Directory>, NoDirectory>;
     /// The logs of what was sent to the hooks of a connection's source, as far as its credential may read them.
     async fn logs(&self, connection: &Connection) -> Result<Vec<Box<dyn SentLog>>, NoDirectory>;
+    /// The events of a connection's account. `None`: its forge's logs say more.
+    async fn events(&self, connection: &Connection) -> Result<Option<Box<dyn Events>>, NoDirectory>;
 }
 
 impl Follower {
@@ -69,7 +71,7 @@ impl Follower {
             }
             Err(NoDirectory::Wrong(why)) => return Ok(Performed::Failed { error: why }),
             Err(NoDirectory::Store(error)) => return Err(error),
-            Err(NoDirectory::Forge(error)) => return self.refused(&connection, &error).await,
+            Err(NoDirectory::Forge(error)) => return Ok(put_off(&error)),
         };
         let whose = Whose { organization: &organization, connection: &connection };
         self.ask(directory.as_ref(), whose, task).await
@@ -99,28 +101,11 @@ impl Follower {
         match done {
             Ok(performed) => Ok(performed),
             Err(SyncError::Store(error)) => Err(error),
-            Err(SyncError::Forge(error)) => self.refused(whose.connection, &error).await,
+            Err(SyncError::Forge(error)) => Ok(put_off(&error)),
             Err(error @ (SyncError::Overtaken | SyncError::Lost)) => {
                 Ok(Performed::Later { at: None, error: error.to_string() })
             }
         }
-    }
-
-    /// A refusal is looked into by a check at once.
-    async fn refused(&self, connection: &Connection, error: &ProviderError) -> Result<Performed, StoreError> {
-        let is_no = matches!(
-            error,
-            ProviderError::CredentialRefused
-                | ProviderError::NotPermitted { .. }
-                | ProviderError::Suspended
-                | ProviderError::Gone
-        );
-        if is_no {
-            let (kind, organization) = (TaskKind::CheckConnection, &connection.organization);
-            let wish = Wish::now(kind, organization, &connection.key, "sync", self.now());
-            self.store.apply(vec![Change::Wish(Box::new(wish))], Vec::new()).await?;
-        }
-        Ok(put_off(error))
     }
 
     /// The next one is planned with the end of this one.

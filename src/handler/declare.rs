@@ -5,10 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::break_glass::{lower, raise};
+use crate::domain::break_glass::BreakGlass;
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::connection::Beginning;
 use crate::domain::declared::{Declared, DeclaredConnection, DeclaredOrganization, DeclaredSource};
-use crate::domain::organization::{Account, Connection, ConnectionState, Organization, Source};
+use crate::domain::organization::{Account, Connection, ConnectionState, Member, Organization, Source};
 use crate::domain::{ConnectionKey, OrganizationSlug, Timestamp};
 
 /// Made by the file.
@@ -25,6 +27,8 @@ pub struct Have {
     pub sources: Vec<Source>,
     /// All connections.
     pub connections: Vec<Connection>,
+    /// The members who are break-glass admins, or whom the file names as such.
+    pub members: Vec<Member>,
 }
 
 /// Decides what must be written so that the records say what the file says; the sentences are for the operator.
@@ -71,6 +75,7 @@ impl Plan<'_> {
             if old.is_none() {
                 self.audit(Some(&declared.slug), "organization.created", declared.slug.as_str(), "");
             }
+            self.break_glass(old, &new);
             if old != Some(&new) {
                 self.changes.push(Change::PutOrganization(new));
             }
@@ -83,14 +88,32 @@ impl Plan<'_> {
                     old.slug
                 ));
             }
-            let Some(authority) = old.authority.clone() else { continue };
-            if self.is_dropped(&authority) {
-                self.changes.push(Change::PutOrganization(Organization { authority: None, ..old.clone() }));
-            } else {
-                authorities.insert(old.slug.clone(), authority);
+            let authority = old.authority.clone().filter(|key| !self.is_dropped(key));
+            authorities.extend(authority.clone().map(|key| (old.slug.clone(), key)));
+            let new = Organization { authority, break_glass: None, ..old.clone() };
+            self.break_glass(Some(old), &new);
+            if new != *old {
+                self.changes.push(Change::PutOrganization(new));
             }
         }
         authorities
+    }
+
+    /// Whom the file names as an admin whatever the forges say, and whom it names so no more.
+    fn break_glass(&mut self, old: Option<&Organization>, new: &Organization) {
+        let have = self.have;
+        let record = |person: &BreakGlass| {
+            have.members.iter().find(|it| it.organization == new.slug && person.is_of(it))
+        };
+        let before = old.and_then(|old| old.break_glass.as_ref());
+        let is_named = |person: &&BreakGlass| new.break_glass.as_ref().is_some_and(|now| now.is(person));
+        if let Some(ended) = before.filter(|person| !is_named(person)).and_then(record) {
+            let authority = have.connections.iter().find(|it| new.authority.as_ref() == Some(&it.key));
+            self.changes.extend(lower(ended, authority, self.now));
+        }
+        if let Some(person) = &new.break_glass {
+            self.changes.extend(raise(&new.slug, person, record(person), self.now));
+        }
     }
 
     fn organization(&self, declared: &DeclaredOrganization, old: Option<&Organization>) -> Organization {
@@ -104,6 +127,7 @@ impl Plan<'_> {
             created_by: old.map_or_else(|| CONFIG.to_owned(), |old| old.created_by.clone()),
             created_at: old.map_or(self.now, |old| old.created_at),
             members: declared.members.clone().or(old.map(|old| old.members.clone())).unwrap_or_default(),
+            break_glass: declared.break_glass.clone(),
         }
     }
 

@@ -1,5 +1,5 @@
 //! Who belongs. Only the organization's authority may say so; letting in needs the forge's own word, which no
-//! payload is, so a joiner is `pending`. Who is said to have left is out at once.
+//! payload is, so a joiner is `pending`. Who is said to have left is out at once: an admin until the forge is asked.
 
 use super::work::Work;
 use crate::domain::change::Reason;
@@ -57,7 +57,8 @@ pub(super) fn invited(work: &mut Work<'_>, person: Option<&Person>) {
     }
 }
 
-/// To be confirmed. Never grants: an active member stays one, everybody else waits without a role.
+/// To be confirmed. Never grants: an active member stays one, a frozen one stays frozen, everybody else waits without a
+/// role.
 fn admit(work: &mut Work<'_>, person: &Person, action: &str) {
     if person.bot {
         return work.apply();
@@ -70,7 +71,7 @@ fn admit(work: &mut Work<'_>, person: &Person, action: &str) {
     let mut member = known.cloned().unwrap_or_else(|| stranger(work, person));
     let was = known.map(|member| member.state);
     rename(&mut member, &person.login);
-    if was != Some(MemberState::Active) {
+    if was != Some(MemberState::Active) && !member.is_frozen() {
         member.state = MemberState::Pending;
         member.role = None;
         "forge".clone_into(&mut member.role_source);
@@ -107,31 +108,41 @@ pub(super) fn removed(work: &mut Work<'_>, person: Option<&Person>) {
     }
     let mut member = known.cloned().unwrap_or_else(|| stranger(work, person));
     rename(&mut member, &person.login);
-    let is_member = matches!(member.state, MemberState::Active | MemberState::Pending) && known.is_some();
-    if work.known.replay_suspected && is_member {
-        freeze(work, member, person);
+    leave(work, member, known.is_some());
+}
+
+/// What becomes of somebody who is said to be gone. `is_known`: they were recorded before.
+pub(super) fn leave(work: &mut Work<'_>, member: Member, is_known: bool) {
+    let belongs = is_known && member.state != MemberState::Removed;
+    if member.is_break_glass() {
+        work.apply();
+        work.audit("member.kept", named(&member), "the config file names them, and no event takes that away");
+    } else if belongs && work.known.replay_suspected {
+        // Perhaps the same bytes are true again, perhaps somebody sends them again.
+        freeze(work, member, "the same removal came before: frozen until the forge confirms it");
+    } else if belongs && member.was_admin() {
+        // One event does not decide whether anybody is left to decide.
+        freeze(work, member, "an admin: frozen until the forge confirms it");
     } else {
-        take_out(work, member, "member.removed");
+        take_out(work, member);
     }
 }
 
-/// The same bytes came before: perhaps they are true again, perhaps somebody sends them again. Nothing is open for
-/// the person until the forge has been asked.
-fn freeze(work: &mut Work<'_>, mut member: Member, person: &Person) {
+/// Nothing is open for the person until the forge has been asked.
+fn freeze(work: &mut Work<'_>, mut member: Member, why: &str) {
     if member.state == MemberState::Active {
-        let detail = "the same removal came before: frozen until the forge confirms it";
-        work.audit("member.frozen", subject(person), detail);
+        work.audit("member.frozen", named(&member), why);
     }
     member.state = MemberState::Pending;
-    member.seen_at = Some(work.at());
+    member.seen_at = member.seen_at.max(Some(work.at()));
     work.put_member(member);
 }
 
 /// Out, now. The record stays so that history has a name.
-pub(super) fn take_out(work: &mut Work<'_>, mut member: Member, action: &str) {
+fn take_out(work: &mut Work<'_>, mut member: Member) {
     let at = work.at();
     if member.state != MemberState::Removed {
-        work.audit(action, format!("{} ({})", member.login, member.external_id), "");
+        work.audit("member.removed", named(&member), "");
     }
     if member.state != MemberState::Removed || member.removed_at.is_none() {
         member.removed_at = Some(at);
@@ -182,6 +193,10 @@ pub(super) fn remember(member: &mut Member, old: &str) {
         member.previous_logins.insert(0, old.to_owned());
     }
     member.previous_logins.truncate(16);
+}
+
+fn named(member: &Member) -> String {
+    format!("{} ({})", member.login, member.external_id)
 }
 
 pub(super) fn subject(person: &Person) -> String {

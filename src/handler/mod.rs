@@ -6,6 +6,7 @@
 //! A payload is a hint. Nobody is let in by one: who joins is `pending` until the forge, asked by us, confirms it;
 //! who leaves is out at once. A statement that is older than what was applied changes nothing.
 
+mod break_glass;
 mod check_in;
 mod declare;
 mod group;

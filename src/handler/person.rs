@@ -1,9 +1,10 @@
 //! People at a forge, member or not. Only what an authority's forge says of a member changes one.
 
-use super::membership::{remember, rename, subject, take_out};
+use super::membership::{leave, remember, rename, subject};
 use super::work::Work;
 use crate::domain::ConnectionKey;
 use crate::domain::event::Person;
+use crate::domain::organization::Member;
 
 /// Nothing of ours depends on it yet, but somebody may look for it.
 pub(super) fn noted(work: &mut Work<'_>, action: &str, person: &Person) {
@@ -14,8 +15,10 @@ pub(super) fn noted(work: &mut Work<'_>, action: &str, person: &Person) {
 /// The person has taken back at the forge what lets us sign them in: what they came in with ends (e-60).
 pub(super) fn logged_out(work: &mut Work<'_>, person: &Person) {
     noted(work, "person.authorization-revoked", person);
-    // The same bytes came before: what the person came in with since then is not theirs to end.
-    if let Some(member) = work.known.member(person.id).filter(|_| !work.known.replay_suspected) {
+    // The same bytes came before: what the person came in with since then is not theirs to end. And what the operator's
+    // file gives does not hang on the forge.
+    let ends = |member: &&Member| !work.known.replay_suspected && !member.is_break_glass();
+    if let Some(member) = work.known.member(person.id).filter(ends) {
         work.end_access(member);
     }
 }
@@ -51,7 +54,7 @@ pub(super) fn deleted(work: &mut Work<'_>, person: &Person) {
     match known {
         Some(member) if follows(&member.source) => {
             work.doubt(person.id);
-            take_out(work, member, "member.removed");
+            leave(work, member, true);
         }
         _ => noted(work, "person.deleted", person),
     }

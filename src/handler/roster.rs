@@ -4,7 +4,7 @@ use super::membership::rename;
 use super::work::audit_entry_by;
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::known::{RecordKey, Versioned};
-use crate::domain::organization::{Member, MemberState, Role};
+use crate::domain::organization::{BREAK_GLASS, Member, MemberState, PINNED, Role};
 use crate::domain::roster::{Step, What, Why};
 use crate::domain::{ConnectionKey, Host, OrganizationSlug, Timestamp};
 
@@ -46,7 +46,11 @@ pub fn carry_out(
                 "forge".clone_into(&mut member.role_source);
             }
         }
-        What::ChangeRole { to, .. } => member.role = Some(to),
+        What::ChangeRole { to, .. } => {
+            member.state = MemberState::Active;
+            member.role = Some(to);
+        }
+        What::Restore => member.state = MemberState::Active,
         What::Rename | What::Confirm => {}
         What::Invite => {
             member.state = MemberState::Pending;
@@ -61,7 +65,7 @@ pub fn carry_out(
             "forge".clone_into(&mut member.role_source);
         }
     }
-    let is_said = !matches!(step.what, What::Invite | What::Remove { why: Why::Left, .. });
+    let is_said = !matches!(step.what, What::Invite | What::Restore | What::Remove { why: Why::Left, .. });
     if is_said {
         member.last_confirmed_at = Some(ground.now);
     }
@@ -98,6 +102,7 @@ fn line(step: &Step, old: Option<&Member>, new: &Member, ground: &Ground<'_>) ->
         What::Rename => "member.renamed",
         What::Invite => "member.invited",
         What::Remove { .. } => "member.removed",
+        What::Restore => "member.kept",
         What::Confirm => return None,
     };
     let why = match step.what {
@@ -105,6 +110,7 @@ fn line(step: &Step, old: Option<&Member>, new: &Member, ground: &Ground<'_>) ->
         What::Remove { why: Why::NoRole, .. } => {
             format!("{}: the place there gives no role here", ground.why)
         }
+        What::Restore => format!("{}: not there any more, and put out by nobody's yes yet", ground.why),
         _ => ground.why.to_owned(),
     };
     let subject = format!("{} ({})", new.login, new.external_id);
@@ -113,7 +119,7 @@ fn line(step: &Step, old: Option<&Member>, new: &Member, ground: &Ground<'_>) ->
 }
 
 /// `active, admin (pinned), ada`.
-fn standing(member: &Member) -> String {
+pub(super) fn standing(member: &Member) -> String {
     let state = match member.state {
         MemberState::Pending => "pending",
         MemberState::Active => "active",
@@ -125,6 +131,10 @@ fn standing(member: &Member) -> String {
         Some(Role::ReadOnly) => ", read_only",
         None => "",
     };
-    let pinned = if member.is_pinned() { " (pinned)" } else { "" };
-    format!("{state}{role}{pinned}, {}", member.login)
+    let by = match member.role_source.as_str() {
+        PINNED => " (pinned)",
+        BREAK_GLASS => " (break-glass)",
+        _ => "",
+    };
+    format!("{state}{role}{by}, {}", member.login)
 }

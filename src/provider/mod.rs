@@ -4,6 +4,7 @@ mod clock;
 pub mod decoy;
 mod directory;
 mod error;
+mod events;
 pub mod github;
 pub mod gitlab;
 mod pace;
@@ -13,6 +14,7 @@ mod sent;
 
 pub use directory::Directory;
 pub use error::ProviderError;
+pub use events::Events;
 pub use pace::Purpose;
 pub use page::{Next, Page, Whole};
 pub use reads::Reads;

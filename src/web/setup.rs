@@ -151,6 +151,7 @@ fn prepare(front: &Front, form: &Form) -> Result<Prepared, String> {
         created_by,
         created_at: now,
         members: Default::default(),
+        break_glass: None,
     };
     Ok((organization, token, text))
 }

@@ -282,6 +282,14 @@ pub enum MembersCommand {
         #[command(flatten)]
         list: Part,
     },
+    /// Show one member
+    Show {
+        /// The member's id, as `members list` shows it.
+        id: String,
+        /// How to print.
+        #[command(flatten)]
+        json: Json,
+    },
     /// Read an organization's members from the forge
     #[command(after_help = "Example:\n  scm-connect members sync --organization acme --dry-run")]
     Sync {

@@ -1,6 +1,7 @@
 //! What the config takes, and the sentence for each thing it refuses.
 
 mod calls;
+mod glass;
 mod refused;
 mod sample;
 

@@ -45,7 +45,8 @@ name = "Acme"
 home = "github"
 authority = "acme-github"
 rules = "rules/"
-members = { outside = "read_only", levels = ["20 = read_only", "30=member", "40 = none"], direct_only = true }
+members = { outside = "read_only", levels = ["20 = read_only", "30=member", "40 = none"], direct_only = true, subgroups = true }
+break_glass = { login = "ada", host = "github.com", external_id = 583231 }
 
 [[sources]]
 key = "our-app"
@@ -117,12 +118,17 @@ fn the_documented_sample_is_taken_whole() {
     assert_eq!(config.connections[2].host.as_str(), "git.example.com/gitlab");
     let members = config.organizations[0].members.as_ref().unwrap();
     let role = |standing| members.roles.role(standing);
-    assert!(members.direct_only && role(Standing::Outside) == Some(Role::ReadOnly));
+    assert!(members.direct_only && members.subgroups && role(Standing::Outside) == Some(Role::ReadOnly));
     assert_eq!((role(Standing::Owner), role(Standing::Level(30))), (Some(Role::Admin), Some(Role::Member)));
     assert_eq!(
         (role(Standing::Level(15)), role(Standing::Level(50))),
         (None, None),
         "the levels are these alone"
+    );
+    let glass = config.organizations[0].break_glass.as_ref().unwrap();
+    assert_eq!(
+        (glass.login.as_str(), glass.host.as_str(), glass.external_id),
+        ("ada", "github.com", 583_231)
     );
 }
 

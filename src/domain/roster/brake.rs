@@ -46,6 +46,8 @@ pub enum HoldCause {
     EmptyList,
     /// Too many at once.
     TooMany,
+    /// Nobody else could decide anything.
+    LastAdmin,
 }
 
 /// Where a hold stands.
@@ -88,6 +90,10 @@ pub struct Hold {
     pub managed: u64,
     /// Who.
     pub people: Vec<HeldPerson>,
+    /// Who stays beside them, whatever is decided, because nobody else could decide anything: they go as soon as
+    /// somebody else can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_admin: Option<HeldPerson>,
     /// Where it stands.
     pub state: HoldState,
     /// Who decided.
@@ -109,6 +115,11 @@ impl Hold {
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         now < self.expires_at
+    }
+
+    /// Everybody whom the list does not have and who is here still.
+    pub fn everybody(&self) -> impl Iterator<Item = &HeldPerson> {
+        self.people.iter().chain(&self.last_admin)
     }
 
     fn numbers(&self) -> BTreeSet<u64> {
@@ -141,7 +152,7 @@ impl Brake {
     }
 
     /// Parts a plan into what is done now and what waits. What a person has decided before counts until it expires, for
-    /// exactly the people it was decided about.
+    /// exactly the people it was decided about. The last admin is shown with what waits.
     #[must_use]
     pub fn part(
         &self,
@@ -152,6 +163,47 @@ impl Brake {
         now: Timestamp,
     ) -> Weighed {
         let before = before.filter(|hold| hold.is_live(now));
+        let Weighed { steps, hold } = self.part_removals(plan, of, before, recent, now);
+        let hold = match (hold, plan.last_admin()) {
+            (Some(hold), last_admin) => Some(Hold { last_admin, ..hold }),
+            (None, Some(person)) => Some(self.alone(person, plan, of, before, now)),
+            (None, None) => None,
+        };
+        Weighed { steps, hold }
+    }
+
+    /// Nobody waits but the last admin.
+    fn alone(
+        &self,
+        person: HeldPerson,
+        plan: &Plan,
+        of: (&OrganizationSlug, &ConnectionKey),
+        before: Option<&Hold>,
+        now: Timestamp,
+    ) -> Hold {
+        let before = before.filter(|hold| hold.people.is_empty());
+        Hold {
+            organization: of.0.clone(),
+            connection: of.1.clone(),
+            cause: HoldCause::LastAdmin,
+            since: before.map_or(now, |hold| hold.since),
+            expires_at: before.map_or_else(|| now.plus_ms(self.hold_ms), |hold| hold.expires_at),
+            managed: before.map_or(plan.managed, |hold| hold.managed),
+            people: Vec::new(),
+            last_admin: Some(person),
+            state: HoldState::Waiting,
+            decided_by: None,
+        }
+    }
+
+    fn part_removals(
+        &self,
+        plan: &Plan,
+        of: (&OrganizationSlug, &ConnectionKey),
+        before: Option<&Hold>,
+        recent: u64,
+        now: Timestamp,
+    ) -> Weighed {
         let named = before.map(Hold::numbers).unwrap_or_default();
         let state = before.map(|hold| hold.state);
         let is_named = |step: &Step| step.is_removal() && named.contains(&step.id);
@@ -166,7 +218,7 @@ impl Brake {
         };
         let goes = |step: &&Step| !step.is_removal() || approved(step);
         let steps = plan.steps.iter().filter(goes).cloned().collect();
-        let waiting = before.filter(|hold| hold.state == HoldState::Waiting);
+        let waiting = before.filter(|hold| hold.state == HoldState::Waiting && !hold.people.is_empty());
         let hold = Hold {
             organization: of.0.clone(),
             connection: of.1.clone(),
@@ -175,6 +227,7 @@ impl Brake {
             expires_at: waiting.map_or_else(|| now.plus_ms(self.hold_ms), |hold| hold.expires_at),
             managed: plan.managed,
             people: open.into_iter().map(HeldPerson::of).collect(),
+            last_admin: None,
             state: HoldState::Waiting,
             decided_by: None,
         };

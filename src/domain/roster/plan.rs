@@ -4,7 +4,7 @@ use std::iter::Peekable;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, MemberRules, RoleMap, Roster, Standing};
+use super::{Entry, HeldPerson, MemberRules, RoleMap, Roster, Standing};
 use crate::domain::Timestamp;
 use crate::domain::organization::{Member, MemberState, Role};
 
@@ -46,6 +46,8 @@ pub enum What {
     Invite,
     /// Note that the forge still says so.
     Confirm,
+    /// Give back what an event has frozen: the person is not put out yet.
+    Restore,
     /// Put out.
     Remove {
         /// Because of what.
@@ -93,6 +95,8 @@ pub enum Kept {
     LastAdmin,
     /// A person has set the role by hand; the forge would give this one.
     Pinned(Option<Role>),
+    /// The operator's file names them.
+    BreakGlass,
     /// Something was told of the person while the lists were read.
     NewerStatement,
     /// The lists contradict each other about the person.
@@ -119,6 +123,13 @@ impl Plan {
     pub fn doubtful(&self) -> impl Iterator<Item = u64> {
         let unclear = |kept: &Kept| matches!(kept, Kept::NewerStatement | Kept::Contradiction);
         self.kept.iter().filter(move |(_, _, kept)| unclear(kept)).map(|(id, ..)| *id)
+    }
+
+    /// The one who stays because nobody else could decide.
+    #[must_use]
+    pub fn last_admin(&self) -> Option<HeldPerson> {
+        let last = self.kept.iter().find(|(_, _, kept)| *kept == Kept::LastAdmin);
+        last.map(|(id, login, _)| HeldPerson { id: *id, login: login.clone(), role: Some(Role::Admin) })
     }
 
     /// The steps that take a role away.
@@ -166,7 +177,7 @@ pub fn plan<'a>(
             decision => decision,
         };
         admins.note(member, &decision);
-        if matches!(decision, Decision::Keep(Kept::Pinned(_))) {
+        if matches!(decision, Decision::Keep(Kept::Pinned(_) | Kept::BreakGlass)) && entry.is_some() {
             // Another role than the forge's is no doubt about who is there.
             plan.note(id, entry, member, confirm(member, entry, now));
         }
@@ -247,6 +258,12 @@ fn wanted(entry: Option<&Entry>, rules: &MemberRules) -> Option<Role> {
 }
 
 fn decide(entry: Option<&Entry>, member: Option<&Member>, rules: &MemberRules, now: Timestamp) -> Decision {
+    if let Some(member) = member.filter(|member| member.is_break_glass()) {
+        return match wanted(entry, rules) {
+            Some(Role::Admin) => stay(member, entry, now),
+            _ => Decision::Keep(Kept::BreakGlass),
+        };
+    }
     let state = member.map(|member| member.state);
     let Some(entry) = entry else {
         return match (state, member) {
@@ -263,6 +280,9 @@ fn decide(entry: Option<&Entry>, member: Option<&Member>, rules: &MemberRules, n
     if entry.standings.iter().all(|standing| *standing == Standing::Invited) {
         return match state {
             Some(MemberState::Active) => Decision::Keep(Kept::Contradiction),
+            Some(MemberState::Pending) if member.is_some_and(Member::is_frozen) => {
+                Decision::Keep(Kept::Contradiction)
+            }
             Some(MemberState::Pending) => Decision::Nothing,
             Some(MemberState::Removed) | None => Decision::Do(What::Invite),
         };
@@ -281,7 +301,7 @@ fn by_role(wanted: Option<Role>, member: Option<&Member>, entry: Option<&Entry>,
             Decision::Do(What::Remove { why: Why::NoRole, from })
         }
         (None, None) => Decision::Nothing,
-        (Some(role), None) => Decision::Do(What::Join { role }),
+        (Some(role), None) => Decision::Do(come_back(member, role)),
         (Some(role), Some(member)) if member.is_pinned() => match member.role == Some(role) {
             false => Decision::Keep(Kept::Pinned(Some(role))),
             true => stay(member, entry, now),
@@ -290,6 +310,15 @@ fn by_role(wanted: Option<Role>, member: Option<&Member>, entry: Option<&Entry>,
             Decision::Do(What::ChangeRole { from: member.role, to: role })
         }
         (Some(_), Some(member)) => stay(member, entry, now),
+    }
+}
+
+/// Who is let in is what the forge says. Who was frozen loses or gets a role by that, or is what they were.
+fn come_back(member: Option<&Member>, role: Role) -> What {
+    match member.filter(|member| member.is_frozen()) {
+        Some(frozen) if frozen.is_pinned() => What::Join { role: frozen.role.unwrap_or(role) },
+        Some(frozen) if frozen.role != Some(role) => What::ChangeRole { from: frozen.role, to: role },
+        _ => What::Join { role },
     }
 }
 
@@ -318,11 +347,12 @@ struct Admins {
 
 impl Admins {
     fn note(&mut self, member: Option<&Member>, decision: &Decision) {
-        let was = member.is_some_and(Member::is_admin);
+        let was = member.is_some_and(Member::was_admin);
         let is = match decision {
             Decision::Do(What::Join { role } | What::ChangeRole { to: role, .. }) => *role == Role::Admin,
             Decision::Do(What::Remove { .. }) => false,
-            _ => was,
+            // Whoever is frozen and left so decides nothing.
+            _ => member.is_some_and(Member::is_admin),
         };
         self.before = self.before.saturating_add(u64::from(was));
         self.after = self.after.saturating_add(u64::from(is));

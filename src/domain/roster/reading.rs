@@ -25,6 +25,8 @@ pub enum List {
     GroupMembers,
     /// GitLab: who is in the group itself.
     DirectMembers,
+    /// GitLab: who is in the groups below it.
+    SubgroupMembers,
     /// The account's repositories, as far as they are shown to us.
     Repositories,
 }

@@ -20,6 +20,8 @@ pub enum Standing {
     Billing,
     /// GitLab: a level of access.
     Level(u16),
+    /// GitLab: a level of access in a group below the account's own.
+    Below(u16),
     /// Asked to join, and has not accepted, or waits for somebody's approval.
     Invited,
 }
@@ -63,6 +65,8 @@ impl RoleMap {
             Standing::Outside => self.outside,
             Standing::Billing => self.billing,
             Standing::Level(level) => self.levels.range(..=level).next_back().and_then(|(_, role)| *role),
+            // Whoever may make a subgroup is its owner, and so decides nothing above it.
+            Standing::Below(level) => self.role(Standing::Level(level)).map(|role| role.max(Role::Member)),
             Standing::Invited => None,
         }
     }
@@ -85,6 +89,8 @@ pub struct MemberRules {
     pub roles: RoleMap,
     /// GitLab: only who is in the group itself, not who inherits or was shared in.
     pub direct_only: bool,
+    /// GitLab: also who is only in a group below it, and never as an admin.
+    pub subgroups: bool,
 }
 
 impl MemberRules {
@@ -112,6 +118,16 @@ mod tests {
             for level in levels {
                 assert_eq!(role(level), expected, "{level}");
             }
+        }
+    }
+
+    #[test]
+    fn a_place_in_a_subgroup_makes_nobody_an_admin() {
+        let map = RoleMap::default();
+        for (level, role) in
+            [(10, None), (20, Some(Role::ReadOnly)), (30, Some(Role::Member)), (50, Some(Role::Member))]
+        {
+            assert_eq!(map.role(Standing::Below(level)), role, "{level}");
         }
     }
 

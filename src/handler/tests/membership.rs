@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::change::{Reason, Verdict};
+use crate::domain::organization::BREAK_GLASS;
 
 fn invited(person: Option<Person>) -> Fact {
     Fact::MemberInvited { person, role: None }
@@ -16,7 +17,7 @@ fn world(state: Option<MemberState>) -> World {
     let mut world = World::new(Forge::Github);
     if let Some(state) = state {
         world.deliver(&event(Some(10), added(3)), 10);
-        world.confirm(3, Role::Admin);
+        world.confirm(3, Role::Member);
         world.members.get_mut(&3).unwrap().value.state = state;
     }
     world.change_connection(|connection| connection.roster_stale_since = None);
@@ -44,7 +45,8 @@ fn s08_no_payload_lets_anybody_in() {
         world.deliver(&event(Some(20), fact.clone()), 5000);
         let member = world.member(3);
         assert_eq!(member.state, after, "{before:?} {fact:?}");
-        let role = if after == Active { was.flatten() } else { None };
+        // Who is frozen has a role that opens nothing.
+        let role = if after == Active || before == Some(Pending) { was.flatten() } else { None };
         assert_eq!(member.role, role, "{before:?} {fact:?}: a payload gave or kept a role");
         assert_eq!(world.connection().roster_stale_since, Some(at(5000)), "{before:?} {fact:?}");
     }
@@ -100,6 +102,49 @@ fn s07_a_removal_seen_before_freezes_and_does_not_put_out() {
     assert!(world.actions().contains(&"member.frozen"));
     world.deliver(&event(Some(40), added(3)), 200);
     assert_eq!(world.member(3).state, MemberState::Pending, "a copy grants nothing");
+}
+
+#[test]
+fn s33_an_event_freezes_an_admin_until_the_forge_is_asked_and_puts_nobody_out_for_good() {
+    for fact in [removed(3), Fact::PersonDeleted { person: person(3) }] {
+        let mut world = world(Some(MemberState::Active));
+        world.change_connection(|connection| "app".clone_into(&mut connection.credential));
+        world.confirm(3, Role::Admin);
+        let changes = world.deliver(&event(Some(30), fact.clone()), 5000);
+        assert_eq!((world.member(3).state, world.member(3).role), (MemberState::Pending, Some(Role::Admin)));
+        assert!(world.member(3).is_frozen() && world.actions().contains(&"member.frozen"), "{fact:?}");
+        assert!(!changes.changes.iter().any(|change| matches!(change, Change::EndAccess(..))), "{fact:?}");
+        assert_eq!(World::wishes(&changes), [(TaskKind::SyncPerson, "3".to_owned(), at(15_000))], "{fact:?}");
+        world.deliver(&event(Some(31), fact.clone()), 6000);
+        assert!(world.member(3).is_frozen(), "a second word is no proof either: {fact:?}");
+        world.deliver(&event(Some(32), added(3)), 7000);
+        assert!(world.member(3).is_frozen(), "nor is a third that they are back: {fact:?}");
+    }
+}
+
+#[test]
+fn s33_no_event_touches_the_break_glass_admin() {
+    let facts = [
+        removed(3),
+        changed(3),
+        invited(Some(person(3))),
+        Fact::PersonDeleted { person: person(3) },
+        Fact::AuthorizationRevoked { person: person(3) },
+    ];
+    for fact in facts {
+        for replayed in [false, true] {
+            let mut world = world(Some(MemberState::Active));
+            world.confirm(3, Role::Admin);
+            BREAK_GLASS.clone_into(&mut world.members.get_mut(&3).unwrap().value.role_source);
+            world.replay_suspected = replayed;
+            let changes = world.deliver(&event(Some(30), fact.clone()), 100);
+            let member = world.member(3);
+            assert_eq!((member.state, member.role), (MemberState::Active, Some(Role::Admin)), "{fact:?}");
+            assert!(member.is_break_glass(), "{fact:?}");
+            let ends = |change: &Change| matches!(change, Change::EndAccess(..));
+            assert!(!changes.changes.iter().any(ends), "{fact:?}");
+        }
+    }
 }
 
 #[test]

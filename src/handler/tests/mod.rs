@@ -134,6 +134,7 @@ impl World {
             created_by: "config".to_owned(),
             created_at: at(0),
             members: Default::default(),
+            break_glass: None,
         };
         let mut world = Self {
             source: source(forge, &["acme"]),

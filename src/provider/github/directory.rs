@@ -210,7 +210,7 @@ impl Directory for Organization {
             }
             List::Invitations => self.invited(from).await,
             List::Repositories => self.repositories(from).await,
-            List::GroupMembers | List::DirectMembers => Err(ProviderError::Gone),
+            List::GroupMembers | List::DirectMembers | List::SubgroupMembers => Err(ProviderError::Gone),
         }
     }
 

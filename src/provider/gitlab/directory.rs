@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::client::{self, Session};
+use super::subgroup::gives_most;
 use super::wire::parse_visibility;
 use crate::domain::Clock;
 use crate::domain::event::Repository;
@@ -13,8 +14,8 @@ use crate::provider::{Directory, Next, Page, ProviderError};
 
 /// One group, seen through one credential. Everything is asked by number, so that its name makes no difference.
 pub struct Group {
-    session: Session,
-    id: u64,
+    pub(super) session: Session,
+    pub(super) id: u64,
     /// The credential's role shows every project of the group.
     sees_all: bool,
     clock: Clock,
@@ -38,19 +39,41 @@ impl Group {
     }
 
     /// The person of a row, if it counts: whose account is in order and whose membership is not over.
-    fn listed(&self, row: client::Member) -> Option<Listed> {
+    pub(super) fn listed(
+        &self,
+        row: client::Member,
+        standing: impl FnOnce(u16) -> Standing,
+    ) -> Option<Listed> {
         let over = row.expires_at.is_some_and(|last| last < self.today());
         let counts = row.state == "active" && !over && !is_program(&row.username);
         let waits = row.membership_state == "awaiting";
-        let standing = if waits { Standing::Invited } else { Standing::Level(row.access_level.0) };
+        let standing = if waits { Standing::Invited } else { standing(row.access_level.0) };
         counts.then_some(Listed { id: row.id.get(), login: row.username, standing })
     }
 
-    fn people(&self, page: Page<client::Member>) -> PageRead {
-        let given = page.items.len() as u64;
-        let rows = page.items.into_iter().filter_map(|row| self.listed(row)).collect();
-        PageRead { rows: Rows::People(rows), given, next: page.next.map(Next::into_text), total: page.total }
+    /// One person's place in the group itself.
+    async fn place(&self, id: u64, rules: &MemberRules) -> Result<Option<Listed>, ProviderError> {
+        let found = if rules.direct_only {
+            self.session.direct_member(self.id, id).await
+        } else {
+            self.session.member(self.id, id).await
+        };
+        match found {
+            Ok(row) => Ok(self.listed(row, Standing::Level)),
+            Err(ProviderError::Gone) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
+}
+
+/// A page of people, of whom those count that `listed` gives.
+pub(super) fn people(
+    page: Page<client::Member>,
+    listed: impl Fn(client::Member) -> Option<Listed>,
+) -> PageRead {
+    let given = page.items.len() as u64;
+    let rows = page.items.into_iter().filter_map(listed).collect();
+    PageRead { rows: Rows::People(rows), given, next: page.next.map(Next::into_text), total: page.total }
 }
 
 /// The names that GitLab gives the bots behind tokens and service accounts: a member list does not say what they are.
@@ -79,11 +102,12 @@ impl From<client::Project> for Repository {
 #[async_trait]
 impl Directory for Group {
     fn lists(&self, subject: Subject, rules: &MemberRules) -> Vec<List> {
-        match subject {
-            Subject::Repositories => vec![List::Repositories],
-            Subject::People | Subject::PeopleShown if rules.direct_only => vec![List::DirectMembers],
-            Subject::People | Subject::PeopleShown => vec![List::GroupMembers],
+        if subject == Subject::Repositories {
+            return vec![List::Repositories];
         }
+        let own = if rules.direct_only { List::DirectMembers } else { List::GroupMembers };
+        let below = rules.subgroups.then_some(List::SubgroupMembers);
+        [own].into_iter().chain(below).collect()
     }
 
     async fn account(&self) -> Result<Account, ProviderError> {
@@ -92,11 +116,20 @@ impl Directory for Group {
     }
 
     async fn page(&self, list: List, from: Option<&str>) -> Result<PageRead, ProviderError> {
+        if list == List::SubgroupMembers {
+            return self.below(from).await;
+        }
         let from = from.map(Next::kept);
         let from = from.as_ref();
         match list {
-            List::GroupMembers => Ok(self.people(self.session.members_page(self.id, from).await?)),
-            List::DirectMembers => Ok(self.people(self.session.direct_members_page(self.id, from).await?)),
+            List::GroupMembers => {
+                let page = self.session.members_page(self.id, from).await?;
+                Ok(people(page, |row| self.listed(row, Standing::Level)))
+            }
+            List::DirectMembers => {
+                let page = self.session.direct_members_page(self.id, from).await?;
+                Ok(people(page, |row| self.listed(row, Standing::Level)))
+            }
             List::Repositories => {
                 let page = self.session.projects(self.id, from).await?;
                 let given = page.items.len() as u64;
@@ -105,9 +138,11 @@ impl Directory for Group {
                 let rows = Rows::Repositories(kept.map(Repository::from).collect());
                 Ok(PageRead { rows, given, next: page.next.map(Next::into_text), total: page.total })
             }
-            List::Owners | List::Members | List::OutsideCollaborators | List::Invitations => {
-                Err(ProviderError::Gone)
-            }
+            List::Owners
+            | List::Members
+            | List::OutsideCollaborators
+            | List::Invitations
+            | List::SubgroupMembers => Err(ProviderError::Gone),
         }
     }
 
@@ -121,23 +156,17 @@ impl Directory for Group {
         _login: &str,
         rules: &MemberRules,
     ) -> Result<Option<Entry>, ProviderError> {
-        let found = if rules.direct_only {
-            self.session.direct_member(self.id, id).await
-        } else {
-            self.session.member(self.id, id).await
-        };
-        match found {
-            Ok(row) => {
-                let entry = |row: Listed| Entry { login: row.login, standings: vec![row.standing] };
-                Ok(self.listed(row).map(entry))
-            }
-            Err(ProviderError::Gone) => {
-                // Not there, or nothing is shown any more: whoever sees the group sees who is in it.
-                self.account().await?;
-                Ok(None)
-            }
-            Err(error) => Err(error),
+        let mut places: Vec<Listed> = self.place(id, rules).await?.into_iter().collect();
+        if rules.subgroups && !places.iter().any(|place| gives_most(rules, place)) {
+            places.extend(self.places_below(id, rules).await?);
         }
+        let Some(first) = places.first() else {
+            // Not there, or nothing is shown any more: whoever sees the group sees who is in it.
+            self.account().await?;
+            return Ok(None);
+        };
+        let login = first.login.clone();
+        Ok(Some(Entry { login, standings: places.into_iter().map(|place| place.standing).collect() }))
     }
 }
 

@@ -1,12 +1,15 @@
 //! GitLab: GitLab.com and GitLab Self-Managed.
 
+mod activity;
 pub mod client;
 mod directory;
 pub mod hook;
 pub mod read;
 mod sent;
+mod subgroup;
 mod wire;
 
+pub use activity::Activity;
 pub use directory::Group;
 pub use sent::HookLog;
 use url::Url;

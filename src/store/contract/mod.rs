@@ -86,6 +86,7 @@ macro_rules! contract {
                 a_page_that_does_not_follow_the_last_one_is_not_kept,
                 members_and_projects_come_by_their_numbers_in_parts,
                 s32_whoever_is_put_out_loses_every_token_in_the_same_act,
+                s33_a_break_glass_admin_is_named_and_named_no_more_in_one_act,
                 removals_that_wait_are_decided_once,
                 s55_each_organization_has_a_chain_that_holds
             ],

@@ -38,6 +38,7 @@ pub(in crate::store) fn organization(slug: &str) -> Organization {
         created_by: "cli".into(),
         created_at: NOON,
         members: Default::default(),
+        break_glass: None,
     }
 }
 

@@ -5,9 +5,10 @@ use super::bench::{Bench, NOON};
 use super::records::{audit_line, host, member, organization, page, project, slug};
 use crate::domain::access::TokenRecord;
 use crate::domain::audit::{Broken, Walk};
+use crate::domain::break_glass::BreakGlass;
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::known::RecordKey;
-use crate::domain::organization::{Member, MemberState, Role};
+use crate::domain::organization::{BREAK_GLASS, Member, MemberState, Organization, Role};
 use crate::domain::roster::{
     Hold, HoldCause, HoldState, KeptPage, List, Listed, PageRead, Reading, Roster, Rows, Standing, Subject,
 };
@@ -131,6 +132,48 @@ pub(in crate::store) async fn s32_whoever_is_put_out_loses_every_token_in_the_sa
     assert_eq!((found.revoked_at, found.member), (Some(NOON), Some(ada.id())));
 }
 
+pub(in crate::store) async fn s33_a_break_glass_admin_is_named_and_named_no_more_in_one_act(bench: &Bench) {
+    let store = bench.store().await;
+    let person = BreakGlass::local("keeper");
+    let named = Organization { break_glass: Some(person.clone()), ..organization("acme") };
+    let keeper = Member {
+        host: person.host.clone(),
+        external_id: person.external_id,
+        state: MemberState::Active,
+        role: Some(Role::Admin),
+        role_source: BREAK_GLASS.into(),
+        ..member(1, "keeper")
+    };
+    let absent = (RecordKey::Member(slug(), person.host.clone(), person.external_id), 0);
+    let changes = vec![Change::PutMember(Box::new(keeper.clone())), Change::PutOrganization(named.clone())];
+    assert!(store.apply(changes.clone(), vec![absent.clone()]).await.unwrap());
+    assert!(!store.apply(changes, vec![absent]).await.unwrap(), "another process was faster");
+    store.put_token(TokenRecord { member: Some(keeper.id()), ..token("k", 7) }).await.unwrap();
+    drop(store);
+    bench.restart().await;
+    let store = bench.store().await;
+    assert_eq!(store.organization(&slug()).await.unwrap(), Some(named));
+    let found = store.members_numbered(&slug(), &person.host, None, 9).await.unwrap();
+    assert_eq!((found.len(), &found[0].value), (1, &keeper));
+    assert_eq!(
+        store.members_numbered(&slug(), &host(), None, 9).await.unwrap(),
+        [],
+        "no forge's list meets them"
+    );
+    let gone =
+        Member { state: MemberState::Removed, role: None, role_source: "forge".into(), ..keeper.clone() };
+    let changes = vec![
+        Change::EndAccess(keeper.id(), NOON),
+        Change::PutMember(Box::new(gone.clone())),
+        Change::PutOrganization(organization("acme")),
+    ];
+    let key = RecordKey::Member(slug(), person.host.clone(), person.external_id);
+    assert!(store.apply(changes, vec![(key, found[0].version)]).await.unwrap());
+    assert_eq!(store.organization(&slug()).await.unwrap(), Some(organization("acme")));
+    assert_eq!(store.member(&keeper.id()).await.unwrap(), Some(gone));
+    assert!(!store.token_by_hash(&[7; 32]).await.unwrap().unwrap().is_live(NOON));
+}
+
 fn hold() -> Hold {
     let person =
         |id| crate::domain::roster::HeldPerson { id, login: format!("p{id}"), role: Some(Role::Member) };
@@ -142,6 +185,7 @@ fn hold() -> Hold {
         expires_at: NOON.plus_ms(1000),
         managed: 4000,
         people: (0..2000).map(person).collect(),
+        last_admin: Some(person(2000)),
         state: HoldState::Waiting,
         decided_by: None,
     }

@@ -296,7 +296,7 @@ pub(crate) async fn disconnect(call: Call<Admin>) -> Answer {
 pub(crate) async fn extend(call: Call<Admin>) -> Answer {
     if let Some(id) = call.caller.member() {
         let member = call.front.store.member(id).await?;
-        let own = member.is_some_and(|member| member.source.as_str() == call.id);
+        let own = member.is_some_and(|member| member.source.as_str() == call.id && !member.is_break_glass());
         if own {
             let message = "whose own access hangs on the connection does not extend it; another admin has to";
             return Err(Problem::new(StatusCode::CONFLICT, "own-access", message));

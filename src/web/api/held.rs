@@ -56,6 +56,9 @@ struct HoldView {
     members: u64,
     /// Who waits.
     people: Vec<PersonView>,
+    /// Who stays, though the forge no longer has them, as nobody else could decide anything. They go by themselves when
+    /// there is another admin.
+    last_admin: Option<PersonView>,
     /// Who has decided.
     #[schema(examples("api_token:0123456789abcdef01234567"))]
     decided_by: Option<String>,
@@ -69,7 +72,7 @@ pub(crate) const LIST: Operation = Operation::list(
 )
 .help(
     "A list that would put out more than ten people, or more than a quarter of at least five, puts out nobody by \
-     itself. It waits a day for a yes; then all is planned anew.",
+     itself. It waits a day for a yes; then all is planned anew. The last admin is never put out; no yes changes that.",
 );
 pub(crate) const APPROVE: Operation = Operation::new(
     "approveHeldRemovals",
@@ -79,13 +82,13 @@ pub(crate) const APPROVE: Operation = Operation::new(
         "They go with the next reading of the list, each asked about once more.",
     )],
 )
-.codes(&["held-changed"]);
+.codes(&["held-changed", "last-admin"]);
 pub(crate) const REFUSE: Operation = Operation::new(
     "refuseHeldRemovals",
     "Keep the people of held removals until the hold expires",
     &[describe::json::<HoldView>(200, "They stay.")],
 )
-.codes(&["held-changed"]);
+.codes(&["held-changed", "last-admin"]);
 
 fn person(held: &HeldPerson) -> PersonView {
     PersonView { external_id: held.id.to_string(), login: held.login.clone(), role: held.role }
@@ -102,6 +105,7 @@ fn view(hold: &Hold) -> HoldView {
         expires_at: time(Some(hold.expires_at)),
         members: hold.managed,
         people: hold.people.iter().map(person).collect(),
+        last_admin: hold.last_admin.as_ref().map(person),
         decided_by: hold.decided_by.clone(),
     }
 }
@@ -143,6 +147,12 @@ async fn find(call: &Call<Admin>) -> Result<Versioned<Hold>, Problem> {
 
 async fn decide(call: Call<Admin>, state: HoldState, action: &str) -> Answer {
     let Versioned { version, value: hold } = find(&call).await?;
+    if hold.people.is_empty() {
+        let message =
+            "nobody waits but the last admin, who stays as long as nobody else could decide anything";
+        return Err(Problem::new(StatusCode::CONFLICT, "last-admin", message)
+            .help("make another one: scm-connect members pin ID --role admin; then they go by themselves"));
+    }
     let actor = call.caller.actor();
     let entry = AuditEntry {
         at: call.front.now(),

@@ -31,7 +31,7 @@ pub(crate) struct MemberView {
     #[schema(examples("github.com"))]
     host: String,
     role: Option<Role>,
-    /// `forge` or `pinned`.
+    /// Who gives the role: `forge`, `pinned` (an admin) or `break_glass` (the operator's config file).
     #[schema(examples("forge"))]
     role_source: String,
     state: MemberState,

@@ -139,6 +139,7 @@ pub(crate) async fn create(call: Call<OperatorOnly>) -> Answer {
         created_by: "cli".to_owned(),
         created_at: now,
         members: Default::default(),
+        break_glass: None,
     };
     let answer = view(&organization);
     let audit = AuditEntry {

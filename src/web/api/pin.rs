@@ -23,7 +23,7 @@ pub(crate) const PIN: Operation = Operation::new(
     &[describe::json::<MemberView>(200, "The member.")],
 )
 .body(Body::Json(Shape::of::<Wanted>()))
-.codes(&["body-invalid", "member-inactive", "member-changed", "last-admin"]);
+.codes(&["body-invalid", "declared-in-config", "member-inactive", "member-changed", "last-admin"]);
 pub(crate) const UNPIN: Operation = Operation::new(
     "unpinMember",
     "Let a member's role follow the forge again",
@@ -111,6 +111,11 @@ pub(crate) async fn pin(call: Call<Admin>) -> Answer {
     let found = find(&call).await?;
     let Wanted { role } = parse(&call.body)?;
     let member = &found.value;
+    if member.is_break_glass() {
+        let message =
+            "the config file names this member as the break-glass admin, and it alone may change that";
+        return Err(Problem::new(StatusCode::CONFLICT, "declared-in-config", message));
+    }
     if member.state != MemberState::Active {
         let message = "only an active member has a role; this one has not joined, or has left";
         return Err(Problem::new(StatusCode::CONFLICT, "member-inactive", message));

@@ -25,7 +25,7 @@ struct StepView {
     /// The person's name there today.
     #[schema(examples("octocat"))]
     login: String,
-    /// `join`, `change_role`, `rename`, `invite`, `confirm` or `remove`.
+    /// `join`, `change_role`, `rename`, `invite`, `confirm`, `restore`, `remove` or `keep`.
     #[schema(examples("join"))]
     what: String,
     /// The role before, where one changes or ends.
@@ -87,6 +87,7 @@ fn step(step: &Step) -> StepView {
         What::Rename => ("rename", None, None, None),
         What::Invite => ("invite", None, None, None),
         What::Confirm => ("confirm", None, None, None),
+        What::Restore => ("restore", None, None, None),
         What::Remove { why: Why::Left, from } => ("remove", from, None, Some("left")),
         What::Remove { why: Why::NoRole, from } => ("remove", from, None, Some("no_role")),
     };
@@ -98,6 +99,7 @@ fn kept((id, login, kept): &(u64, String, Kept)) -> StepView {
     let (why, to) = match kept {
         Kept::LastAdmin => ("last_admin", None),
         Kept::Pinned(role) => ("pinned", *role),
+        Kept::BreakGlass => ("break_glass", None),
         Kept::NewerStatement => ("newer_statement", None),
         Kept::Contradiction => ("contradiction", None),
         Kept::CountsDiffer => ("counts_differ", None),

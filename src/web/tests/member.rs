@@ -7,8 +7,8 @@ use super::sample::{hold, member};
 use super::{NOW, front, token};
 use crate::domain::Timestamp;
 use crate::domain::access::TokenRecord;
-use crate::domain::organization::{ConnectionState, Member, MemberState, Role};
-use crate::domain::roster::HoldState;
+use crate::domain::organization::{BREAK_GLASS, ConnectionState, Member, MemberState, Role};
+use crate::domain::roster::{HeldPerson, Hold, HoldCause, HoldState};
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
@@ -47,6 +47,51 @@ async fn s32_a_persons_token_opens_only_what_the_person_may_open_now() {
     ] {
         let status = look(kind, state, role, confirmed_at).await;
         assert_eq!(status, expected, "{kind} of {state:?} {role:?} {confirmed_at:?}");
+    }
+}
+
+#[actix_web::test]
+async fn s33_the_break_glass_admins_token_opens_without_a_forges_word_and_nobody_pins_them() {
+    let (front, store) = front();
+    let person = Member {
+        state: MemberState::Active,
+        role: Some(Role::Admin),
+        role_source: BREAK_GLASS.into(),
+        last_confirmed_at: None,
+        ..member("acme")
+    };
+    let path = format!("/api/v1/members/{}/pin", person.id());
+    {
+        let mut all = store.state();
+        all.tokens.push(TokenRecord { member: Some(person.id()), ..token("admin-of-a-person", "acme") });
+        all.members.retain(|known| known.organization != person.organization);
+        all.members.push(person);
+    }
+    assert_eq!(call(&front, "GET", "/api/v1/tokens", "admin-of-a-person", Value::Null).await.0, 200);
+    let (status, body) = call(&front, "POST", &path, "admin-acme", json!({ "role": "member" })).await;
+    assert_eq!((status, body["code"].as_str()), (409, Some("declared-in-config")));
+    store.state().members.iter_mut().for_each(|known| known.state = MemberState::Removed);
+    assert_eq!(call(&front, "GET", "/api/v1/tokens", "admin-of-a-person", Value::Null).await.0, 401);
+}
+
+#[actix_web::test]
+async fn s33_no_yes_lets_the_last_admin_go() {
+    let (front, store) = front();
+    let last_admin = Some(HeldPerson { id: 5, login: "olga".into(), role: Some(Role::Admin) });
+    let alone = Hold { cause: HoldCause::LastAdmin, people: Vec::new(), last_admin, ..hold("acme") };
+    let id = alone.id();
+    store.state().holds.retain(|known| known.organization != alone.organization);
+    store.state().holds.push(alone);
+    let (status, body) = call(&front, "GET", "/api/v1/members/held", "admin-acme", Value::Null).await;
+    let shown = &body["items"][0];
+    assert_eq!(
+        (status, shown["cause"].as_str(), shown["last_admin"]["login"].as_str()),
+        (200, Some("last_admin"), Some("olga"))
+    );
+    for verb in ["approve", "refuse"] {
+        let path = format!("/api/v1/members/held/{id}/{verb}");
+        let (status, body) = call(&front, "POST", &path, "admin-acme", Value::Null).await;
+        assert_eq!((status, body["code"].as_str()), (409, Some("last-admin")), "{verb}");
     }
 }
 

@@ -33,7 +33,7 @@ use crate::domain::organization::{Connection, Forge};
 use crate::domain::{OrganizationSlug, SourceKey, Timestamp};
 use crate::follow::{Desk, Directories, Follower, NoDirectory};
 use crate::linking::{AppAccess, Linking, NewApp, Vault};
-use crate::provider::{Directory, SentLog};
+use crate::provider::{Directory, Events, SentLog};
 
 const NOW: Timestamp = Timestamp::from_ms(1_790_000_000_000);
 
@@ -157,6 +157,10 @@ impl Directories for NoDirectories {
 
     async fn logs(&self, _: &Connection) -> Result<Vec<Box<dyn SentLog>>, NoDirectory> {
         Err(NoDirectory::Quiet("nothing is asked in a test of the edge".to_owned()))
+    }
+
+    async fn events(&self, _: &Connection) -> Result<Option<Box<dyn Events>>, NoDirectory> {
+        Ok(None)
     }
 }
 

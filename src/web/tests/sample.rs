@@ -32,6 +32,7 @@ pub(super) fn organization(name: &str) -> Organization {
         created_by,
         created_at: NOW,
         members: Default::default(),
+        break_glass: None,
     }
 }
 
@@ -149,6 +150,7 @@ pub(super) fn hold(name: &str) -> Hold {
         expires_at: NOW.plus_ms(1_000_000),
         managed: 4,
         people: vec![HeldPerson { id: 5, login, role: Some(Role::Member) }],
+        last_admin: None,
         state: HoldState::Waiting,
         decided_by: None,
     }

@@ -73,6 +73,7 @@ fn organization() -> Organization {
         created_by: "config".into(),
         created_at: Timestamp::from_ms(0),
         members: Default::default(),
+        break_glass: None,
     }
 }
 

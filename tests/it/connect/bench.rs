@@ -139,7 +139,9 @@ impl Bench {
                         Ok(Performed::Done { changes: Vec::new(), expects: Vec::new(), note })
                     }
                 };
-                let outcome = match performed.unwrap() {
+                let performed = performed.unwrap();
+                self.connections.look_after(&claim.task, &performed).await.unwrap();
+                let outcome = match performed {
                     Performed::Done { changes, expects, note } => {
                         TaskOutcome::Done { changes, expects, note }
                     }
@@ -190,6 +192,7 @@ impl Bench {
             created_by: "cli".into(),
             created_at: self.now(),
             members: Default::default(),
+            break_glass: None,
         };
         self.writes(vec![Change::PutOrganization(organization.clone())]).await;
         organization

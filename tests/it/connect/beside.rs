@@ -47,8 +47,23 @@ async fn what_is_told_of_a_project_while_its_connection_goes_off_is_not_written_
     assert_eq!((told.full_path.as_str(), told.paused), ("acme/renamed", true));
 }
 
+/// How many projects there are, and how many of them are paused.
+async fn paused(bench: &Bench) -> (usize, usize) {
+    let (mut cursor, mut all, mut paused) = (None, 0, 0);
+    loop {
+        let page = Page { limit: 200, cursor };
+        let found = bench.store.projects(&ProjectFilter::default(), &page).await.unwrap();
+        all += found.items.len();
+        paused += found.items.iter().filter(|it| it.paused).count();
+        cursor = found.next;
+        if cursor.is_none() {
+            return (all, paused);
+        }
+    }
+}
+
 #[tokio::test]
-async fn pausing_a_connection_of_many_projects_pauses_each_of_them() {
+async fn many_projects_are_paused_with_their_connection_though_whoever_does_it_ends_half_way() {
     let (bench, _, _) = connected("api").await;
     let known = site(&bench).await;
     let copy = |n: u64| {
@@ -56,21 +71,35 @@ async fn pausing_a_connection_of_many_projects_pauses_each_of_them() {
         Change::PutProject(Box::new(Project { full_path, external_id: 10_000 + n, ..known.clone() }))
     };
     bench.writes((0..450).map(copy).collect()).await;
-    for (verb, paused) in [(Verb::Pause, true), (Verb::Resume, false)] {
+    for (verb, first, last) in [(Verb::Pause, 200, 451), (Verb::Resume, 251, 0)] {
         bench.connections.act(&key("acme"), verb, "cli").await.unwrap();
-        let (mut cursor, mut seen) = (None, 0);
-        loop {
-            let page = Page { limit: 200, cursor };
-            let found = bench.store.projects(&ProjectFilter::default(), &page).await.unwrap();
-            seen += found.items.len();
-            assert!(found.items.iter().all(|it| it.paused == paused), "{verb:?}");
-            cursor = found.next;
-            if cursor.is_none() {
-                break;
-            }
-        }
-        assert_eq!(seen, 451);
+        assert_eq!(paused(&bench).await, (451, first), "{verb:?}: as many as one act holds");
+        assert!(bench.shown("acme").await.projects_lag, "{verb:?}");
+        // Whoever goes on with it ends before their work is settled, and nobody says it again.
+        let claim = claimed(&bench, TaskKind::CheckConnection).await;
+        bench.connections.check(&claim.task).await.unwrap();
+        bench.passes(31_000);
+        bench.works().await;
+        assert_eq!(paused(&bench).await, (451, last), "{verb:?}");
+        assert!(!bench.shown("acme").await.projects_lag, "{verb:?}");
     }
+}
+
+#[tokio::test]
+async fn projects_that_lag_behind_a_connection_which_is_switched_once_more_follow_the_last_word() {
+    let (bench, _, _) = connected("api").await;
+    let known = site(&bench).await;
+    let copy = |n: u64| {
+        let full_path = format!("acme/copy-{n}");
+        Change::PutProject(Box::new(Project { full_path, external_id: 10_000 + n, ..known.clone() }))
+    };
+    bench.writes((0..450).map(copy).collect()).await;
+    for verb in [Verb::Pause, Verb::Resume, Verb::Pause, Verb::Disconnect] {
+        bench.connections.act(&key("acme"), verb, "cli").await.unwrap();
+    }
+    bench.works().await;
+    assert_eq!(paused(&bench).await, (451, 451));
+    assert!(!bench.shown("acme").await.projects_lag);
 }
 
 #[tokio::test]

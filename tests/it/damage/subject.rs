@@ -120,6 +120,7 @@ fn records() -> Vec<Change> {
             created_by: "config".into(),
             created_at: NOON,
             members: Default::default(),
+            break_glass: None,
         }),
         Change::PutSource(Source {
             key: SourceKey::parse("our-app").unwrap(),

@@ -215,5 +215,6 @@ fn organization(slug: &OrganizationSlug) -> Organization {
         created_by: String::new(),
         created_at: at(0),
         members: Default::default(),
+        break_glass: None,
     }
 }

@@ -1,7 +1,7 @@
 //! Groups, their people and their projects.
 
 use super::Session;
-use super::wire::{Group, Member, Person, Project};
+use super::wire::{Event, Group, Member, Person, Project};
 use crate::provider::ProviderError;
 use crate::provider::page::{Next, PER_PAGE, Page, Whole, segment};
 
@@ -61,6 +61,23 @@ impl Session {
         self.page(&from.map_or_else(first, |next| next.path().to_owned())).await
     }
 
+    /// One page of the groups below a group, at any depth.
+    ///
+    /// # Errors
+    /// As [`ProviderError`] says.
+    pub async fn descendants_page(
+        &self,
+        group: u64,
+        from: Option<&Next>,
+    ) -> Result<Page<Group>, ProviderError> {
+        let first = || {
+            format!(
+                "groups/{group}/descendant_groups?all_available=true&order_by=id&sort=asc&per_page={PER_PAGE}"
+            )
+        };
+        self.page(&from.map_or_else(first, |next| next.path().to_owned())).await
+    }
+
     /// Who is in a group directly.
     ///
     /// # Errors
@@ -107,6 +124,26 @@ impl Session {
             Some(next) => self.page(next.path()).await,
             None => self.page(&first()).await,
         }
+    }
+
+    /// A group's projects in which something happened last, the latest first: one page, as [`Self::projects`].
+    ///
+    /// # Errors
+    /// As [`ProviderError`] says.
+    pub async fn lively_projects(&self, group: u64) -> Result<Page<Project>, ProviderError> {
+        self.page(&format!(
+            "groups/{group}/projects?include_subgroups=true&with_shared=false&order_by=last_activity_at&sort=desc&per_page={PER_PAGE}"
+        ))
+        .await
+    }
+
+    /// The newest push to a project after a day, such as `2026-01-31`.
+    ///
+    /// # Errors
+    /// As [`ProviderError`] says.
+    pub async fn newest_push(&self, project: u64, after: &str) -> Result<Option<Event>, ProviderError> {
+        let path = format!("projects/{project}/events?action=pushed&after={after}&sort=desc&per_page=1");
+        Ok(self.page(&path).await?.items.into_iter().next())
     }
 
     /// All of them.

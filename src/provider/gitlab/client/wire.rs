@@ -187,9 +187,20 @@ pub struct Project {
     /// Where it is.
     #[serde(default)]
     pub namespace: Option<Namespace>,
+    /// When something happened in it; noted once an hour.
+    #[serde(default)]
+    pub last_activity_at: Option<String>,
     /// The day from which it will be gone; until then it is still listed.
     #[serde(default, alias = "marked_for_deletion_at")]
     pub marked_for_deletion_on: Option<NaiveDate>,
+}
+
+/// Something that happened in a project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    #[serde(default, deserialize_with = "short")]
+    pub created_at: String,
 }
 
 /// A hook, without its secrets.

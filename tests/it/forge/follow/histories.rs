@@ -107,6 +107,10 @@ impl World {
         };
         let (at, login) = (Some(self.desk.now()), who.to_owned());
         let told = match (gone, known.state) {
+            // An admin is out until the forge is asked, and everybody else at once.
+            (true, _) if known.was_admin() => {
+                Member { state: MemberState::Pending, seen_at: at, login, ..known }
+            }
             (true, _) => Member { state: MemberState::Removed, seen_at: at, removed_at: at, login, ..known },
             (false, MemberState::Removed) => Member {
                 state: MemberState::Pending,

@@ -280,11 +280,15 @@ async fn what_a_list_finds_and_no_event_told_is_counted_as_drift() {
     for login in ["ada", "bob", "eve"] {
         forge.member("acme", login, "member");
     }
-    desk.syncs(&directory).await.unwrap();
-    desk.lists(&directory).await.unwrap();
+    forge.repo("acme", "site", true);
     let exporter = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     let page = exporter.handle();
     let _guard = metrics::set_default_local_recorder(&exporter);
+    // The one before the other: each has a first reading of its own.
+    let synced = desk.syncs(&directory).await.unwrap();
+    let listed = desk.lists(&directory).await.unwrap();
+    assert_eq!((synced.done, listed.found), (4, 1));
+    assert!(!page.render().contains("drift"), "what is read for the first time has not drifted");
     pass(&forge.book, 3600).await;
     forge.leaves("acme", "ada");
     forge.leaves("acme", "bob");

@@ -1,25 +1,32 @@
 //! Members and projects that follow the fakes: each test is a story, and at its end the forge's rules were kept.
 
+mod admins;
 mod brake;
 mod daemon;
+mod events;
+mod glass;
 mod histories;
 mod members;
 mod missed;
 mod partial;
 mod projects;
 mod resume;
+mod subgroups;
 
 use std::sync::Arc;
 
 use scm_connect::domain::access::{TokenKind, TokenRecord};
 use scm_connect::domain::change::Change;
 use scm_connect::domain::connection::Beginning;
+use scm_connect::domain::event::{About, AccountRef, Event, Fact, Person};
+use scm_connect::domain::known::Known;
 use scm_connect::domain::organization::{
-    Account, Connection, Forge, Kind, Member, MemberState, Organization, Role,
+    Account, Connection, Forge, Kind, Member, MemberState, Organization, Role, Source,
 };
 use scm_connect::domain::roster::MemberRules;
 use scm_connect::domain::{ConnectionKey, Host, OrganizationSlug, SourceKey, Timestamp};
 use scm_connect::follow::{Follower, MembersSynced, Mode, SyncError, Whose};
+use scm_connect::handler;
 use scm_connect::provider::github::client::Github as Client;
 use scm_connect::provider::{Directory, github, gitlab};
 use scm_connect::store::{Store, sled};
@@ -69,6 +76,7 @@ impl Desk {
             created_by: "cli".into(),
             created_at: clock(),
             members: MemberRules::default(),
+            break_glass: None,
         };
         let connection = connection(forge, number, login, clock());
         let changes =
@@ -175,6 +183,28 @@ impl Desk {
             ..self.member(id).await
         };
         assert!(self.store.apply(vec![Change::PutMember(Box::new(gone))], Vec::new()).await.unwrap());
+    }
+
+    /// An event says of somebody that they have gone: what the handler makes of it is written.
+    pub(super) async fn hears_of_leaving(&self, id: u64, login: &str) {
+        let (_, connection) = self.whose().await;
+        let fact = Fact::MemberRemoved { person: Some(Person { id, login: login.into(), bot: false }) };
+        let account = AccountRef { id: connection.account.external_id, login: "acme".into() };
+        let about = About { account: Some(account), ..About::default() };
+        let event = Event { name: "event".into(), action: None, about, at: Some(self.now()), fact };
+        let source = Source {
+            key: connection.source.clone(),
+            forge: connection.kind.forge(),
+            host: connection.host.clone(),
+            url: connection.url.clone(),
+            organizations: vec![slug()],
+            created_by: "cli".into(),
+            removed: false,
+            app: None,
+        };
+        let known = self.store.known(&source, &connection, &handler::lookup(&event)).await.unwrap().unwrap();
+        let changes = handler::handle(&event, &Known { received_at: self.now(), ..known });
+        assert!(self.store.apply(changes.changes, changes.expects).await.unwrap());
     }
 
     /// A token that stands for a member.

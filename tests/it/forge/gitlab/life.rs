@@ -1,5 +1,7 @@
 //! What happens at the fake GitLab while time goes by.
 
+use serde_json::json;
+
 use super::Gitlab;
 
 impl Gitlab {
@@ -7,11 +9,28 @@ impl Gitlab {
     pub(crate) fn has_hook(&self, project: u64, url: &str) {
         let mut state = self.state();
         let id = state.next_id();
-        let value =
-            serde_json::json!({"id": id, "url": url, "push_events": true, "alert_status": "executable"});
+        let value = json!({"id": id, "url": url, "push_events": true, "alert_status": "executable"});
         let hook =
             super::HookRow { id, value, token: None, signing_token: None, events: vec![], resent_s: vec![] };
         state.projects.get_mut(&project).unwrap().hooks.push(hook);
+    }
+
+    /// Somebody pushes to a project. That it is active is noted once an hour.
+    pub(crate) fn pushes(&self, project: u64) {
+        let (now_s, mut state) = (self.book.now_s(), self.state());
+        let row = state.projects.get_mut(&project).unwrap();
+        row.pushed_s.push(now_s);
+        if now_s - row.active_s >= 3600 {
+            row.active_s = now_s;
+        }
+    }
+
+    /// The forge switches a hook off after too many failures.
+    pub(crate) fn disables_hooks(&self, project: u64) {
+        for hook in &mut self.state().projects.get_mut(&project).unwrap().hooks {
+            hook.value["alert_status"] = json!("temporarily_disabled");
+            hook.value["disabled_until"] = json!("2026-06-01T00:10:00.000Z");
+        }
     }
 
     /// Somebody leaves a group, or is put out.

@@ -39,6 +39,10 @@ struct ProjectRow {
     group: u64,
     name: String,
     hooks: Vec<HookRow>,
+    /// When something was pushed, the newest last.
+    pushed_s: Vec<i64>,
+    /// When it was last noted that something happens in it.
+    active_s: i64,
 }
 
 /// A hook, with what it keeps to itself.
@@ -192,7 +196,9 @@ impl Gitlab {
     pub(crate) fn project(&self, group: u64, name: &str) -> u64 {
         let mut state = self.state();
         let id = state.next_id();
-        state.projects.insert(id, ProjectRow { id, group, name: name.into(), hooks: Vec::new() });
+        let (name, active_s) = (name.into(), self.book.now_s());
+        let row = ProjectRow { id, group, name, hooks: Vec::new(), pushed_s: Vec::new(), active_s };
+        state.projects.insert(id, row);
         id
     }
 
@@ -279,14 +285,6 @@ impl Gitlab {
         });
         hook.events.insert(0, event);
         id
-    }
-
-    /// The forge switches a hook off after too many failures.
-    pub(crate) fn disables_hooks(&self, project: u64) {
-        for hook in &mut self.state().projects.get_mut(&project).unwrap().hooks {
-            hook.value["alert_status"] = json!("temporarily_disabled");
-            hook.value["disabled_until"] = json!("2026-06-01T00:10:00.000Z");
-        }
     }
 
     pub(crate) fn plants(&self, fault: Planted) {

@@ -1,5 +1,7 @@
 //! What a fake GitLab answers to whom.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::super::{Asked, Reply};
@@ -23,8 +25,23 @@ fn project(state: &State, row: &ProjectRow) -> Value {
         "id": row.id, "name": row.name, "path_with_namespace": format!("{}/{}", home.path, row.name),
         "default_branch": null, "visibility": "private", "archived": false, "empty_repo": true,
         "namespace": {"id": home.id, "kind": "group", "full_path": home.path, "parent_id": null},
-        "created_at": "2026-01-01T00:00:00.000Z",
+        "created_at": "2026-01-01T00:00:00.000Z", "last_activity_at": moment(row.active_s),
     })
+}
+
+fn moment(at_s: i64) -> String {
+    chrono::DateTime::from_timestamp(at_s, 0).unwrap().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+/// Who is in a group, or in one above it: each with their highest level.
+fn inherited(state: &State, row: &GroupRow) -> BTreeMap<u64, u16> {
+    let is_above = |it: &&GroupRow| row.path == it.path || row.path.starts_with(&format!("{}/", it.path));
+    let mut all = BTreeMap::new();
+    for (person, level) in state.groups.values().filter(is_above).flat_map(|it| &it.members) {
+        let known = all.entry(*person).or_insert(*level);
+        *known = (*known).max(*level);
+    }
+    all
 }
 
 fn member(state: &State, id: u64, level: u16) -> Value {
@@ -91,19 +108,29 @@ impl Gitlab {
         // A path is found whatever its letter case, and told as it is spelled.
         let found =
             state.groups.values().find(|row| row.id.to_string() == id || row.path.eq_ignore_ascii_case(id));
-        let Some((id, level)) = found.and_then(|row| Some((row.id, *row.members.get(&token.person)?))) else {
+        let seen = found.map(|row| (row.id, inherited(&state, row)));
+        let Some((id, level, all)) = seen.and_then(|(id, all)| Some((id, *all.get(&token.person)?, all)))
+        else {
             return gone();
         };
         let row = state.groups[&id].clone();
-        let members = |state: &State| {
-            row.members.iter().map(|(id, level)| member(state, *id, *level)).collect::<Vec<_>>()
+        let rows = |state: &State, of: &BTreeMap<u64, u16>| {
+            of.iter().map(|(id, level)| member(state, *id, *level)).collect::<Vec<_>>()
+        };
+        let single = |state: &State, of: &BTreeMap<u64, u16>, person: &str| {
+            let level = person.parse().ok().and_then(|id: u64| Some((id, *of.get(&id)?)));
+            level.map_or_else(gone, |(id, level)| Reply::json(200, &member(state, id, level)))
         };
         match (asked.method.as_str(), rest) {
             ("GET", []) => Reply::json(200, &group(&row)),
-            ("GET", ["members"] | ["members", "all"]) => self.page(asked, &members(&state)),
-            ("GET", ["members", "all", person] | ["members", person]) => {
-                let level = person.parse().ok().and_then(|id: u64| Some((id, *row.members.get(&id)?)));
-                level.map_or_else(gone, |(id, level)| Reply::json(200, &member(&state, id, level)))
+            ("GET", ["members"]) => self.page(asked, &rows(&state, &row.members)),
+            ("GET", ["members", "all"]) => self.page(asked, &rows(&state, &all)),
+            ("GET", ["members", "all", person]) => single(&state, &all, person),
+            ("GET", ["members", person]) => single(&state, &row.members, person),
+            ("GET", ["descendant_groups"]) => {
+                let path = format!("{}/", row.path);
+                let below = state.groups.values().filter(|it| it.path.starts_with(&path));
+                self.page(asked, &below.map(group).collect::<Vec<_>>())
             }
             ("GET", ["projects"]) => {
                 if asked.query("with_shared") != Some("false") {
@@ -112,8 +139,11 @@ impl Gitlab {
                 let path = format!("{}/", row.path);
                 let under =
                     |it: &&ProjectRow| it.group == id || state.groups[&it.group].path.starts_with(&path);
-                let rows: Vec<_> =
-                    state.projects.values().filter(under).map(|it| project(&state, it)).collect();
+                let mut rows: Vec<_> = state.projects.values().filter(under).collect();
+                if asked.query("order_by") == Some("last_activity_at") {
+                    rows.sort_by_key(|it| std::cmp::Reverse(it.active_s));
+                }
+                let rows: Vec<_> = rows.into_iter().map(|it| project(&state, it)).collect();
                 self.page(asked, &rows)
             }
             (_, ["hooks", rest @ ..]) => {
@@ -139,6 +169,17 @@ impl Gitlab {
             ("GET", ["members", "all", person]) => {
                 let found = person.parse().ok().and_then(|id: u64| Some((id, *home.members.get(&id)?)));
                 found.map_or_else(gone, |(id, level)| Reply::json(200, &member(&state, id, level)))
+            }
+            ("GET", ["events"]) => {
+                let after = asked.query("after").unwrap_or_default();
+                if after.len() != 10 || asked.query("action") != Some("pushed") {
+                    self.book.broken("events are asked for by a day, and by what is looked for");
+                }
+                let pushed = row.pushed_s.iter().rev().map(|at_s| moment(*at_s));
+                let pushed = pushed.filter(|at| at.as_str().get(..10) > Some(after));
+                let event =
+                    |at| json!({"id": 1, "project_id": row.id, "action_name": "pushed to", "created_at": at});
+                self.page(asked, &pushed.map(event).collect::<Vec<_>>())
             }
             (_, ["hooks", rest @ ..]) if level >= 40 => {
                 let new = state.next_id();

@@ -1,7 +1,9 @@
 //! Readings that are whole or worth nothing, and what follows of a whole one.
 
+mod brake;
+
 use super::*;
-use crate::domain::organization::{Member, MemberState, PINNED, Role};
+use crate::domain::organization::{BREAK_GLASS, Member, MemberState, PINNED, Role};
 use crate::domain::{ConnectionKey, Host, OrganizationSlug};
 
 const NOON: Timestamp = Timestamp::from_ms(1_780_000_000_000);
@@ -192,6 +194,48 @@ fn the_last_admin_is_neither_put_out_nor_demoted() {
 }
 
 #[test]
+fn s33_the_last_admin_stays_also_when_an_event_has_shut_them_out() {
+    let frozen = |id, role| member(id, MemberState::Pending, Some(role));
+    let list = || roster(people([3], Standing::Member));
+    let gone = planned(&list(), &[frozen(1, Role::Admin), active(3, Role::Member)]);
+    assert_eq!((removed(&gone), gone.last_admin().map(|person| person.id)), (vec![], Some(1)));
+    let two = planned(&list(), &[frozen(1, Role::Admin), active(2, Role::Admin), active(3, Role::Member)]);
+    assert_eq!((removed(&two), two.last_admin().map(|person| person.id)), (vec![2], Some(1)));
+    let demoted = planned(&roster(people([1], Standing::Member)), &[frozen(1, Role::Admin)]);
+    assert_eq!((demoted.steps.len(), demoted.last_admin().map(|person| person.id)), (0, Some(1)));
+    let mut list = people([1], Standing::Member);
+    list.extend(people([4], Standing::Owner));
+    let followed = planned(&roster(list), &[frozen(1, Role::Admin), frozen(2, Role::Member)]);
+    let steps: Vec<(u64, What)> = followed.steps.iter().map(|step| (step.id, step.what)).collect();
+    let (from, why) = (Some(Role::Member), Why::Left);
+    assert_eq!(
+        steps,
+        [
+            (1, What::ChangeRole { from: Some(Role::Admin), to: Role::Member }),
+            (2, What::Remove { why, from }),
+            (4, What::Join { role: Role::Admin }),
+        ]
+    );
+}
+
+#[test]
+fn s33_the_break_glass_admin_is_left_alone_and_not_counted_on() {
+    let glass = |id| Member { role_source: BREAK_GLASS.into(), ..active(id, Role::Admin) };
+    for list in [people([3], Standing::Member), people([2, 3], Standing::Member), Vec::new()] {
+        let done = planned(&roster(list), &[glass(2), active(3, Role::Member)]);
+        assert!(done.kept.contains(&(2, "p2".into(), Kept::BreakGlass)), "{done:?}");
+        assert!(done.steps.iter().all(|step| step.id != 2), "{done:?}");
+    }
+    let beside = planned(&roster(people([3], Standing::Member)), &[active(1, Role::Admin), glass(2)]);
+    assert_eq!((removed(&beside), beside.last_admin().map(|person| person.id)), (vec![], Some(1)));
+    let old = Member { last_confirmed_at: Some(NOON.plus_ms(-DAY_MS)), ..glass(2) };
+    let seen = planned(&roster(people([2], Standing::Owner)), &[old]);
+    assert_eq!((seen.steps[0].what, seen.kept), (What::Confirm, vec![]), "an admin there as well");
+    let alone = plan_one(2, None, Some(&glass(2)), &MemberRules::default(), true, NOON);
+    assert_eq!((alone.steps, alone.kept[0].2), (Vec::new(), Kept::BreakGlass));
+}
+
+#[test]
 fn what_was_told_during_the_reading_is_read_singly() {
     for (late_ms, is_doubtful) in [(-11 * 60_000, false), (-9 * 60_000, true), (0, true), (5_000, true)] {
         let seen_at = Some(NOON.plus_ms(late_ms));
@@ -274,80 +318,4 @@ fn a_confirmation_is_written_down_when_it_is_old() {
     let old = Member { last_confirmed_at: Some(NOON.plus_ms(-DAY_MS)), ..active(1, Role::Member) };
     let done = planned(&roster(people([1], Standing::Member)), std::slice::from_ref(&old));
     assert_eq!(done.steps[0].what, What::Confirm);
-}
-
-fn leavers(count: u64, of: u64) -> Plan {
-    let members: Vec<Member> = (1..=of).map(|id| active(id, Role::Member)).collect();
-    planned(&roster(people(count + 1..=of, Standing::Member)), &members)
-}
-
-fn part(plan: &Plan, before: Option<&Hold>, recent: u64, now: Timestamp) -> Weighed {
-    let of = (OrganizationSlug::parse("acme").unwrap(), ConnectionKey::parse("acme-github").unwrap());
-    BRAKE.part(plan, (&of.0, &of.1), before, recent, now)
-}
-
-#[test]
-fn s33_the_brake_holds_what_is_many_or_a_quarter_and_never_what_is_few() {
-    for (removals, recent, managed, held) in [
-        (4, 0, 4, false),
-        (5, 0, 20, false),
-        (5, 0, 19, true),
-        (10, 0, 1000, false),
-        (11, 0, 1000, true),
-        (1, 9, 1000, false),
-        (1, 10, 1000, true),
-        (3, 2, 12, true),
-        (0, 50, 10, false),
-    ] {
-        let pressure = BRAKE.weigh(removals, recent, managed, 1);
-        let expected = if held { Pressure::Held(HoldCause::TooMany) } else { Pressure::Free };
-        assert_eq!(pressure, expected, "{removals} and {recent} of {managed}");
-    }
-    assert_eq!(BRAKE.weigh(1, 0, 1, 0), Pressure::Held(HoldCause::EmptyList));
-    assert_eq!(BRAKE.weigh(0, 0, 0, 0), Pressure::Free);
-}
-
-#[test]
-fn s33_a_yes_counts_for_exactly_these_people_until_it_expires() {
-    let plan = leavers(12, 100);
-    let waiting = part(&plan, None, 0, NOON).hold.unwrap();
-    assert_eq!(
-        (waiting.state, waiting.people.len(), waiting.cause),
-        (HoldState::Waiting, 12, HoldCause::TooMany)
-    );
-    assert_eq!(
-        part(&plan, Some(&waiting), 0, NOON.plus_ms(5)).hold.as_ref(),
-        Some(&waiting),
-        "it does not begin anew"
-    );
-    let yes = Hold { state: HoldState::Approved, ..waiting.clone() };
-    let done = part(&plan, Some(&yes), 0, NOON);
-    assert_eq!((done.steps.len(), done.hold.as_ref()), (12, Some(&yes)));
-    let more = part(&leavers(30, 100), Some(&yes), 0, NOON);
-    assert_eq!(
-        (more.steps.len(), more.hold.unwrap().people.len()),
-        (12, 18),
-        "the others wait for a yes of their own"
-    );
-    let late = part(&plan, Some(&yes), 0, yes.expires_at);
-    assert_eq!((late.steps.len(), late.hold.map(|hold| hold.state)), (0, Some(HoldState::Waiting)));
-    let no = Hold { state: HoldState::Refused, ..waiting.clone() };
-    let done = part(&plan, Some(&no), 0, NOON);
-    assert_eq!((done.steps.len(), done.hold.map(|hold| hold.state)), (0, Some(HoldState::Refused)));
-    let healed = part(&leavers(0, 100), Some(&waiting), 0, NOON);
-    assert_eq!((healed.steps.len(), healed.hold), (0, None), "the list is right again");
-}
-
-#[test]
-fn s33_a_held_plan_still_lets_in() {
-    let members: Vec<Member> = (1..=40).map(|id| active(id, Role::Member)).collect();
-    let done = part(&planned(&roster(people([50], Standing::Member)), &members), None, 0, NOON);
-    assert_eq!(done.steps.iter().map(|step| step.id).collect::<Vec<_>>(), [50]);
-    assert_eq!(done.hold.map(|hold| hold.people.len()), Some(40));
-}
-
-#[test]
-fn s33_an_empty_list_waits_for_a_person_however_few_it_puts_out() {
-    let done = part(&planned(&roster(Vec::new()), &[active(1, Role::Member)]), None, 0, NOON);
-    assert_eq!((done.steps.len(), done.hold.map(|hold| hold.cause)), (0, Some(HoldCause::EmptyList)));
 }
