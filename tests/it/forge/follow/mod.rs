@@ -174,6 +174,12 @@ impl Desk {
         lines
     }
 
+    /// A member's role, and who gives it.
+    pub(super) async fn is_set(&self, id: u64, role: Option<Role>, by: &str) {
+        let new = Member { role, role_source: by.into(), ..self.member(id).await };
+        assert!(self.store.apply(vec![Change::PutMember(Box::new(new))], Vec::new()).await.unwrap());
+    }
+
     /// An event says that somebody has gone: what a handler makes of it.
     pub(super) async fn hears_gone(&self, id: u64) {
         let gone = Member {
