@@ -8,7 +8,7 @@ use crate::domain::known::RecordKey;
 use crate::domain::organization::Organization;
 use crate::domain::{OrganizationSlug, Timestamp};
 use crate::handler::{Have, declare as plan};
-use crate::store::{Page, Store, StoreError};
+use crate::store::{ConnectionFilter, Page, Store, StoreError};
 use crate::telemetry::{Fault, report};
 
 /// More than one page of each is no daemon's config.
@@ -48,7 +48,7 @@ async fn recorded(store: &dyn Store, wanted: &Declared) -> Result<(Have, Vec<(Re
     let mut have = Have {
         organizations: store.organizations(&ALL).await?.items,
         sources: store.sources().await?,
-        connections: store.connections(None, &ALL).await?.items,
+        connections: store.connections(&ConnectionFilter::default(), &ALL).await?.items,
         members: Vec::new(),
     };
     let mut expects: Vec<(RecordKey, u64)> = Vec::new();

@@ -14,7 +14,7 @@ use crate::domain::project::Project;
 use crate::domain::task::{TaskKind, Wish};
 use crate::domain::{SourceKey, Timestamp};
 use crate::provider::Events;
-use crate::store::Page;
+use crate::store::{ConnectionFilter, Page};
 
 /// After a longer silence the lists are read anyway.
 const BACK_MS: i64 = 24 * 60 * 60 * 1000;
@@ -50,7 +50,8 @@ impl Follower {
     ) -> Result<Option<EventsSeen>, NoDirectory> {
         let (mut all, mut cursor) = (None, None);
         loop {
-            let found = self.store.connections(None, &Page { limit: PIECE, cursor }).await?;
+            let found =
+                self.store.connections(&ConnectionFilter::default(), &Page { limit: PIECE, cursor }).await?;
             let is_refused = |it: &Connection| it.reasons.contains(&ConnectionState::TokenInvalid);
             let ours = found.items.iter().filter(|it| it.source == *source && !is_refused(it));
             for connection in ours {
