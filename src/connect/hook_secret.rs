@@ -35,13 +35,9 @@ pub(super) enum Stage {
     /// Nothing is being replaced.
     Rest,
     /// Both are kept since then; the forge is to be told.
-    Begun {
-        kept_at: Timestamp,
-    },
+    Begun { kept_at: Timestamp },
     /// The forge was told; the old one proves deliveries until then.
-    Overlap {
-        until: Timestamp,
-    },
+    Overlap { until: Timestamp },
 }
 
 impl Stage {
