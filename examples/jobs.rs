@@ -45,7 +45,7 @@ fn claims(job: u64, now_s: u64) -> Value {
     json!({
         "iss": "https://gitlab.com", "aud": AUDIENCE, "iat": now_s, "nbf": now_s - 5, "exp": now_s + 3_600,
         "jti": format!("bench-{job}"), "sub": format!("project_path:{path}"), "namespace_id": GROUP.to_string(),
-        "namespace_path": "bench", "project_id": number.to_string(), "project_path": path, "user_login": "bench",
+        "namespace_path": "bench", "project_id": number.to_string(), "project_path": path, "user_login": "founder",
         "pipeline_id": "574", "pipeline_source": "push", "job_id": job.to_string(), "ref": "main",
         "ref_type": "branch", "ref_path": "refs/heads/main", "ref_protected": "true", "runner_id": 1,
         "sha": "714a629c0b401fdce83e847fc9589983fc6f46bc",

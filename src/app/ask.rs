@@ -101,7 +101,7 @@ impl Answering {
         let daemon = Daemon::start(&quiet, exporter, Arc::clone(clock), &manner).await?;
         let socket =
             daemon.control().ok_or_else(|| Failure::failed("the command's own daemon has no socket"))?;
-        let client = Client::at_socket(socket)?;
+        let client = Client::at_socket(socket)?.idle();
         Ok(Self { client, own: Some(daemon) })
     }
 

@@ -158,15 +158,11 @@ impl Daemon {
                 payload_ms: config.retention.payload.ms(),
                 metadata_ms: config.retention.metadata.ms(),
             };
-            let chance = || {
-                let mut bytes = [0; 8];
-                random(&mut bytes);
-                u64::from_le_bytes(bytes)
-            };
             let notice = Arc::clone(&reporter);
             let parts =
                 worker::Parts::new(Arc::clone(&store), Arc::clone(&clock), keep, notice, Arc::new(chance));
             let performers = Performers {
+                store: Arc::clone(&store),
                 connections: Arc::clone(&connections),
                 members: Arc::clone(&front.members),
                 health: Arc::clone(&front.health),
@@ -294,6 +290,13 @@ fn clone(control: &ControlSocket) -> Result<std::os::unix::net::UnixListener, Fa
     let listener = control.listener.try_clone().map_err(io)?;
     listener.set_nonblocking(true).map_err(io)?;
     Ok(listener)
+}
+
+/// Any number, for the jitter of retries.
+fn chance() -> u64 {
+    let mut bytes = [0; 8];
+    random(&mut bytes);
+    u64::from_le_bytes(bytes)
 }
 
 /// A store with half of what it should hold is not served.

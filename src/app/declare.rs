@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::connect::Connections;
 use crate::domain::{Clock, Timestamp};
 use crate::handler::{Have, declare as plan};
-use crate::store::{Page, Store};
+use crate::store::{ConnectionFilter, Page, Store};
 use crate::telemetry::{Fault, report};
 
 /// More than one page of each is no daemon's config.
@@ -17,7 +17,7 @@ pub(super) async fn declare(config: &Config, store: &dyn Store, now: Timestamp) 
     let have = Have {
         organizations: store.organizations(&ALL).await.map_err(failure)?.items,
         sources: store.sources().await.map_err(failure)?,
-        connections: store.connections(None, &ALL).await.map_err(failure)?.items,
+        connections: store.connections(&ConnectionFilter::default(), &ALL).await.map_err(failure)?.items,
     };
     let (changes, warnings) = plan(&config.declared(), &have, now);
     for warning in warnings {

@@ -11,11 +11,12 @@ use crate::domain::task::{Performed, Task, TaskKind};
 use crate::follow::{self, Desk, Reach};
 use crate::store::{Store, StoreError};
 use crate::web::Health;
-use crate::worker::Perform;
+use crate::worker::{self, Perform};
 
 /// Everybody who does tasks.
 #[derive(Debug)]
 pub(super) struct Performers {
+    pub(super) store: Arc<dyn Store>,
     pub(super) connections: Arc<Connections>,
     pub(super) members: Arc<Desk>,
     pub(super) health: Arc<Health>,
@@ -26,6 +27,8 @@ impl Performers {
     fn note_catch_up(&self, done: &Performed) {
         match done {
             Performed::Done { note, .. } => self.health.note_catch_up("ok", note),
+            // Looking for what was missed is one piece.
+            Performed::Piece { .. } => {}
             Performed::Later { error, .. } => self.health.note_catch_up("waiting", error),
             Performed::Failed { error } => self.health.note_catch_up("failed", error),
         }
@@ -104,6 +107,7 @@ impl Perform for Performers {
             TaskKind::CheckConnection => self.connections.check(task).await,
             TaskKind::DisconnectConnection => self.connections.disconnect(task).await,
             TaskKind::RotateToken => self.connections.rotate(task).await,
+            TaskKind::ReplayDeliveries => worker::replay(self.store.as_ref(), task).await,
             TaskKind::SyncConnection | TaskKind::SyncMembers | TaskKind::SyncPerson => {
                 self.members.perform(task).await
             }

@@ -6,6 +6,8 @@ use super::arguments::Part;
 use super::client::{Client, Items};
 use super::exit::{Exit, Failure};
 use super::terminal::{Column, Terminal};
+use crate::config::Period;
+use crate::domain::Timestamp;
 
 /// A query of what was given.
 pub(super) fn query<const N: usize>(
@@ -70,4 +72,16 @@ pub(super) fn add(body: &mut Value, key: &str, value: Option<impl Into<Value>>) 
     if let (Some(object), Some(value)) = (body.as_object_mut(), value) {
         object.insert(key.to_owned(), value.into());
     }
+}
+
+/// A moment as the API takes it, where one was typed: a time, or how long ago.
+pub(super) fn moment(typed: Option<&str>, now: Timestamp) -> Result<Option<String>, Failure> {
+    let Some(text) = typed else { return Ok(None) };
+    let ago = || Period::parse(text).ok().map(|period| now.plus_ms(period.ms().saturating_neg()));
+    let found = Timestamp::parse_rfc3339(text).or_else(ago);
+    found.map(|at| Some(at.rfc3339())).ok_or_else(|| {
+        Failure::usage(format!(
+            "{text:?} is no time; use one such as 2026-01-31T08:00:00Z, or how long ago, such as 2h"
+        ))
+    })
 }

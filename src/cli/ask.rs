@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::answer::{add, list, query, tell};
-use super::arguments::{Ask, OrganizationsCommand, ProjectsCommand, TokenCommand};
+use super::arguments::{Ask, FindingsCommand, OrganizationsCommand, ProjectsCommand, TokenCommand};
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::terminal::{Column, Terminal};
-use super::{audit, catch_up, connections, deliveries, long, member};
+use super::{audit, catch_up, connections, deliveries, long, member, task};
 use crate::domain::Timestamp;
 use crate::domain::access::TokenKind;
 
@@ -32,10 +32,12 @@ pub async fn ask(
         Ask::Secrets(command) => connections::secrets(command, client, terminal).await,
         Ask::Projects(command) => projects(command, client, terminal).await,
         Ask::Members(command) => member::members(command, client, terminal).await,
-        Ask::Audit(command) => audit::audit(command, client, terminal).await,
+        Ask::Audit(command) => audit::audit(command, client, terminal, now).await,
         Ask::CatchUp(what) => catch_up::catch_up(what, client, terminal).await,
         Ask::Deliveries(command) => deliveries::deliveries(command, client, terminal, now).await,
         Ask::DeadLetters(command) => deliveries::dead_letters(command, client, terminal, now).await,
+        Ask::Tasks(command) => task::tasks(command, client, terminal).await,
+        Ask::Findings(command) => findings(command, client, terminal).await,
     }
 }
 
@@ -112,12 +114,18 @@ async fn projects(
     client: &Client,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
-    let ProjectsCommand::List { organization, connection, state, search, list: part } = command;
+    let ProjectsCommand::List { choice, list: part } = command;
     let query = query([
-        ("organization", organization),
-        ("connection", connection),
-        ("state", state),
-        ("search", search),
+        ("organization", choice.organization),
+        ("connection", choice.connection),
+        ("provider", choice.provider),
+        ("host", choice.host),
+        ("state", choice.state),
+        ("visibility", choice.visibility),
+        ("archived", choice.archived.map(|archived| archived.to_string())),
+        ("ci_state", choice.ci_state),
+        ("proof", choice.proof),
+        ("search", choice.search),
     ]);
     let columns: &[Column] = &[
         ("PATH", "full_path"),
@@ -129,4 +137,30 @@ async fn projects(
         ("ID", "id"),
     ];
     list(client, terminal, "projects", &query, &part, columns).await
+}
+
+async fn findings(
+    command: FindingsCommand,
+    client: &Client,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    let FindingsCommand::List { organization, project, repo, git_ref, state, list: part } = command;
+    let query = query([
+        ("organization", organization.map(String::from)),
+        ("project", project),
+        ("repo", repo),
+        ("ref", git_ref),
+        ("state", state),
+    ]);
+    let columns: &[Column] = &[
+        ("PROJECT", "full_path"),
+        ("REF", "git_ref"),
+        ("RULE", "rule"),
+        ("FILE", "path"),
+        ("LINE", "line"),
+        ("SEVERITY", "severity"),
+        ("STATE", "state"),
+        ("MESSAGE", "message"),
+    ];
+    list(client, terminal, "findings", &query, &part, columns).await
 }

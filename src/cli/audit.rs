@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 
 use serde_json::{Value, json};
 
-use super::answer::{list, query};
+use super::answer::{list, moment, query};
 use super::arguments::AuditCommand;
 use super::client::{Client, Items, strange};
 use super::exit::{Exit, Failure};
@@ -21,9 +21,10 @@ pub(super) async fn audit(
     command: AuditCommand,
     client: &Client,
     terminal: &mut Terminal,
+    now: Timestamp,
 ) -> Result<Exit, Failure> {
     match command {
-        AuditCommand::List { organization, list: part } => {
+        AuditCommand::List { choice, list: part } => {
             let columns: &[Column] = &[
                 ("AT", "at"),
                 ("ORGANIZATION", "organization"),
@@ -32,7 +33,13 @@ pub(super) async fn audit(
                 ("SUBJECT", "subject"),
                 ("DETAIL", "detail"),
             ];
-            let query = query([("organization", organization.map(String::from))]);
+            let query = query([
+                ("organization", choice.organization.map(String::from)),
+                ("actor", choice.actor),
+                ("action", choice.action),
+                ("since", moment(choice.since.as_deref(), now)?),
+                ("until", moment(choice.until.as_deref(), now)?),
+            ]);
             list(client, terminal, "audit", &query, &part, columns).await
         }
         AuditCommand::Export { organization, to } => export(client, terminal, organization, &to).await,

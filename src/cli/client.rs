@@ -23,6 +23,7 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     token: Option<SecretString>,
+    is_idle: bool,
 }
 
 /// One part of a list, or all of it.
@@ -125,7 +126,19 @@ impl Client {
         }
         let http =
             builder.build().map_err(|error| Failure::failed(format!("no client can be made: {error}")))?;
-        Ok(Self { http, base, token })
+        Ok(Self { http, base, token, is_idle: false })
+    }
+
+    /// The same, of a daemon that answers and does no work: what takes long waits for another one.
+    #[must_use]
+    pub fn idle(self) -> Self {
+        Self { is_idle: true, ..self }
+    }
+
+    /// Whether whoever answers does no work.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.is_idle
     }
 
     /// Whether the token would travel unprotected.
@@ -206,8 +219,8 @@ impl Client {
             query.extend(cursor.clone().map(|cursor| ("cursor", cursor)));
             let page = self.get(path, &query).await?;
             let page: Items = serde_json::from_value(page).map_err(|_| strange())?;
-            // A page that ends where it began would be read for ever.
-            let stuck = page.items.is_empty() || page.next_cursor == cursor;
+            // A page that ends where it began would be read for ever. One without items may only have looked far enough.
+            let stuck = page.next_cursor == cursor;
             items.extend(page.items);
             cursor = page.next_cursor;
             if cursor.is_none() || stuck || items.len() >= limit {

@@ -27,7 +27,7 @@ pub(super) async fn connections(
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
     match command {
-        ConnectionsCommand::List { organization, list: part } => {
+        ConnectionsCommand::List { choice, list: part } => {
             let columns: &[Column] = &[
                 ("KEY", "key"),
                 ("ORGANIZATION", "organization"),
@@ -36,8 +36,13 @@ pub(super) async fn connections(
                 ("STATE", "state"),
                 ("LAST EVENT", "last_event_at"),
             ];
-            list(client, terminal, "connections", &query([("organization", organization)]), &part, columns)
-                .await
+            let query = query([
+                ("organization", choice.organization),
+                ("state", choice.state),
+                ("kind", choice.kind),
+                ("authority", choice.authority.map(|authority| authority.to_string())),
+            ]);
+            list(client, terminal, "connections", &query, &part, columns).await
         }
         ConnectionsCommand::Show { key, json } => {
             show(&client.get(&["connections", &key], &[]).await?, json.json, terminal)

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{add, list, query, show, tell};
+use super::answer::{add, list, moment, query, show, tell};
 use super::arguments::{DeadLetters, DeadLettersCommand, DeliveriesCommand, DeliveryChoice};
 use super::client::Client;
 use super::exit::{Exit, Failure};
+use super::task;
 use super::terminal::{Column, Terminal};
-use crate::config::Period;
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryState;
 
@@ -40,13 +40,14 @@ pub(super) async fn deliveries(
         DeliveriesCommand::Replay { id: Some(id), dry_run, json, .. } => {
             replay_one(&id, dry_run, json.json, client, terminal).await
         }
-        DeliveriesCommand::Replay { choice, state, dry_run, json, .. } => {
+        DeliveriesCommand::Replay { choice, state, dry_run, no_wait, json, .. } => {
             if choice.is_everything() && state.is_none() {
                 return Err(Failure::usage(
                     "say which deliveries: an id, or options such as --source and --since",
                 ));
             }
-            replay_many(filter(choice, state, now)?, dry_run, json.json, client, terminal).await
+            let how = How::of(dry_run, no_wait);
+            replay_many(filter(choice, state, now)?, how, json.json, client, terminal).await
         }
     }
 }
@@ -68,12 +69,13 @@ pub(super) async fn dead_letters(
                 .collect();
             list(client, terminal, "deliveries", &filter(choice, dead, now)?, &part, &columns).await
         }
-        DeadLettersCommand::Replay(DeadLetters { id: Some(id), dry_run, json, .. }) => {
+        DeadLettersCommand::Replay { which: DeadLetters { id: Some(id), dry_run, json, .. }, .. } => {
             replay_one(&id, dry_run, json.json, client, terminal).await
         }
-        DeadLettersCommand::Replay(many) => {
+        DeadLettersCommand::Replay { which: many, no_wait } => {
             let filter = filter(chosen(&many)?, dead, now)?;
-            replay_many(filter, many.dry_run, many.json.json, client, terminal).await
+            let how = How::of(many.dry_run, no_wait);
+            replay_many(filter, how, many.json.json, client, terminal).await
         }
         DeadLettersCommand::Discard(DeadLetters { id: Some(id), dry_run, json, .. }) => {
             discard(vec![id], dry_run, json.json, client, terminal).await
@@ -101,28 +103,19 @@ fn filter(
     state: Option<DeliveryState>,
     now: Timestamp,
 ) -> Result<Vec<(&'static str, String)>, Failure> {
-    let time = |text: Option<String>| text.map(|text| moment(&text, now)).transpose();
+    let time = |text: Option<String>| moment(text.as_deref(), now);
     Ok(query([
         ("organization", choice.organization.map(String::from)),
         ("source", choice.source.map(String::from)),
         ("connection", choice.connection),
+        ("provider", choice.provider),
         ("state", state.map(|state| state.as_str().to_owned())),
         ("event", choice.event),
+        ("action", choice.action),
         ("reason", choice.reason),
         ("since", time(choice.since)?),
         ("until", time(choice.until)?),
     ]))
-}
-
-/// A moment: a time, or how long ago.
-fn moment(text: &str, now: Timestamp) -> Result<String, Failure> {
-    let ago = || Period::parse(text).ok().map(|period| now.plus_ms(period.ms().saturating_neg()));
-    let found = Timestamp::parse_rfc3339(text).or_else(ago);
-    found.map(Timestamp::rfc3339).ok_or_else(|| {
-        Failure::usage(format!(
-            "{text:?} is no time; use one such as 2026-01-31T08:00:00Z, or how long ago, such as 2h"
-        ))
-    })
 }
 
 async fn replay_one(
@@ -141,10 +134,31 @@ async fn replay_one(
     tell(&answer, json, &format!("delivery {id} {word} queued again"), terminal)
 }
 
-/// The daemon answers how many matched, and how many of them it has queued.
+/// How many deliveries are replayed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// They are counted only.
+    DryRun,
+    /// It is asked for.
+    Asked,
+    /// It is asked for, and its end is waited for.
+    Followed,
+}
+
+impl How {
+    const fn of(dry_run: bool, no_wait: bool) -> Self {
+        match (dry_run, no_wait) {
+            (true, _) => Self::DryRun,
+            (false, true) => Self::Asked,
+            (false, false) => Self::Followed,
+        }
+    }
+}
+
+/// The daemon answers with the task that does it, or how many match.
 async fn replay_many(
     filter: Vec<(&'static str, String)>,
-    dry_run: bool,
+    how: How,
     json: bool,
     client: &Client,
     terminal: &mut Terminal,
@@ -152,17 +166,25 @@ async fn replay_many(
     let (organization, filter): (Vec<_>, Vec<_>) =
         filter.into_iter().partition(|(key, _)| *key == "organization");
     let organization = organization.first().map(|(_, slug)| slug.as_str());
-    let mut wish = json!({ "dry_run": dry_run });
+    let mut wish = json!({ "dry_run": how == How::DryRun });
     filter.into_iter().for_each(|(key, value)| add(&mut wish, key, Some(value)));
     let answer = client.post_within(organization, &["deliveries", "replay"], &wish).await?;
-    if json {
-        terminal.json(&answer)?;
-    } else {
-        let key = if dry_run { "matched" } else { "queued" };
-        let count = answer.get(key).and_then(Value::as_u64);
-        let count = count.ok_or_else(|| Failure::failed("the daemon did not say how many"))?;
-        let word = if dry_run { "would be" } else { "are" };
-        terminal.line(&format!("{count} deliveries {word} queued again"))?;
+    match how {
+        How::Followed if !client.is_idle() => return task::follow(answer, json, client, terminal).await,
+        _ if json => terminal.json(&answer)?,
+        How::DryRun => {
+            let count = answer.get("matched").and_then(Value::as_u64);
+            let count = count.ok_or_else(|| Failure::failed("the daemon did not say how many"))?;
+            let more = if answer.get("more") == Some(&Value::Bool(true)) { "more than " } else { "" };
+            terminal.line(&format!("{more}{count} deliveries would be queued again"))?;
+        }
+        How::Asked | How::Followed => {
+            terminal.line(answer.get("id").and_then(Value::as_str).unwrap_or_default())?;
+            let when = if client.is_idle() { "once the daemon runs" } else { "from now on" };
+            terminal.remark(&format!(
+                "they are queued again {when}; `tasks show` with this id says how far it is"
+            ))?;
+        }
     }
     Ok(Exit::Done)
 }

@@ -15,7 +15,7 @@ pub(super) async fn members(
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
     match command {
-        MembersCommand::List { organization, state, list: part } => {
+        MembersCommand::List { choice, list: part } => {
             let columns: &[Column] = &[
                 ("LOGIN", "login"),
                 ("ORGANIZATION", "organization"),
@@ -26,7 +26,13 @@ pub(super) async fn members(
                 ("CONFIRMED", "last_confirmed_at"),
                 ("ID", "id"),
             ];
-            let query = query([("organization", organization), ("state", state)]);
+            let query = query([
+                ("organization", choice.organization),
+                ("state", choice.state),
+                ("role", choice.role),
+                ("host", choice.host),
+                ("login", choice.login),
+            ]);
             list(client, terminal, "members", &query, &part, columns).await
         }
         MembersCommand::Sync { organization, dry_run, roles, authority, json } => {

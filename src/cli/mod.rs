@@ -16,6 +16,7 @@ pub mod long;
 mod member;
 pub mod progress;
 pub mod send;
+mod task;
 pub mod terminal;
 
 pub use arguments::{Arguments, Ask, Command};

@@ -99,8 +99,9 @@ impl Connections {
 
     /// The connection that a task is about.
     async fn connection(&self, task: &Task) -> Result<Option<Versioned<Connection>>, StoreError> {
-        let found = self.store.versioned_connection(&task.connection).await?;
-        Ok(found.filter(|found| found.value.organization == task.organization))
+        let Some(key) = &task.connection else { return Ok(None) };
+        let found = self.store.versioned_connection(key).await?;
+        Ok(found.filter(|found| Some(&found.value.organization) == task.organization.as_ref()))
     }
 
     /// Has everything read of these connections, which are believed by something else from now on (e-46).
@@ -126,8 +127,10 @@ impl Connections {
         if looks_itself || !matches!(performed, Performed::Failed { .. }) {
             return Ok(());
         }
-        let kind = TaskKind::CheckConnection;
-        let wish = Wish::now(kind, &task.organization, &task.connection, "system", self.now());
+        let (Some(organization), Some(connection)) = (&task.organization, &task.connection) else {
+            return Ok(());
+        };
+        let wish = Wish::now(TaskKind::CheckConnection, organization, connection, "system", self.now());
         self.store.apply(vec![Change::Wish(Box::new(wish))], Vec::new()).await.map(drop)
     }
 }

@@ -4,7 +4,7 @@ use super::Connections;
 use crate::domain::change::Change;
 use crate::domain::organization::Connection;
 use crate::domain::task::{TaskKind, Wish};
-use crate::store::{Page, StoreError};
+use crate::store::{ConnectionFilter, Page, StoreError};
 
 /// Connections looked at in one step.
 const PIECE: usize = 200;
@@ -19,7 +19,8 @@ impl Connections {
     pub async fn sweep(&self) -> Result<u64, StoreError> {
         let (mut planned, mut cursor) = (0_u64, None);
         loop {
-            let found = self.store.connections(None, &Page { limit: PIECE, cursor }).await?;
+            let found =
+                self.store.connections(&ConnectionFilter::default(), &Page { limit: PIECE, cursor }).await?;
             for connection in found.items.iter().filter(|it| it.credential != "none") {
                 for kind in [TaskKind::CheckConnection, TaskKind::SyncConnection] {
                     planned = planned.saturating_add(u64::from(self.plan(connection, kind).await?));

@@ -20,6 +20,7 @@ pub mod missed;
 pub mod organization;
 pub mod pipeline;
 pub mod project;
+pub mod replay;
 pub mod roster;
 pub mod scan;
 pub mod task;

@@ -6,9 +6,13 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::change::Change;
+use super::change::{AuditEntry, Change};
 use super::known::RecordKey;
+use super::replay::{Piece, Progress};
 use super::{ConnectionKey, OrganizationSlug, Timestamp, id_of};
+
+/// Letters of a subject that the audit log shows: a filter is shorter, if it is not made to be long.
+const SHOWN_MAX: usize = 400;
 
 /// What is to be done. Each has exactly one who does it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -28,6 +32,8 @@ pub enum TaskKind {
     DisconnectConnection,
     /// Replace the secrets of hooks that we made, and a token by its successor.
     RotateToken,
+    /// Handle many deliveries again; the subject says which.
+    ReplayDeliveries,
 }
 
 impl TaskKind {
@@ -42,7 +48,15 @@ impl TaskKind {
             Self::CatchUp => "catch_up",
             Self::DisconnectConnection => "disconnect_connection",
             Self::RotateToken => "rotate_token",
+            Self::ReplayDeliveries => "replay_deliveries",
         }
+    }
+
+    /// Whether it is done in many pieces: it can be cancelled between them, and wishing for it again while it runs means
+    /// the run that is under way.
+    #[must_use]
+    pub const fn is_in_pieces(self) -> bool {
+        matches!(self, Self::ReplayDeliveries)
     }
 }
 
@@ -60,6 +74,8 @@ pub enum TaskState {
     Done,
     /// Was given up.
     Failed,
+    /// Somebody has ended it before it was done.
+    Cancelled,
 }
 
 impl TaskState {
@@ -72,13 +88,14 @@ impl TaskState {
             Self::Waiting => "waiting",
             Self::Done => "done",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
         }
     }
 
     /// Whether nothing more happens without a new wish.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Done | Self::Failed)
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
     }
 }
 
@@ -87,10 +104,10 @@ impl TaskState {
 pub struct Wish {
     /// What.
     pub kind: TaskKind,
-    /// For whom.
-    pub organization: OrganizationSlug,
-    /// Through which connection.
-    pub connection: ConnectionKey,
+    /// For whom; `None`: for the operator, about all organizations.
+    pub organization: Option<OrganizationSlug>,
+    /// Through which connection; `None`: no forge is asked.
+    pub connection: Option<ConnectionKey>,
     /// About what of it; empty: all.
     pub subject: String,
     /// Who wants it: `api_token:…`, `cli`, `webhook`, `system`.
@@ -113,8 +130,8 @@ impl Wish {
     ) -> Self {
         Self {
             kind,
-            organization: organization.clone(),
-            connection: connection.clone(),
+            organization: Some(organization.clone()),
+            connection: Some(connection.clone()),
             subject: String::new(),
             by: by.to_owned(),
             at,
@@ -125,7 +142,8 @@ impl Wish {
     /// The task's id: the same for the same wish.
     #[must_use]
     pub fn id(&self) -> String {
-        let (organization, connection) = (self.organization.as_str(), self.connection.as_str());
+        let organization = self.organization.as_ref().map_or("", |slug| slug.as_str());
+        let connection = self.connection.as_ref().map_or("", |key| key.as_str());
         id_of(&["task", self.kind.as_str(), organization, connection, &self.subject])
     }
 }
@@ -137,10 +155,10 @@ pub struct Task {
     pub id: String,
     /// What.
     pub kind: TaskKind,
-    /// For whom.
-    pub organization: OrganizationSlug,
-    /// Through which connection.
-    pub connection: ConnectionKey,
+    /// For whom; `None`: for the operator, about all organizations.
+    pub organization: Option<OrganizationSlug>,
+    /// Through which connection; `None`: no forge is asked.
+    pub connection: Option<ConnectionKey>,
     /// About what of it; empty: all.
     pub subject: String,
     /// Where it stands.
@@ -167,6 +185,9 @@ pub struct Task {
     pub note: Option<String>,
     /// Rises with each claim: an older one settles nothing.
     pub fence: u64,
+    /// Of what is done in pieces: how far it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
 }
 
 impl Task {
@@ -174,15 +195,19 @@ impl Task {
     #[must_use]
     pub fn wished(before: Option<Self>, wish: &Wish) -> Self {
         let Some(mut task) = before else { return Self::new(wish) };
+        if task.kind.is_in_pieces() && !task.state.is_final() {
+            return task;
+        }
         task.wished_by.clone_from(&wish.by);
         task.wished_at = wish.at;
         let earlier = |known: Option<Timestamp>| Some(known.map_or(wish.due_at, |at| at.min(wish.due_at)));
         match task.state {
             TaskState::Working => task.again_at = earlier(task.again_at),
             TaskState::Queued | TaskState::Waiting => task.due_at = earlier(task.due_at),
-            TaskState::Done | TaskState::Failed => {
+            TaskState::Done | TaskState::Failed | TaskState::Cancelled => {
                 task.state = TaskState::Queued;
                 task.due_at = Some(wish.due_at);
+                task.progress = Self::beginning(task.kind);
             }
         }
         task
@@ -207,7 +232,12 @@ impl Task {
             last_error: None,
             note: None,
             fence: 0,
+            progress: Self::beginning(wish.kind),
         }
+    }
+
+    fn beginning(kind: TaskKind) -> Option<Progress> {
+        kind.is_in_pieces().then(Progress::default)
     }
 
     /// Taken until the lease ends.
@@ -227,6 +257,51 @@ impl Task {
         self.last_error = None;
         self.note = Some(note);
         self.ended(TaskState::Done, now)
+    }
+
+    /// A piece was done of which so many could be queued; the next one then, unless it was the last. The claim ends with
+    /// the piece, and tries are counted for each piece by itself.
+    #[must_use]
+    pub fn advanced(mut self, piece: &Piece, queued: u64, next: Timestamp, now: Timestamp) -> Self {
+        let progress = self.progress.take().unwrap_or_default().after(piece, queued);
+        let note = progress.sentence();
+        self.progress = Some(progress);
+        if piece.is_last {
+            return self.done(note, now);
+        }
+        self.last_error = None;
+        self.note = Some(note);
+        self.attempts = 0;
+        self.fence = self.fence.saturating_add(1);
+        self.due_at = Some(next);
+        self
+    }
+
+    /// Ended before it was done. Whoever has it in hand settles nothing any more.
+    #[must_use]
+    pub fn cancelled(mut self, now: Timestamp) -> Self {
+        self.last_error = None;
+        self.note = self.progress.as_ref().map(|progress| format!("cancelled: {}", progress.sentence()));
+        self.again_at = None;
+        self.fence = self.fence.saturating_add(1);
+        self.ended(TaskState::Cancelled, now)
+    }
+
+    /// What the audit log says of the end of what was done in pieces: who wanted which, and what has come of it.
+    #[must_use]
+    pub fn line(&self, why: Option<String>, at: Timestamp) -> Option<AuditEntry> {
+        let progress = self.progress.as_ref().filter(|_| self.state.is_final())?;
+        let shown: String = self.subject.chars().take(SHOWN_MAX).collect();
+        Some(AuditEntry {
+            at,
+            organization: self.organization.clone(),
+            actor: self.wished_by.clone(),
+            action: "deliveries.replayed".into(),
+            subject: self.id.clone(),
+            detail: format!("{}, of those with {shown}", progress.sentence()),
+            why,
+            ..AuditEntry::default()
+        })
     }
 
     /// Given up; queued again when it was wished meanwhile.
@@ -285,6 +360,13 @@ pub enum Performed {
         expects: Vec<(RecordKey, u64)>,
         /// What came of it, in a sentence.
         note: String,
+    },
+    /// A piece was found that is to be done now, with how far it is.
+    Piece {
+        /// Which deliveries.
+        piece: Piece,
+        /// When the next one may begin.
+        next: Timestamp,
     },
     /// It may work later.
     Later {

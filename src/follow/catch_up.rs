@@ -14,7 +14,7 @@ use crate::domain::organization::{Connection, Forge};
 use crate::domain::task::{Performed, TaskKind, Wish};
 use crate::domain::{SourceKey, Timestamp};
 use crate::provider::{ProviderError, Sent, SentLog, logged};
-use crate::store::{DeliveryFilter, Page, Store, StoreError};
+use crate::store::{ConnectionFilter, DeliveryFilter, Page, Store, StoreError};
 use crate::telemetry::metric::{Metric, Value, count, set};
 
 /// A forge may write into its log late.
@@ -311,7 +311,8 @@ impl Follower {
     async fn reconcile(&self, source: &SourceKey) -> Result<(), SyncError> {
         let mut cursor = None;
         loop {
-            let found = self.store.connections(None, &Page { limit: PIECE, cursor }).await?;
+            let found =
+                self.store.connections(&ConnectionFilter::default(), &Page { limit: PIECE, cursor }).await?;
             let ours = found.items.iter().filter(|it| it.source == *source && it.credential != "none");
             for connection in ours {
                 let Some(organization) = self.store.organization(&connection.organization).await? else {

@@ -46,9 +46,7 @@ impl Follower {
     /// # Errors
     /// When the store refuses.
     pub async fn perform(&self, directories: &dyn Directories, task: &Task) -> Result<Performed, StoreError> {
-        let connection = self.store.connection(&task.connection).await?;
-        let organization = self.store.organization(&task.organization).await?;
-        let (Some(connection), Some(organization)) = (connection, organization) else {
+        let Some((connection, organization)) = self.whose(task).await? else {
             return Ok(Performed::noted("the connection is gone".into()));
         };
         if task.kind == TaskKind::CatchUp {
@@ -73,6 +71,13 @@ impl Follower {
         };
         let whose = Whose { organization: &organization, connection: &connection };
         self.ask(directory.as_ref(), whose, task).await
+    }
+
+    /// Whom a task is about.
+    async fn whose(&self, task: &Task) -> Result<Option<(Connection, Organization)>, StoreError> {
+        let (Some(key), Some(slug)) = (&task.connection, &task.organization) else { return Ok(None) };
+        let connection = self.store.connection(key).await?;
+        Ok(connection.zip(self.store.organization(slug).await?))
     }
 
     async fn ask(

@@ -10,7 +10,7 @@ use crate::domain::Timestamp;
 use crate::domain::change::Change;
 use crate::domain::organization::{Connection, ConnectionState, Organization};
 use crate::domain::task::{Task, Wish};
-use crate::store::{Page, Store, StoreError};
+use crate::store::{ConnectionFilter, Page, Store, StoreError};
 
 /// Taken off each wait, by a part that is each connection's own, so that they do not all come at once: a sixth.
 const JITTER_ONE_IN: i64 = 6;
@@ -107,7 +107,7 @@ fn wait_ms(connection: &Connection, every_ms: i64) -> i64 {
 pub async fn look_for_missed(store: &dyn Store, reach: Reach, now: Timestamp) -> Result<(), StoreError> {
     let (mut seen, mut page) = (BTreeSet::new(), Page { limit: ORGANIZATIONS, cursor: None });
     loop {
-        let found = store.connections(None, &page).await?;
+        let found = store.connections(&ConnectionFilter::default(), &page).await?;
         for connection in &found.items {
             let is_off =
                 connection.is_off() || connection.paused_at.is_some() || connection.rejected_at.is_some();

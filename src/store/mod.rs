@@ -26,7 +26,10 @@ pub use credential::{Credential, Credentials};
 pub use figures::StoreFigures;
 pub use job::Jobs;
 pub use keep::{Frozen, Keep};
-pub use list::{DeliveryFilter, FindingFilter, MemberFilter, Page, Paged, ProjectFilter, TaskFilter};
+pub use list::{
+    AuditFilter, ConnectionFilter, DeliveryFilter, FindingFilter, MemberFilter, Page, Paged, ProjectFilter,
+    TaskFilter,
+};
 pub use mark::Marks;
 pub use roster::Rosters;
 pub use task::{TaskClaim, TaskOutcome, TaskSettled, Tasks};
@@ -302,7 +305,7 @@ pub trait Records: Send + Sync {
     /// A page of connections, by key.
     async fn connections(
         &self,
-        organization: Option<&OrganizationSlug>,
+        filter: &ConnectionFilter,
         page: &Page,
     ) -> Result<Paged<Connection>, StoreError>;
     /// One project by its id ([`Project::id`]).
@@ -318,11 +321,7 @@ pub trait Records: Send + Sync {
     /// One line of the audit log by its id ([`AuditEntry::id`]).
     async fn audit_entry(&self, id: &str) -> Result<Option<AuditEntry>, StoreError>;
     /// A page of the audit log, newest first.
-    async fn audit(
-        &self,
-        organization: Option<&OrganizationSlug>,
-        page: &Page,
-    ) -> Result<Paged<AuditEntry>, StoreError>;
+    async fn audit(&self, filter: &AuditFilter, page: &Page) -> Result<Paged<AuditEntry>, StoreError>;
 }
 
 /// Tokens and the one-time code of the first start, beside the tickets of browsers.

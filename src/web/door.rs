@@ -74,17 +74,40 @@ impl std::fmt::Debug for Doors {
     }
 }
 
+/// What a request finds behind the name it asks for.
+pub(crate) struct Found {
+    /// The source's own; `None`: there is no such source.
+    pub(crate) doorway: Option<Doorway>,
+    /// At which its proof is tried where there is no source: what comes of that counts for nothing, only the time does.
+    pub(crate) stand_in: Option<(SourceKey, Doorway)>,
+    /// How often a refusal still has to hash the body for nothing.
+    pub(crate) decoys: usize,
+}
+
 #[derive(Debug)]
 struct Table {
     doors: HashMap<SourceKey, Doorway>,
-    /// So often does any refusal hash the body: as the source with the most secrets must.
-    passes: usize,
+    /// The door with the most secrets: any refusal hashes the body as often as its own must.
+    widest: Option<SourceKey>,
 }
 
 impl From<HashMap<SourceKey, Doorway>> for Table {
     fn from(doors: HashMap<SourceKey, Doorway>) -> Self {
-        let passes = doors.values().map(|doorway| doorway.door.passes()).max().unwrap_or(1);
-        Self { doors, passes }
+        let widest = doors.iter().max_by_key(|(_, doorway)| doorway.door.passes());
+        Self { widest: widest.map(|(source, _)| source.clone()), doors }
+    }
+}
+
+impl Table {
+    fn find(&self, source: Option<&SourceKey>) -> Found {
+        let doorway = source.and_then(|source| self.doors.get(source)).cloned();
+        let widest = self.widest.as_ref().and_then(|source| self.doors.get_key_value(source));
+        let passes = widest.map_or(1, |(_, doorway)| doorway.door.passes());
+        let stand_in =
+            widest.filter(|_| doorway.is_none()).map(|(source, door)| (source.clone(), door.clone()));
+        let tried = doorway.as_ref().or(stand_in.as_ref().map(|(_, doorway)| doorway));
+        let own = tried.map_or(0, |doorway| doorway.door.passes());
+        Found { decoys: passes.saturating_sub(own), doorway, stand_in }
     }
 }
 
@@ -153,12 +176,9 @@ impl Doors {
         *table = Arc::new(doors.into());
     }
 
-    /// A source's doorway, and how often a refusal there still has to hash the body for nothing.
-    pub(crate) fn find(&self, source: Option<&SourceKey>) -> (Option<Doorway>, usize) {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        let found = source.and_then(|source| table.doors.get(source)).cloned();
-        let own = found.as_ref().map_or(0, |doorway| doorway.door.passes());
-        (found, table.passes.saturating_sub(own))
+    /// What is behind a source's name.
+    pub(crate) fn find(&self, source: Option<&SourceKey>) -> Found {
+        self.table.read().unwrap_or_else(PoisonError::into_inner).find(source)
     }
 }
 
@@ -188,11 +208,16 @@ mod tests {
         ];
         let doors = Doors::new(doors.into_iter().map(|(name, doorway)| (key(name), doorway)).collect());
         for name in ["one", "three", "plain", "signed", "nobody"] {
-            let (found, missing) = doors.find(Some(&key(name)));
-            let own = found.map_or(0, |doorway| doorway.door.passes());
-            assert_eq!(own + missing, 3, "{name}");
+            let found = doors.find(Some(&key(name)));
+            assert_eq!(found.doorway.is_none(), name == "nobody");
+            assert_eq!(found.stand_in.is_some(), name == "nobody", "who exists is proven at the own door");
+            let tried = found.doorway.or(found.stand_in.map(|(_, doorway)| doorway)).unwrap();
+            assert_eq!(tried.door.passes() + found.decoys, 3, "{name}");
         }
-        assert_eq!(doors.find(None).1, 3, "a name that cannot be one");
-        assert_eq!(Doors::new(HashMap::new()).find(None).1, 1);
+        let unnamed = doors.find(None);
+        assert_eq!(unnamed.stand_in.unwrap().0, key("three"), "a name that cannot be one");
+        let empty = Doors::new(HashMap::new()).find(None);
+        assert!(empty.stand_in.is_none());
+        assert_eq!(empty.decoys, 1);
     }
 }

@@ -114,11 +114,16 @@ impl Drop for Visit {
     }
 }
 
-/// Who sends a request, and the request as one more that they have open.
-pub(crate) fn enter(request: &HttpRequest, front: &Front) -> Result<(IpAddr, Visit), Problem> {
+/// Who sends a request, and the request as one more that they have open; `None`: they have too many.
+pub(crate) fn knock(request: &HttpRequest, front: &Front) -> (IpAddr, Option<Visit>) {
     let address = address(request.peer_addr(), request.headers(), &front.trusted_proxies);
-    let visit = front.peers.enter(address, front.limits.peer_requests_max).ok_or_else(Problem::busy)?;
-    Ok((address, visit))
+    (address, front.peers.enter(address, front.limits.peer_requests_max))
+}
+
+/// The same, and refuses who has too many.
+pub(crate) fn enter(request: &HttpRequest, front: &Front) -> Result<(IpAddr, Visit), Problem> {
+    let (address, visit) = knock(request, front);
+    Ok((address, visit.ok_or_else(Problem::busy)?))
 }
 
 #[cfg(test)]

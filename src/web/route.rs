@@ -132,6 +132,7 @@ fn followed() -> Vec<Line> {
         api::<Admin, _, _>(POST, "/api/v1/members/{id}/unpin", api::pin::unpin, &api::pin::UNPIN),
         api::<Reader, _, _>(GET, "/api/v1/tasks", api::task::list, &api::task::LIST),
         api::<Reader, _, _>(GET, "/api/v1/tasks/{id}", api::task::show, &api::task::SHOW),
+        api::<Admin, _, _>(POST, "/api/v1/tasks/{id}/cancel", api::task::cancel, &api::task::CANCEL),
         api::<Reader, _, _>(GET, "/api/v1/gaps", api::gap::list, &api::gap::LIST),
         api::<Admin, _, _>(POST, "/api/v1/catch-up", api::gap::catch_up, &api::gap::CATCH_UP),
     ]

@@ -11,6 +11,7 @@ mod indexer;
 mod metric;
 mod outbox;
 mod patience;
+mod replay;
 mod schedule;
 mod scrub;
 mod supervise;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use outbox::Perform;
+pub use replay::replay;
 
 use crate::domain::change::Changes;
 use crate::domain::delivery::{Delivery, Lane};

@@ -149,6 +149,7 @@ fn outcome(context: &Context, task: &Task, performed: Performed) -> (TaskOutcome
         Performed::Done { changes, expects, note } => {
             (TaskOutcome::Done { changes, expects, note: cut(&note) }, "done")
         }
+        Performed::Piece { piece, next } => (TaskOutcome::Piece { piece, next }, "piece"),
         Performed::Failed { error } => {
             report!(Fault::TaskFailed, id = %task.id, kind = task.kind.as_str(), error, "a task was given up");
             (TaskOutcome::Fail { error: cut(&error) }, "failed")

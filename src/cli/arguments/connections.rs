@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Json, NewLink, Part};
+use super::{ConnectionChoice, Json, NewLink, Part};
 use crate::domain::organization::Kind;
 use crate::domain::{ConnectionKey, OrganizationSlug};
 
@@ -18,10 +18,11 @@ fn kind(text: &str) -> Result<Kind, String> {
 #[derive(Debug, Subcommand)]
 pub enum ConnectionsCommand {
     /// List connections
+    #[command(after_help = "Example:\n  scm-connect connections list --state token_expiring")]
     List {
-        /// Of this organization.
-        #[arg(long, value_name = "SLUG")]
-        organization: Option<String>,
+        /// Which ones.
+        #[command(flatten)]
+        choice: ConnectionChoice,
         /// Which part.
         #[command(flatten)]
         list: Part,

@@ -18,9 +18,15 @@ pub struct DeliveryChoice {
     /// About this connection.
     #[arg(long, value_name = "KEY")]
     pub connection: Option<String>,
+    /// From a forge of this family.
+    #[arg(long, value_parser = ["github", "gitlab"])]
+    pub provider: Option<String>,
     /// Of this event.
     #[arg(long)]
     pub event: Option<String>,
+    /// With this action of the event.
+    #[arg(long)]
+    pub action: Option<String>,
     /// With this reason.
     #[arg(long)]
     pub reason: Option<String>,
@@ -36,10 +42,9 @@ impl DeliveryChoice {
     /// Whether nothing was chosen, which would mean all.
     #[must_use]
     pub fn is_everything(&self) -> bool {
-        let Self { organization, source, connection, event, reason, since, until } = self;
-        organization.is_none()
-            && source.is_none()
-            && [connection, event, reason, since, until].iter().all(|it| it.is_none())
+        let Self { organization, source, connection, provider, event, action, reason, since, until } = self;
+        let words = [connection, provider, event, action, reason, since, until];
+        organization.is_none() && source.is_none() && words.iter().all(|it| it.is_none())
     }
 }
 
@@ -76,12 +81,19 @@ pub enum DeliveriesCommand {
         json: Json,
     },
     /// Queue deliveries again; their history stays
-    #[command(after_help = "Examples:
+    #[command(
+        after_help = "Many are queued by the daemon, newest first and at most ten a second. It goes on when this command
+is interrupted, and where it was when the daemon itself ended; `tasks cancel` ends it. The same options
+given again while it goes on mean the same task.
+
+Examples:
   scm-connect deliveries replay 0198c0de-0000-7000-8000-000000000000
-  scm-connect deliveries replay --source acme-github --since 2h --dry-run")]
+  scm-connect deliveries replay --source acme-github --since 2h --dry-run"
+    )]
     Replay {
         /// One delivery; or choose many by the options below.
-        #[arg(conflicts_with_all = ["state", "organization", "source", "connection", "event", "reason", "since", "until"])]
+        #[arg(conflicts_with_all = ["state", "organization", "source", "connection", "provider", "event", "action",
+            "reason", "since", "until"])]
         id: Option<String>,
         /// Which ones.
         #[command(flatten)]
@@ -92,6 +104,9 @@ pub enum DeliveriesCommand {
         /// Only count them.
         #[arg(long)]
         dry_run: bool,
+        /// Do not wait for the end; print the task's id.
+        #[arg(long, conflicts_with_all = ["dry_run", "id"])]
+        no_wait: bool,
         /// How to print.
         #[command(flatten)]
         json: Json,
@@ -111,7 +126,14 @@ pub enum DeadLettersCommand {
         list: Part,
     },
     /// Queue them again
-    Replay(DeadLetters),
+    Replay {
+        /// Which ones.
+        #[command(flatten)]
+        which: DeadLetters,
+        /// Do not wait for the end; print the task's id.
+        #[arg(long, conflicts_with_all = ["dry_run", "id"])]
+        no_wait: bool,
+    },
     /// Let them go; they stay on record as ignored
     Discard(DeadLetters),
 }
@@ -120,7 +142,8 @@ pub enum DeadLettersCommand {
 #[derive(Debug, Clone, Args)]
 pub struct DeadLetters {
     /// One delivery; or choose many by the options below.
-    #[arg(conflicts_with_all = ["organization", "source", "connection", "event", "reason", "since", "until", "all"])]
+    #[arg(conflicts_with_all = ["organization", "source", "connection", "provider", "event", "action", "reason",
+        "since", "until", "all"])]
     pub id: Option<String>,
     /// Which ones.
     #[command(flatten)]

@@ -3,6 +3,7 @@
 mod connections;
 mod deliveries;
 mod link;
+mod lists;
 mod records;
 mod store;
 
@@ -15,6 +16,7 @@ use url::Url;
 pub use connections::{ConnectionsCommand, CredentialFiles, Named, NewConnection, SecretsCommand};
 pub use deliveries::{DeadLetters, DeadLettersCommand, DeliveriesCommand, DeliveryChoice};
 pub use link::NewLink;
+pub use lists::{AuditChoice, ConnectionChoice, FindingsCommand, MemberChoice, ProjectChoice, TasksCommand};
 pub use records::{
     Ask, AuditCommand, CatchUp, KeysCommand, MembersCommand, OrganizationsCommand, Part, ProjectsCommand,
     TokenChoice, TokenCommand,

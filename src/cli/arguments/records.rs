@@ -2,7 +2,10 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{ConnectionsCommand, DeadLettersCommand, DeliveriesCommand, Json, SecretsCommand, forge};
+use super::{
+    AuditChoice, ConnectionsCommand, DeadLettersCommand, DeliveriesCommand, FindingsCommand, Json,
+    MemberChoice, ProjectChoice, SecretsCommand, TasksCommand, forge,
+};
 use crate::config::Period;
 use crate::domain::access::TokenKind;
 use crate::domain::organization::Forge;
@@ -51,6 +54,12 @@ Examples:
         after_help = "Example:\n  scm-connect dead-letters replay --reason unreadable --dry-run"
     )]
     DeadLetters(DeadLettersCommand),
+    /// Tasks: what the daemon does at the forges or for long, and how far it is
+    #[command(subcommand)]
+    Tasks(TasksCommand),
+    /// Findings of scanners
+    #[command(subcommand)]
+    Findings(FindingsCommand),
 }
 
 /// Looks for deliveries that were missed.
@@ -74,10 +83,11 @@ pub struct CatchUp {
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
     /// List who changed what, newest first
+    #[command(after_help = "Example:\n  scm-connect audit list --action member.removed --since 7d")]
     List {
-        /// Of this organization.
-        #[arg(long, value_parser = OrganizationSlug::parse, value_name = "SLUG")]
-        organization: Option<OrganizationSlug>,
+        /// Which lines.
+        #[command(flatten)]
+        choice: AuditChoice,
         /// Which part.
         #[command(flatten)]
         list: Part,
@@ -248,19 +258,11 @@ pub enum OrganizationsCommand {
 #[derive(Debug, Subcommand)]
 pub enum ProjectsCommand {
     /// List projects
+    #[command(after_help = "Example:\n  scm-connect projects list --ci-state failing --archived false")]
     List {
-        /// Of this organization.
-        #[arg(long, value_name = "SLUG")]
-        organization: Option<String>,
-        /// Through this connection.
-        #[arg(long, value_name = "KEY")]
-        connection: Option<String>,
-        /// In this state: waiting, active, not_set_up, paused, archived, removed, moved_away.
-        #[arg(long)]
-        state: Option<String>,
-        /// Whose path holds this.
-        #[arg(long, value_name = "TEXT")]
-        search: Option<String>,
+        /// Which ones.
+        #[command(flatten)]
+        choice: Box<ProjectChoice>,
         /// Which part.
         #[command(flatten)]
         list: Part,
@@ -271,13 +273,11 @@ pub enum ProjectsCommand {
 #[derive(Debug, Subcommand)]
 pub enum MembersCommand {
     /// List members
+    #[command(after_help = "Example:\n  scm-connect members list --role admin --state active")]
     List {
-        /// Of this organization.
-        #[arg(long, value_name = "SLUG")]
-        organization: Option<String>,
-        /// In this state: pending, active, removed.
-        #[arg(long)]
-        state: Option<String>,
+        /// Which ones.
+        #[command(flatten)]
+        choice: MemberChoice,
         /// Which part.
         #[command(flatten)]
         list: Part,

@@ -155,6 +155,97 @@ async fn many_are_replayed_by_a_filter_and_a_dry_run_says_so() {
 }
 
 #[tokio::test]
+async fn a_replay_of_many_is_followed_to_its_end_or_only_asked_for() {
+    let begun =
+        r#"{"id":"t1","state":"queued","note":null,"progress":{"matched":null,"queued":0,"skipped":0}}"#;
+    let done = r#"{"id":"t1","state":"done","note":"3 of 3 deliveries are queued again"}"#;
+    let line = "deliveries replay --state dead --provider github --action opened";
+    let (it, daemon) = came(line, &[(202, begun), (200, done)]).await;
+    assert_eq!((it.end, it.out.as_str()), (Ok(Exit::Done), "3 of 3 deliveries are queued again\n"));
+    assert_eq!(daemon.lines(), ["POST /api/v1/deliveries/replay", "GET /api/v1/tasks/t1"]);
+    let body: serde_json::Value = serde_json::from_str(&daemon.asked()[0].body).unwrap();
+    let wanted =
+        serde_json::json!({ "state": "dead", "provider": "github", "action": "opened", "dry_run": false });
+    assert_eq!(body, wanted);
+    let (it, daemon) = came(&format!("{line} --no-wait"), &[(202, begun)]).await;
+    assert_eq!((it.end, it.out.as_str(), daemon.lines().len()), (Ok(Exit::Done), "t1\n", 1));
+    let (it, _) = came("dead-letters replay --all --json", &[(202, begun), (200, done)]).await;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&it.out).unwrap()["state"], "done");
+    for (state, message) in [("cancelled", "1 was queued"), ("failed", "it cannot be read")] {
+        let ended = format!(
+            r#"{{"id":"t1","state":"{state}","note":"1 was queued","last_error":"it cannot be read"}}"#
+        );
+        let (it, _) = came(line, &[(202, begun), (200, &ended)]).await;
+        assert_eq!(it.end, Err(Failure { exit: Exit::Failed, message: message.into() }), "{state}");
+    }
+}
+
+#[tokio::test]
+async fn a_replay_is_not_waited_for_where_nobody_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let begun = r#"{"id":"t1","state":"queued"}"#;
+    let daemon = Daemon::answering(&[(202, begun)]).at(&folder.path().join("control.sock"));
+    let client = Client::local(folder.path()).await.unwrap().expect("a daemon").idle();
+    let it = type_to(&client, "dead-letters replay --all", false).await;
+    assert_eq!((it.end, it.out.as_str(), daemon.lines().len()), (Ok(Exit::Done), "t1\n", 1));
+    assert!(it.err.contains("once the daemon runs"), "{}", it.err);
+}
+
+#[tokio::test]
+async fn tasks_are_listed_shown_and_cancelled() {
+    let listed = r#"{"items":[{"id":"t1","kind":"replay_deliveries","state":"working"}],"next_cursor":null}"#;
+    let (it, daemon) = came("tasks list --kind replay_deliveries --state working", &[(200, listed)]).await;
+    assert!(it.out.contains("t1\treplay_deliveries"), "{}", it.out);
+    assert_eq!(daemon.lines(), ["GET /api/v1/tasks?state=working&kind=replay_deliveries&limit=200"]);
+    let ended = r#"{"id":"t1","state":"cancelled","note":"cancelled: nothing was queued"}"#;
+    let (it, daemon) = came("tasks cancel t1", &[(200, ended)]).await;
+    assert_eq!((it.end, it.err.as_str()), (Ok(Exit::Done), "task t1: cancelled: nothing was queued\n"));
+    assert_eq!(daemon.lines(), ["POST /api/v1/tasks/t1/cancel"]);
+    let (_, daemon) = came("tasks show t1", &[(200, ended)]).await;
+    assert_eq!(daemon.lines(), ["GET /api/v1/tasks/t1"]);
+}
+
+#[tokio::test]
+async fn a_page_without_items_is_not_the_end_of_a_list() {
+    let far = r#"{"items":[],"next_cursor":"c"}"#;
+    let (it, daemon) =
+        came("members list --role admin", &[(200, far), (200, r#"{"items":[{"login":"ada"}]}"#)]).await;
+    assert!(it.out.contains("\nada\t"), "{}", it.out);
+    assert_eq!(daemon.lines().len(), 2);
+}
+
+#[tokio::test]
+async fn every_field_of_a_list_can_be_asked_for() {
+    let empty = r#"{"items":[],"next_cursor":null}"#;
+    for (line, path) in [
+        (
+            "connections list --organization acme --state limited --kind gitlab_cloud --authority true",
+            "connections?organization=acme&state=limited&kind=gitlab_cloud&authority=true",
+        ),
+        (
+            "projects list --provider gitlab --host git.example.com --visibility private --archived false --ci-state failing --proof claimed",
+            "projects?provider=gitlab&host=git.example.com&visibility=private&archived=false&ci_state=failing&proof=claimed",
+        ),
+        (
+            "members list --state active --role admin --host github.com --login ada",
+            "members?state=active&role=admin&host=github.com&login=ada",
+        ),
+        (
+            "audit list --actor cli --action token.created --since 2h --until 1h",
+            "audit?actor=cli&action=token.created&since=2026-01-31T06%3A00%3A00.000Z&until=2026-01-31T07%3A00%3A00.000Z",
+        ),
+        ("deliveries list --provider github --action opened", "deliveries?provider=github&action=opened"),
+        (
+            "findings list --organization acme --project p --repo acme/site --ref main --state open",
+            "findings?organization=acme&project=p&repo=acme%2Fsite&ref=main&state=open",
+        ),
+    ] {
+        let (_, daemon) = came(line, &[(200, empty)]).await;
+        assert_eq!(daemon.lines(), [format!("GET /api/v1/{path}&limit=200")], "{line}");
+    }
+}
+
+#[tokio::test]
 async fn discarding_names_each_delivery_and_a_dry_run_touches_none() {
     let found = r#"{"items":[{"id":"1"},{"id":"2"}],"next_cursor":null}"#;
     let answers = [(200, found), (202, "{}"), (202, "{}")];

@@ -57,18 +57,18 @@ impl JobLookup {
 pub struct JobKnown {
     /// The organization asked for; without one, the one that holds the numbers.
     pub organization: Option<Versioned<Organization>>,
-    /// Its connections at the forge.
+    /// Its connections at the forge: those that [`Self::numbered`] names when there are any, else all.
     pub own: Vec<Versioned<Connection>>,
     /// Who holds the namespace's number as an account, whoever's it is.
     pub by_account: Option<Connection>,
     /// Who holds the account's name, whoever's they are; claims and rejected ones hold nothing.
     pub by_login: Vec<Connection>,
     /// The connections under which projects of the same namespace number, or the project's own, are recorded with
-    /// proof, whoever's they are.
+    /// proof, whoever's they are; one of an organization at least.
     pub by_number: Vec<Connection>,
     /// The organization's project with the proven number.
     pub project: Option<Versioned<Project>>,
-    /// The organization's proven project of that path.
+    /// The organization's proven project of that path, for a claim: a job with a number is found by it.
     pub at_path: Option<Versioned<Project>>,
     /// The organization's claimed project of that path.
     pub claimed: Option<Versioned<Project>>,
@@ -97,6 +97,13 @@ impl JobKnown {
         let mut all = self.by_account.iter().chain(&self.by_number).map(|holder| &holder.organization);
         let first = all.next()?;
         all.all(|other| other == first).then(|| first.clone())
+    }
+
+    /// The connections to which the numbers lead, best first.
+    pub fn numbered(&self) -> impl Iterator<Item = &ConnectionKey> {
+        let by_account = self.by_account.iter().map(|holder| &holder.key);
+        let of_project = self.project.iter().map(|project| &project.value.connection);
+        by_account.chain(of_project).chain(self.by_number.iter().map(|holder| &holder.key))
     }
 
     /// What must still hold of the accounts when something new is made.

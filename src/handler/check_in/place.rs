@@ -65,10 +65,7 @@ fn by_proof<'a>(
         return Err(Refused::Unavailable);
     }
     let own = |key: &ConnectionKey| known.own.iter().find(|found| found.value.key == *key);
-    let numbered = known.project.iter().map(|project| &project.value.connection);
-    let by_number = known.by_account.iter().map(|holder| &holder.key);
-    let keys = by_number.chain(numbered).chain(known.by_number.iter().map(|holder| &holder.key));
-    if let Some(found) = keys.filter_map(own).next() {
+    if let Some(found) = known.numbered().filter_map(own).next() {
         return Ok(Some(found));
     }
     // A path is no proof: without the word of the organization's own CI token nothing is found by it.

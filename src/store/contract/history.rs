@@ -12,7 +12,9 @@ use crate::domain::change::{Change, Changes, Reason, Verdict};
 use crate::domain::delivery::{DeliveryState, Lane};
 use crate::domain::known::RecordKey;
 use crate::domain::{DeliveryId, Timestamp};
-use crate::store::{Accepted, Claim, DeliveryFilter, Indexed, Outcome, Page, Retention, Settled, Store};
+use crate::store::{
+    Accepted, AuditFilter, Claim, DeliveryFilter, Indexed, Outcome, Page, Retention, Settled, Store,
+};
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
@@ -266,7 +268,12 @@ impl Play {
         let mut figures = self.store.figures().await.unwrap();
         (figures.size_bytes, figures.free_bytes) = (0, None);
         assert_eq!(figures, self.model.figures());
-        let found = self.store.audit(None, &Page { limit: 1000, cursor: None }).await.unwrap().items;
+        let found = self
+            .store
+            .audit(&AuditFilter::default(), &Page { limit: 1000, cursor: None })
+            .await
+            .unwrap()
+            .items;
         let found: Vec<_> =
             found.into_iter().rev().map(|line| (line.at, line.action, line.subject)).collect();
         let lines = self.model.audit.iter().map(|(at, action, subject)| {

@@ -5,14 +5,15 @@ use secrecy::ExposeSecret as _;
 use super::access::token;
 use super::bench::{Bench, LEASE_MS, NOON, delivery, done, source};
 use super::records::{self, audit_line, organization, page};
-use super::{credential, task};
+use super::{credential, replay, task};
 use crate::domain::change::{Change, Changes, Verdict};
 use crate::domain::credential::CredentialKind;
 use crate::domain::delivery::{DeliveryState, Lane};
 use crate::domain::{DeliveryId, Timestamp};
 use crate::store::keep::{ImportMark, Item, MoveError, Tally, compare, transfer};
 use crate::store::{
-    Accepted, DeliveryFilter, Indexed, MemberFilter, Outcome, ProjectFilter, Store, StoreError, TaskFilter,
+    Accepted, AuditFilter, ConnectionFilter, DeliveryFilter, Indexed, MemberFilter, Outcome, ProjectFilter,
+    Store, StoreError, TaskFilter,
 };
 
 const MINUTE_MS: i64 = 60_000;
@@ -86,14 +87,14 @@ async fn answers(store: &dyn Store, ids: &[DeliveryId]) -> Vec<String> {
     all.push(format!("{waiting:?}"));
     all.push(format!("{:?}", store.organizations(&page()).await.unwrap()));
     all.push(format!("{:?}", store.sources().await.unwrap()));
-    all.push(format!("{:?}", store.connections(None, &page()).await.unwrap().items));
+    all.push(format!("{:?}", store.connections(&ConnectionFilter::default(), &page()).await.unwrap().items));
     let projects = store.projects(&ProjectFilter::default(), &page()).await.unwrap().items;
     for project in &projects {
         all.push(format!("{:?}", store.pipelines(project, &page()).await.unwrap().items));
     }
     all.push(format!("{projects:?}"));
     all.push(format!("{:?}", store.members(&MemberFilter::default(), &page()).await.unwrap().items));
-    all.push(format!("{:?}", store.audit(None, &page()).await.unwrap().items));
+    all.push(format!("{:?}", store.audit(&AuditFilter::default(), &page()).await.unwrap().items));
     all.push(format!("{:?}", store.token_by_hash(&[1; 32]).await.unwrap()));
     let opened = store.credential(&credential::owner(), CredentialKind::AccessToken).await.unwrap().unwrap();
     all.push(format!("{:?} {}", opened.about, opened.secret.expose_secret()));
@@ -162,6 +163,19 @@ pub(in crate::store) async fn work_goes_on_where_it_stood(bench: &Bench, other: 
     other.indexes(false).await;
     let woken: Vec<_> = other.claims(NOON.plus_ms(6 * MINUTE_MS)).await.iter().map(name).collect();
     assert_eq!(woken.len(), 2, "the unbound one and the one that no index knew: {woken:?}");
+}
+
+pub(in crate::store) async fn a_replay_goes_on_in_the_store_to_which_it_moved(bench: &Bench, other: &Bench) {
+    let ids = replay::handled(bench, 3).await;
+    replay::wishes(bench, replay::wish(10)).await;
+    let claim = replay::claims_one(bench, 10).await;
+    replay::does(bench, &claim, &ids[..1], false, 20).await;
+    moves(bench, other).await;
+    let claim = replay::claims_one(other, 1020).await;
+    let progress = claim.task.progress.clone().unwrap();
+    assert_eq!((progress.queued, progress.last), (1, Some(ids[0])));
+    replay::does(other, &claim, &ids[1..], true, 1030).await;
+    assert_eq!(other.claims(NOON.plus_ms(1030)).await.len(), 3, "each is queued once");
 }
 
 pub(in crate::store) async fn a_copy_is_recognised_after_a_move(bench: &Bench, other: &Bench) {
@@ -271,7 +285,7 @@ pub(in crate::store) async fn a_frozen_view_shows_one_moment(bench: &Bench, othe
     transfer(view.as_ref(), "a test", to.as_ref(), &|_, _| {}).await.unwrap();
     assert_eq!(to.delivery(first).await.unwrap().unwrap().state, DeliveryState::Queued);
     assert!(to.unindexed(10).await.unwrap().is_empty());
-    assert!(to.audit(None, &page()).await.unwrap().items.is_empty());
+    assert!(to.audit(&AuditFilter::default(), &page()).await.unwrap().items.is_empty());
 }
 
 pub(in crate::store) async fn a_frozen_view_misses_nothing_while_others_write(bench: &Bench, other: &Bench) {

@@ -3,6 +3,7 @@
 pub(in crate::store) mod access;
 mod bench;
 pub(in crate::store) mod credential;
+pub(in crate::store) mod filter;
 pub(in crate::store) mod history;
 pub(in crate::store) mod inbox;
 pub(in crate::store) mod job;
@@ -12,6 +13,7 @@ pub(in crate::store) mod mark;
 mod model;
 pub(in crate::store) mod order;
 pub(in crate::store) mod records;
+pub(in crate::store) mod replay;
 pub(in crate::store) mod roster;
 pub(in crate::store) mod task;
 pub(in crate::store) mod ticket;
@@ -66,6 +68,13 @@ macro_rules! contract {
                 a_member_is_found_by_its_id_under_any_name,
                 a_line_of_the_audit_log_is_found_by_its_id
             ],
+            filter: [
+                connections_are_listed_by_each_of_their_fields,
+                projects_are_listed_by_each_of_their_fields,
+                members_are_listed_by_each_of_their_fields,
+                lines_of_the_audit_log_are_listed_by_each_of_their_fields,
+                deliveries_are_listed_by_forge_and_action
+            ],
             access: [
                 a_token_is_found_by_its_hash_and_can_be_revoked,
                 a_setup_code_works_once
@@ -111,6 +120,13 @@ macro_rules! contract {
                 what_a_task_learnt_is_written_only_if_what_it_looked_at_still_stands,
                 many_workers_never_share_a_task,
                 tasks_are_listed_by_filter_and_old_ones_forgotten
+            ],
+            replay: [
+                a_replay_goes_on_where_its_last_piece_ended,
+                a_replay_wished_for_again_while_it_runs_is_the_same_run,
+                a_cancelled_replay_queues_nothing_more_and_says_how_far_it_came,
+                only_a_replay_can_be_cancelled,
+                a_walk_goes_on_behind_a_delivery_through_every_index
             ]
         );
         $crate::store::contract::moves!($open, $open);
@@ -123,6 +139,7 @@ macro_rules! moves {
         $crate::store::contract::pairs!($from, $to; [
             what_has_moved_gives_the_same_answers,
             work_goes_on_where_it_stood,
+            a_replay_goes_on_in_the_store_to_which_it_moved,
             a_copy_is_recognised_after_a_move,
             versions_move_too,
             an_import_goes_on_where_it_was_cut,

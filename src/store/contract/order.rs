@@ -7,7 +7,7 @@ use super::bench::{Bench, LEASE_MS, NOON, delivery, done};
 use crate::domain::change::{Change, Changes, Verdict};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::known::RecordKey;
-use crate::store::{Outcome, Settled};
+use crate::store::{AuditFilter, Outcome, Settled};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -60,7 +60,7 @@ pub(in crate::store) async fn a_worker_that_lost_its_lease_changes_nothing(bench
     let store = bench.store().await;
     let settled = store.settle_delivery(slow, Outcome::Apply(changes), late).await.unwrap();
     assert!(matches!(settled, Settled::LeaseLost), "{settled:?}");
-    assert!(store.audit(None, &super::records::page()).await.unwrap().items.is_empty());
+    assert!(store.audit(&AuditFilter::default(), &super::records::page()).await.unwrap().items.is_empty());
     assert_eq!(store.delivery(id).await.unwrap().unwrap().state, DeliveryState::Working);
     drop(store);
     bench.settles(quick, done(), late).await;

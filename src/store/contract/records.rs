@@ -11,7 +11,7 @@ use crate::domain::organization::{
 use crate::domain::pipeline::{Pipeline, PipelineStatus, RunKind};
 use crate::domain::project::{Project, Proof};
 use crate::domain::{ConnectionKey, Host, OrganizationSlug};
-use crate::store::{MemberFilter, Outcome, Page, ProjectFilter};
+use crate::store::{AuditFilter, ConnectionFilter, MemberFilter, Outcome, Page, ProjectFilter};
 
 pub(super) fn page() -> Page {
     Page { limit: 50, cursor: None }
@@ -185,7 +185,7 @@ pub(in crate::store) async fn what_is_settled_is_there_after_a_restart(bench: &B
     assert_eq!(store.organization(&slug()).await.unwrap(), Some(organization("acme")));
     assert_eq!(store.sources().await.unwrap(), [a_source()]);
     assert_eq!(
-        store.connections(Some(&slug()), &page()).await.unwrap().items,
+        store.connections(&ConnectionFilter::of(Some(slug())), &page()).await.unwrap().items,
         [connection("acme-github", 7)]
     );
     let found = store.projects(&ProjectFilter::default(), &page()).await.unwrap().items;
@@ -195,7 +195,7 @@ pub(in crate::store) async fn what_is_settled_is_there_after_a_restart(bench: &B
         MemberFilter { organization: Some(slug()), login: Some("ada".into()), ..MemberFilter::default() };
     assert_eq!(store.members(&filter, &page()).await.unwrap().items, [member(5, "Ada")]);
     assert_eq!(store.pipelines(&found[0], &page()).await.unwrap().items, [run(1, 9)]);
-    let lines = store.audit(Some(&slug()), &page()).await.unwrap().items;
+    let lines = store.audit(&AuditFilter::of(Some(slug())), &page()).await.unwrap().items;
     assert_eq!(lines.into_iter().map(unlinked).collect::<Vec<_>>(), [audit_line("all")]);
     assert!(store.verify(&|_, _| {}).await.unwrap().is_empty());
 }
@@ -291,11 +291,12 @@ pub(in crate::store) async fn the_audit_log_is_newest_first(bench: &Bench) {
         .await;
     }
     let store = bench.store().await;
-    let first = store.audit(Some(&slug()), &Page { limit: 2, cursor: None }).await.unwrap();
+    let first = store.audit(&AuditFilter::of(Some(slug())), &Page { limit: 2, cursor: None }).await.unwrap();
     let names =
         |entries: &[AuditEntry]| entries.iter().map(|entry| entry.subject.clone()).collect::<Vec<_>>();
     assert_eq!(names(&first.items), ["4", "3"]);
-    let rest = store.audit(Some(&slug()), &Page { limit: 50, cursor: first.next }).await.unwrap();
+    let rest =
+        store.audit(&AuditFilter::of(Some(slug())), &Page { limit: 50, cursor: first.next }).await.unwrap();
     assert_eq!(names(&rest.items), ["2", "1", "0"]);
 }
 

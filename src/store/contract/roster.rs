@@ -12,7 +12,7 @@ use crate::domain::roster::{
     Hold, HoldCause, HoldState, KeptPage, List, Listed, PageRead, Reading, Roster, Rows, Standing, Subject,
 };
 use crate::domain::{ConnectionKey, OrganizationSlug};
-use crate::store::Store;
+use crate::store::{AuditFilter, Store};
 
 const PEOPLE: Subject = Subject::People;
 
@@ -211,6 +211,6 @@ pub(in crate::store) async fn s55_each_organization_has_a_chain_that_holds(bench
     let changes = vec![Change::Audit(line(1)), Change::PutOrganization(organization("acme"))];
     assert!(store.apply(changes, Vec::new()).await.unwrap());
     assert_eq!(check_chains(store.as_ref()).await, Ok(vec![10, 11, 10]));
-    let listed = store.audit(None, &page()).await.unwrap().items;
+    let listed = store.audit(&AuditFilter::default(), &page()).await.unwrap().items;
     assert!(listed.iter().all(|line| line.link.is_some()) && listed.len() == 31);
 }

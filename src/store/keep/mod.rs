@@ -28,11 +28,22 @@ use crate::domain::scan::{Finding, Scan};
 use crate::domain::task::Task;
 use crate::domain::{DeliveryId, Timestamp};
 pub use crate::seal::Keyring;
+use crate::seal::SealError;
 
 /// Items that one piece holds at most.
 pub const PIECE_ITEMS_MAX: usize = 256;
 /// Bytes of deliveries after which a piece ends (but it always holds one item).
 pub const PIECE_BYTES_MAX: usize = 4 << 20;
+
+/// Why a store does not change its keys.
+pub(super) fn cannot_rotate(error: &SealError) -> StoreError {
+    StoreError::Unavailable(format!("keys cannot be rotated: {error}"))
+}
+
+/// Why a store does not begin to change its keys.
+pub(super) fn rotates_already() -> StoreError {
+    StoreError::Unavailable("keys are being rotated already".into())
+}
 
 /// One thing that is kept.
 #[derive(Debug, Clone)]

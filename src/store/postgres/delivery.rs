@@ -111,7 +111,7 @@ pub(super) async fn one(pool: &PgPool, id: DeliveryId) -> Result<Option<Delivery
     row.as_ref().map(record).transpose()
 }
 
-/// The list through one index; `$1` to `$12` mean the same in all of them.
+/// The list through one index; `$1` to `$14` mean the same in all of them.
 macro_rules! list {
     ($index:literal) => {
         concat!(
@@ -122,8 +122,8 @@ macro_rules! list {
             " and ($1::text is null or d.organization = $1) and ($2::text is null or d.source = $2) \
              and ($3::text is null or d.connection = $3) and ($4::int2 is null or d.state = $4) \
              and ($5::text is null or d.event = $5) and ($6::text is null or d.reason = $6) \
-             and ($7::text is null or d.external_id = $7) \
-             and d.received_at >= $8 and d.received_at < $9 and d.id >= $10 and d.id < $11 \
+             and ($7::text is null or d.external_id = $7) and ($13::text is null or d.provider = $13) \
+             and ($14::text is null or d.action = $14) and d.received_at >= $8 and d.received_at < $9 and d.id >= $10 and d.id < $11 \
              order by d.id desc limit $12"
         )
     };
@@ -168,7 +168,8 @@ pub(super) async fn list(
         (filter.since.map_or(i64::MIN, Timestamp::ms), filter.until.map_or(i64::MAX, Timestamp::ms));
     // The ids only narrow what is looked at.
     let last = filter.until.map_or(Uuid::max(), |until| first_id(until.plus_ms(SET_BACK_MS_MAX)));
-    let before = page::after::<Uuid>(page).map_or(last, |before| before.min(last));
+    let before =
+        page::after::<Uuid>(page).or(filter.behind.map(uuid)).map_or(last, |before| before.min(last));
     let rows = sqlx::query(sql)
         .bind(filter.organization.as_ref().map(OrganizationSlug::as_str))
         .bind(filter.source.as_ref().map(SourceKey::as_str))
@@ -182,6 +183,8 @@ pub(super) async fn list(
         .bind(filter.since.map_or(Uuid::nil(), first_id))
         .bind(before)
         .bind(page::rows(page))
+        .bind(filter.provider.map(|forge| forge.as_str()))
+        .bind(filter.action.as_deref().map(text))
         .fetch_all(pool)
         .await?;
     let found = rows.iter().map(|row| record(row).map(|record| (uuid(record.id), record)));

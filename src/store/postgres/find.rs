@@ -212,40 +212,16 @@ pub(super) async fn known(
     }))
 }
 
-/// A page of a list whose rows carry one name as their key.
-async fn by_name<T: DeserializeOwned>(
-    pool: &PgPool,
-    sql: &'static str,
-    organization: Option<&OrganizationSlug>,
-    page: &Page,
-) -> Result<Paged<T>, StoreError> {
-    let rows = sqlx::query(sql)
-        .bind(page::after::<String>(page).unwrap_or_default())
-        .bind(page::rows(page))
-        .bind(organization.map(OrganizationSlug::as_str))
-        .fetch_all(pool)
-        .await?;
-    let found = all(&rows, |row| Ok((row.try_get::<String, _>("key")?, parsed(row)?)))?;
-    Ok(page::cut(page, found))
-}
-
-const ORGANIZATIONS: &str = "select slug as key, record::text from organization where slug > $1 and $3::text is null order by slug limit $2";
-const CONNECTIONS: &str =
-    "select key, record::text from connection where key > $1 and $3::text is null order by key limit $2";
-const CONNECTIONS_OF: &str =
-    "select key, record::text from connection where organization = $3 and key > $1 order by key limit $2";
+const ORGANIZATIONS: &str =
+    "select slug, record::text from organization where slug > $1 order by slug limit $2";
 
 /// A page of organizations, by slug.
 pub(super) async fn organizations(pool: &PgPool, page: &Page) -> Result<Paged<Organization>, StoreError> {
-    by_name(pool, ORGANIZATIONS, None, page).await
-}
-
-/// A page of connections, by key.
-pub(super) async fn connections(
-    pool: &PgPool,
-    organization: Option<&OrganizationSlug>,
-    page: &Page,
-) -> Result<Paged<Connection>, StoreError> {
-    let sql = if organization.is_some() { CONNECTIONS_OF } else { CONNECTIONS };
-    by_name(pool, sql, organization, page).await
+    let rows = sqlx::query(ORGANIZATIONS)
+        .bind(page::after::<String>(page).unwrap_or_default())
+        .bind(page::rows(page))
+        .fetch_all(pool)
+        .await?;
+    let found = all(&rows, |row| Ok((row.try_get::<String, _>("slug")?, parsed(row)?)))?;
+    Ok(page::cut(page, found))
 }

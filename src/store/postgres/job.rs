@@ -130,6 +130,9 @@ const BY_NUMBER: &str = "
 const TAKEN: &str = "select key from connection where key = any($1) order by key";
 const OWN: &str =
     "select version, record::text from connection where organization = $1 and host = $2 order by key";
+const NUMBERED: &str = "
+    select version, record::text from connection where organization = $1 and host = $2 and key = any($3) order by key
+";
 const PROJECT: &str = "
     select version, record::text from project where organization = $1 and host = $2 and external_id = $3
 ";
@@ -281,14 +284,24 @@ async fn own(
 ) -> Result<(), StoreError> {
     let host = &lookup.host;
     known.organization = named(pool, find::ORGANIZATION, slug.as_str()).await?;
-    let connections = sqlx::query(OWN).bind(slug.as_str()).bind(text(host.as_str())).fetch_all(pool).await?;
-    known.own = all(&connections, versioned)?;
     if let Some(number) = lookup.project {
         known.project = project(pool, slug, host, number).await?;
     }
     known.claimed = project(pool, slug, host, lookup.claim()).await?;
-    let path = text(&lookup.full_path.to_lowercase());
-    let at_path = sqlx::query(AT_PATH).bind(slug.as_str()).bind(path).bind(text(host.as_str()));
-    known.at_path = at_path.fetch_optional(pool).await?.as_ref().map(versioned).transpose()?;
+    let numbered: Vec<&str> = known.numbered().map(ConnectionKey::as_str).collect();
+    let mut found = Vec::new();
+    if !numbered.is_empty() {
+        let query = sqlx::query(NUMBERED).bind(slug.as_str()).bind(text(host.as_str())).bind(numbered);
+        found = query.fetch_all(pool).await?;
+    }
+    if found.is_empty() {
+        found = sqlx::query(OWN).bind(slug.as_str()).bind(text(host.as_str())).fetch_all(pool).await?;
+    }
+    known.own = all(&found, versioned)?;
+    if lookup.project.is_none() {
+        let path = text(&lookup.full_path.to_lowercase());
+        let at_path = sqlx::query(AT_PATH).bind(slug.as_str()).bind(path).bind(text(host.as_str()));
+        known.at_path = at_path.fetch_optional(pool).await?.as_ref().map(versioned).transpose()?;
+    }
     Ok(())
 }

@@ -19,6 +19,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (6, "tickets", include_str!("migrations/0006_tickets.sql")),
     (7, "marks", include_str!("migrations/0007_marks.sql")),
     (8, "keys", include_str!("migrations/0008_keys.sql")),
+    (9, "replays", include_str!("migrations/0009_replays.sql")),
 ];
 
 fn migrator() -> Migrator {

@@ -11,7 +11,9 @@ use crate::domain::organization::{Connection, Member, Organization, Source};
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
 use crate::domain::{ConnectionKey, Host, OrganizationSlug, SourceKey};
-use crate::store::{MemberFilter, Page, Paged, ProjectFilter, Records, StoreError};
+use crate::store::{
+    AuditFilter, ConnectionFilter, MemberFilter, Page, Paged, ProjectFilter, Records, StoreError,
+};
 
 #[async_trait]
 impl Records for PostgresStore {
@@ -72,10 +74,10 @@ impl Records for PostgresStore {
 
     async fn connections(
         &self,
-        organization: Option<&OrganizationSlug>,
+        filter: &ConnectionFilter,
         page: &Page,
     ) -> Result<Paged<Connection>, StoreError> {
-        find::connections(&self.pool, organization, page).await
+        list::connections(&self.pool, filter, page).await
     }
 
     async fn project(&self, id: &str) -> Result<Option<Project>, StoreError> {
@@ -102,11 +104,7 @@ impl Records for PostgresStore {
         list::audit_entry(&self.pool, id).await
     }
 
-    async fn audit(
-        &self,
-        organization: Option<&OrganizationSlug>,
-        page: &Page,
-    ) -> Result<Paged<AuditEntry>, StoreError> {
-        list::audit(&self.pool, organization, page).await
+    async fn audit(&self, filter: &AuditFilter, page: &Page) -> Result<Paged<AuditEntry>, StoreError> {
+        list::audit(&self.pool, filter, page).await
     }
 }

@@ -49,6 +49,27 @@ pub(super) async fn replay(
     Ok(true)
 }
 
+/// Queues these anew whose bytes are kept. Returns how many. The caller takes part in the lanes, and the audit log has one
+/// line for all of them, once the task that wants them has ended.
+pub(super) async fn replay_all(
+    connection: &mut PgConnection,
+    ids: &[DeliveryId],
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let mut queued: u64 = 0;
+    for of in ids {
+        let Some((was, _)) = look(connection, *of).await? else { continue };
+        if !sqlx::query_scalar::<_, bool>(HAS_BYTES).bind(uuid(*of)).fetch_one(&mut *connection).await? {
+            continue;
+        }
+        if was != DeliveryState::Working {
+            wake(connection, *of, now).await?;
+        }
+        queued = queued.saturating_add(1);
+    }
+    Ok(queued)
+}
+
 async fn audit(
     connection: &mut PgConnection,
     of: DeliveryId,

@@ -12,7 +12,7 @@ use super::{PostgresStore, connect, credential, keys};
 use crate::domain::Timestamp;
 use crate::fault;
 use crate::seal::{Next, SealError};
-use crate::store::keep::{Rotated, Tell};
+use crate::store::keep::{Rotated, Tell, cannot_rotate, rotates_already};
 use crate::store::{StoreError, frame};
 
 /// Deliveries looked at by one step.
@@ -36,17 +36,13 @@ const PUT: &str = "
 ";
 const CREDENTIALS: &str = "select owner, kind, record::text from credential order by owner, kind for update";
 
-fn refused(error: &SealError) -> StoreError {
-    StoreError::Unavailable(format!("keys cannot be rotated: {error}"))
-}
-
 async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SealError> + Send + 'static,
 ) -> Result<T, StoreError> {
     let done = tokio::task::spawn_blocking(work).await;
     let done =
         done.map_err(|error| StoreError::Unavailable(format!("a change of keys panicked: {error}")))?;
-    done.map_err(|error| refused(&error))
+    done.map_err(|error| cannot_rotate(&error))
 }
 
 impl PostgresStore {
@@ -59,7 +55,7 @@ impl PostgresStore {
         // The lock goes with this connection, however the change ends.
         let mut own = connect::one(&self.options).await?;
         if !sqlx::query_scalar::<_, bool>(ALONE).bind(ROTATION).fetch_one(&mut own).await? {
-            return Err(StoreError::Unavailable("keys are being rotated already".into()));
+            return Err(rotates_already());
         }
         let mut sealed: u64 = 0;
         loop {

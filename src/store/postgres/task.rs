@@ -6,10 +6,11 @@ use sqlx::{PgConnection, Row};
 use super::act::{Answer, act, lock};
 use super::delivery::text;
 use super::find::{all, parsed};
-use super::{PostgresStore, page, record};
+use super::{PostgresStore, page, record, replay, trail};
+use crate::domain::change::AuditEntry;
 use crate::domain::task::{Task, TaskState, Wish};
 use crate::domain::{ConnectionKey, OrganizationSlug, Timestamp};
-use crate::store::task::{TaskClaim, TaskOutcome, TaskSettled, Tasks, apart, settled};
+use crate::store::task::{TaskClaim, TaskEnd, TaskOutcome, TaskSettled, Tasks, apart, cancelled, settled};
 use crate::store::{DUE_WITHIN_MS, Page, Paged, StoreError, TaskFilter};
 
 const PUT: &str = "
@@ -37,8 +38,8 @@ const LIST: &str = "
 pub(super) async fn put(connection: &mut PgConnection, task: &Task) -> Result<(), StoreError> {
     sqlx::query(PUT)
         .bind(text(&task.id))
-        .bind(task.organization.as_str())
-        .bind(task.connection.as_str())
+        .bind(task.organization.as_ref().map(OrganizationSlug::as_str))
+        .bind(task.connection.as_ref().map(ConnectionKey::as_str))
         .bind(task.kind.as_str())
         .bind(task.state.as_str())
         .bind(task.due_at.map(Timestamp::ms))
@@ -96,7 +97,7 @@ async fn settle(
     outcome: TaskOutcome,
     now: Timestamp,
 ) -> Result<Answer<TaskSettled>, StoreError> {
-    let (changes, expects, end) = apart(outcome);
+    let (changes, expects, mut end) = apart(outcome);
     lock(connection, &record::stripes(&expects, &changes)).await?;
     if held(connection, id, fence).await?.is_none() {
         return Ok(Answer::Undo(TaskSettled::LeaseLost));
@@ -105,11 +106,39 @@ async fn settle(
         return Ok(Answer::Undo(TaskSettled::Changed));
     }
     record::apply(connection, changes).await?;
+    if let TaskEnd::Piece { piece, queued, .. } = &mut end {
+        *queued = replay::replay_all(connection, &piece.deliveries, now).await?;
+    }
     // Read again: one of the changes may be a wish for this very task.
     if let Some(task) = held(connection, id, fence).await? {
-        put(connection, &settled(task, end, now)).await?;
+        end_with(connection, settled(task, end, now)).await?;
     }
     Ok(Answer::Keep(TaskSettled::Done))
+}
+
+async fn end_with(
+    connection: &mut PgConnection,
+    (task, line): (Task, Option<AuditEntry>),
+) -> Result<(), StoreError> {
+    put(connection, &task).await?;
+    match line {
+        Some(line) => trail::put(connection, line).await,
+        None => Ok(()),
+    }
+}
+
+/// Ends a task that is done in pieces. `None`: it cannot be ended.
+async fn cancel(
+    connection: &mut PgConnection,
+    id: &str,
+    actor: &str,
+    now: Timestamp,
+) -> Result<Option<Task>, StoreError> {
+    let Some(before) = locked(connection, id).await? else { return Ok(None) };
+    let Some(ended) = cancelled(before, actor, now) else { return Ok(None) };
+    let task = ended.0.clone();
+    end_with(connection, ended).await?;
+    Ok(Some(task))
 }
 
 #[async_trait]
@@ -145,8 +174,21 @@ impl Tasks for PostgresStore {
         now: Timestamp,
     ) -> Result<TaskSettled, StoreError> {
         let (id, fence) = (claim.task.id.clone(), claim.task.fence);
-        act(&self.pool, move |connection| {
+        let queues = matches!(outcome, TaskOutcome::Piece { .. });
+        let settled = act(&self.pool, move |connection| {
             Box::pin(async move { settle(connection, &id, fence, outcome, now).await })
+        })
+        .await?;
+        if queues {
+            self.wake.tell();
+        }
+        Ok(settled)
+    }
+
+    async fn cancel_task(&self, id: &str, actor: &str, now: Timestamp) -> Result<Option<Task>, StoreError> {
+        let (id, actor) = (id.to_owned(), actor.to_owned());
+        act(&self.pool, move |connection| {
+            Box::pin(async move { cancel(connection, &id, &actor, now).await.map(Answer::Keep) })
         })
         .await
     }

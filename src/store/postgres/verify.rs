@@ -7,7 +7,9 @@ use uuid::Uuid;
 use super::{delivery, find, keys, list};
 use crate::domain::pipeline::Pipeline;
 use crate::seal::Keyring;
-use crate::store::{MemberFilter, Page, ProjectFilter, Scrubbed, StoreError, frame};
+use crate::store::{
+    AuditFilter, ConnectionFilter, MemberFilter, Page, ProjectFilter, Scrubbed, StoreError, frame,
+};
 
 /// Rows read at once.
 const STEP: i64 = 64;
@@ -175,10 +177,10 @@ async fn records(pool: &PgPool) -> Result<Vec<String>, StoreError> {
         };
     }
     walk!("organizations", async |page| find::organizations(pool, &page).await);
-    walk!("connections", async |page| find::connections(pool, None, &page).await);
+    walk!("connections", async |page| list::connections(pool, &ConnectionFilter::default(), &page).await);
     walk!("projects", async |page| list::projects(pool, &ProjectFilter::default(), &page).await);
     walk!("members", async |page| list::members(pool, &MemberFilter::default(), &page).await);
-    walk!("audit", async |page| list::audit(pool, None, &page).await);
+    walk!("audit", async |page| list::audit(pool, &AuditFilter::default(), &page).await);
     if let Err(error) = pipelines(pool).await {
         note("pipelines", error)?;
     }

@@ -140,17 +140,21 @@ fn known(inner: &Inner, lookup: &JobLookup) -> Result<JobKnown, StoreError> {
     Ok(known)
 }
 
-/// The connections through which the number is recorded: the project's own, else its namespace's.
+/// The connections through which the number is recorded: the project's own, else its namespace's; one of each
+/// organization, for all projects of a namespace are through one.
 fn by_number(inner: &Inner, lookup: &JobLookup) -> Result<Vec<Connection>, StoreError> {
     let own = lookup.project.map(|number| key::of_number(&lookup.host, b'p', number));
     let space = lookup.namespace.map(|number| key::of_number(&lookup.host, b'n', number));
     let mut found: Vec<Connection> = Vec::new();
     for prefix in own.into_iter().chain(space) {
         for (_, project) in inner.tree.with_prefix(&prefix, SAME_NUMBER_MAX)? {
+            let organization = key::organization_of(&project);
+            if found.iter().any(|known| Some(known.organization.as_str().as_bytes()) == organization) {
+                continue;
+            }
             let Some(project) = find::<_, Project>(&inner.tree, &Key::raw(project))? else { continue };
             let name = project.value.connection.as_str().as_bytes().to_vec();
-            let connection = connection_named(inner, Some(name))?.filter(Connection::holds);
-            found.extend(connection.filter(|new| found.iter().all(|old| old.key != new.key)));
+            found.extend(connection_named(inner, Some(name))?.filter(Connection::holds));
         }
     }
     Ok(found)
@@ -165,16 +169,26 @@ fn own(
 ) -> Result<(), StoreError> {
     let (tree, host) = (&inner.tree, &lookup.host);
     known.organization = find(tree, &key::organization(slug))?;
-    let names = tree.with_prefix(&Key::of(Table::ConnectionOfOrganization).text(slug.as_str()), OWN_MAX)?;
-    for (_, name) in names {
-        let key = Key::of(Table::Connection).text(&String::from_utf8_lossy(&name));
-        let found: Option<Versioned<Connection>> = find(tree, &key)?;
-        known.own.extend(found.filter(|found| found.value.host == *host));
-    }
     let numbered = lookup.project.map(|number| find(tree, &key::project(slug, host, number)));
     known.project = numbered.transpose()?.flatten();
     known.claimed = find(tree, &key::project(slug, host, lookup.claim()))?;
-    known.at_path = at_path(inner, host, slug, &lookup.full_path)?;
+    let is_own =
+        |found: &Versioned<Connection>| found.value.organization == *slug && found.value.host == *host;
+    let numbered: BTreeSet<_> = known.numbered().cloned().collect();
+    for key in &numbered {
+        known.own.extend(find(tree, &key::connection(key))?.filter(is_own));
+    }
+    if known.own.is_empty() {
+        let names =
+            tree.with_prefix(&Key::of(Table::ConnectionOfOrganization).text(slug.as_str()), OWN_MAX)?;
+        for (_, name) in names {
+            let key = Key::of(Table::Connection).text(&String::from_utf8_lossy(&name));
+            known.own.extend(find(tree, &key)?.filter(is_own));
+        }
+    }
+    if lookup.project.is_none() {
+        known.at_path = at_path(inner, host, slug, &lookup.full_path)?;
+    }
     Ok(())
 }
 

@@ -347,6 +347,11 @@ pub(super) fn project(organization: &OrganizationSlug, host: &Host, id: u64) -> 
     Key::of(Table::Project).text(organization.as_str()).text(host.as_str()).number(id)
 }
 
+/// Whose a project is, by its key.
+pub(super) fn organization_of(project: &[u8]) -> Option<&[u8]> {
+    project.get(1..)?.split(|byte| *byte == 0).next()
+}
+
 pub(super) fn member(organization: &OrganizationSlug, host: &Host, id: u64) -> Key {
     Key::of(Table::Member).text(organization.as_str()).text(host.as_str()).number(id)
 }

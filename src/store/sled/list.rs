@@ -16,12 +16,12 @@ use crate::domain::project::Project;
 use crate::domain::scan::Finding;
 use crate::domain::task::Task;
 use crate::domain::{OrganizationSlug, Timestamp};
+use crate::store::list::SEEN_MAX;
 use crate::store::{
-    DeliveryFilter, FindingFilter, MemberFilter, Page, Paged, ProjectFilter, StoreError, TaskFilter,
+    AuditFilter, ConnectionFilter, DeliveryFilter, FindingFilter, MemberFilter, Page, Paged, ProjectFilter,
+    StoreError, TaskFilter,
 };
 
-/// Rows looked at for one page, at most: a page may be shorter than asked for and still not be the last.
-const SEEN_MAX: usize = 5_000;
 const STEP: usize = 256;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,31 +30,64 @@ enum Order {
     Down,
 }
 
+/// Keys from the first one, up to the last one without it.
+struct Span {
+    from: Vec<u8>,
+    to: Option<Vec<u8>>,
+}
+
+impl Span {
+    /// All keys with this prefix.
+    fn of(prefix: &Key) -> Self {
+        Self { from: prefix.as_bytes().to_vec(), to: behind(prefix.as_bytes()) }
+    }
+
+    fn begins_at(self, from: Option<Key>) -> Self {
+        Self { from: from.map_or(self.from, Key::into_bytes), ..self }
+    }
+
+    fn ends_before(self, to: Option<Key>) -> Self {
+        Self { to: to.map(Key::into_bytes).or(self.to), ..self }
+    }
+}
+
 /// Walks the keys with `prefix` from the page's cursor and gives each row to `pick`.
 fn walk<R: Rows, T>(
     rows: &R,
     prefix: &Key,
     page: &Page,
     order: Order,
+    pick: impl FnMut(&[u8], Vec<u8>) -> Result<Option<T>, StoreError>,
+) -> Result<Paged<T>, StoreError> {
+    walk_span(rows, &Span::of(prefix), page, order, pick)
+}
+
+fn walk_span<R: Rows, T>(
+    rows: &R,
+    Span { from, to }: &Span,
+    page: &Page,
+    order: Order,
     mut pick: impl FnMut(&[u8], Vec<u8>) -> Result<Option<T>, StoreError>,
 ) -> Result<Paged<T>, StoreError> {
-    let end = behind(prefix.as_bytes());
+    if to.as_ref().is_some_and(|to| to <= from) {
+        return Ok(Paged { items: Vec::new(), next: None });
+    }
     let mut cursor = page.cursor.as_deref().map(|text| hex::decode(text).unwrap_or_default());
     let mut items = Vec::new();
     let mut seen: usize = 0;
     loop {
         let found = match (order, &cursor) {
             (Order::Up, Some(after)) => {
-                let from = [after.as_slice(), &[0]].concat();
-                rows.scan(from.as_slice().max(prefix.as_bytes()), end.as_deref(), STEP)?
+                let next = [after.as_slice(), &[0]].concat();
+                rows.scan(next.as_slice().max(from.as_slice()), to.as_deref(), STEP)?
             }
-            (Order::Up, None) => rows.scan(prefix.as_bytes(), end.as_deref(), STEP)?,
-            (Order::Down, Some(before)) => rows.scan_back(prefix.as_bytes(), Some(before), STEP)?,
-            (Order::Down, None) => rows.scan_back(prefix.as_bytes(), end.as_deref(), STEP)?,
+            (Order::Up, None) => rows.scan(from, to.as_deref(), STEP)?,
+            (Order::Down, Some(before)) => rows.scan_back(from, Some(before), STEP)?,
+            (Order::Down, None) => rows.scan_back(from, to.as_deref(), STEP)?,
         };
         let last_step = found.len() < STEP;
         for (row, value) in found {
-            if items.len() >= page.limit || seen >= SEEN_MAX {
+            if items.len() >= page.limit || seen >= SEEN_MAX.max(page.limit) {
                 return Ok(Paged { items, next: cursor.map(hex::encode) });
             }
             seen = seen.saturating_add(1);
@@ -70,23 +103,6 @@ fn walk<R: Rows, T>(
 /// Follows an index row, whose value is the record's key.
 fn follow<R: Rows, T: DeserializeOwned>(rows: &R, key: Vec<u8>) -> Result<Option<T>, StoreError> {
     Ok(rows.read::<Row<T>>(&Key::raw(key))?.map(|row| row.r))
-}
-
-fn wanted(filter: &DeliveryFilter, record: &DeliveryRecord) -> bool {
-    fn same<T: PartialEq>(want: Option<&T>, have: &T) -> bool {
-        want.is_none_or(|want| want == have)
-    }
-    let within = |at: Timestamp| {
-        filter.since.is_none_or(|since| at >= since) && filter.until.is_none_or(|until| at < until)
-    };
-    (filter.organization.is_none() || filter.organization == record.organization)
-        && same(filter.source.as_ref(), &record.source)
-        && (filter.connection.is_none() || filter.connection == record.connection)
-        && same(filter.state.as_ref(), &record.state)
-        && same(filter.event.as_ref(), &record.event)
-        && (filter.reason.is_none() || filter.reason == record.reason)
-        && same(filter.external_id.as_ref(), &record.external_id)
-        && within(record.received_at)
 }
 
 /// Deliveries, newest first, through the narrowest index the filter allows.
@@ -107,10 +123,11 @@ pub(super) fn deliveries<R: Rows>(
     } else {
         Key::of(Table::Delivery)
     };
-    walk(rows, &index, page, Order::Down, |row, _| {
+    let span = Span::of(&index).ends_before(filter.behind.map(|id| index.clone().id(id)));
+    walk_span(rows, &span, page, Order::Down, |row, _| {
         let Some(id) = key::id_at_end(row) else { return Ok(None) };
         let stored: Option<Stored> = act::load(rows, id)?;
-        Ok(stored.map(|stored| stored.record).filter(|record| wanted(filter, record)))
+        Ok(stored.map(|stored| stored.record).filter(|record| filter.wants(record)))
     })
 }
 
@@ -134,7 +151,7 @@ fn siblings<R: Rows>(
         }
         last = Some(*id.as_bytes());
         let stored: Option<Stored> = act::load(rows, id)?;
-        paged.items.extend(stored.map(|stored| stored.record).filter(|record| wanted(filter, record)));
+        paged.items.extend(stored.map(|stored| stored.record).filter(|record| filter.wants(record)));
     }
     Ok(paged)
 }
@@ -150,13 +167,19 @@ pub(super) fn table<R: Rows, T: DeserializeOwned>(
 
 pub(super) fn connections<R: Rows>(
     rows: &R,
-    organization: Option<&OrganizationSlug>,
+    filter: &ConnectionFilter,
     page: &Page,
 ) -> Result<Paged<Connection>, StoreError> {
-    let Some(organization) = organization else { return table(rows, Table::Connection, page) };
+    let Some(organization) = &filter.organization else {
+        return walk(rows, &Key::of(Table::Connection), page, Order::Up, |row, value| {
+            Ok(Some(rows.decode::<Row<Connection>>(row, value)?.r).filter(|it| filter.wants(it)))
+        });
+    };
     let index = Key::of(Table::ConnectionOfOrganization).text(organization.as_str());
     walk(rows, &index, page, Order::Up, |_, value| {
-        follow(rows, Key::of(Table::Connection).bytes(&value).bytes(&[0]).into_bytes())
+        let found =
+            follow::<R, Connection>(rows, Key::of(Table::Connection).bytes(&value).bytes(&[0]).into_bytes())?;
+        Ok(found.filter(|it| filter.wants(it)))
     })
 }
 
@@ -165,17 +188,13 @@ pub(super) fn projects<R: Rows>(
     filter: &ProjectFilter,
     page: &Page,
 ) -> Result<Paged<Project>, StoreError> {
-    let search = filter.search.as_ref().map(|text| text.to_lowercase());
-    let wanted = |project: &Project| {
-        filter.connection.as_ref().is_none_or(|key| *key == project.connection)
-            && filter.state.is_none_or(|state| state == project.state())
-            && search.as_ref().is_none_or(|text| project.full_path.to_lowercase().contains(text))
-    };
     let index = match &filter.organization {
         Some(organization) => Key::of(Table::ProjectByPath).text(organization.as_str()),
         None => Key::of(Table::ProjectByPath),
     };
-    walk(rows, &index, page, Order::Up, |_, value| Ok(follow::<R, Project>(rows, value)?.filter(wanted)))
+    walk(rows, &index, page, Order::Up, |_, value| {
+        Ok(follow::<R, Project>(rows, value)?.filter(|it| filter.wants(it)))
+    })
 }
 
 pub(super) fn members<R: Rows>(
@@ -183,16 +202,16 @@ pub(super) fn members<R: Rows>(
     filter: &MemberFilter,
     page: &Page,
 ) -> Result<Paged<Member>, StoreError> {
-    let login = filter.login.as_ref().map(|text| text.to_lowercase());
-    let wanted = |member: &Member| {
-        filter.state.is_none_or(|state| state == member.state)
-            && login.as_ref().is_none_or(|login| *login == member.login.to_lowercase())
+    let index = match (&filter.organization, &filter.login) {
+        (None, _) => Key::of(Table::MemberByLogin),
+        (Some(organization), None) => Key::of(Table::MemberByLogin).text(organization.as_str()),
+        (Some(organization), Some(login)) => {
+            Key::of(Table::MemberByLogin).text(organization.as_str()).text(&login.to_lowercase())
+        }
     };
-    let index = match &filter.organization {
-        Some(organization) => Key::of(Table::MemberByLogin).text(organization.as_str()),
-        None => Key::of(Table::MemberByLogin),
-    };
-    walk(rows, &index, page, Order::Up, |_, value| Ok(follow::<R, Member>(rows, value)?.filter(wanted)))
+    walk(rows, &index, page, Order::Up, |_, value| {
+        Ok(follow::<R, Member>(rows, value)?.filter(|it| filter.wants(it)))
+    })
 }
 
 pub(super) fn pipelines<R: Rows>(
@@ -222,20 +241,25 @@ pub(super) fn audit_entry<R: Rows>(rows: &R, id: &str) -> Result<Option<AuditEnt
     }
 }
 
+/// Lines of the audit log, newest first. Their keys begin with the time, so that a span of it is walked alone.
 pub(super) fn audit<R: Rows>(
     rows: &R,
-    organization: Option<&OrganizationSlug>,
+    filter: &AuditFilter,
     page: &Page,
 ) -> Result<Paged<AuditEntry>, StoreError> {
-    match organization {
-        None => walk(rows, &Key::of(Table::Audit), page, Order::Down, |row, value| {
-            rows.decode(row, value).map(Some)
-        }),
-        Some(organization) => {
-            let index = Key::of(Table::AuditOfOrganization).text(organization.as_str());
-            walk(rows, &index, page, Order::Down, |_, value| rows.read(&Key::raw(value)))
-        }
-    }
+    let index = match &filter.organization {
+        None => Key::of(Table::Audit),
+        Some(organization) => Key::of(Table::AuditOfOrganization).text(organization.as_str()),
+    };
+    let at = |at: Option<Timestamp>| at.map(|at| index.clone().time(at));
+    let span = Span::of(&index).begins_at(at(filter.since)).ends_before(at(filter.until));
+    walk_span(rows, &span, page, Order::Down, |row, value| {
+        let line: Option<AuditEntry> = match &filter.organization {
+            None => Some(rows.decode(row, value)?),
+            Some(_) => rows.read(&Key::raw(value))?,
+        };
+        Ok(line.filter(|line| filter.wants(line)))
+    })
 }
 
 /// Findings, through the narrowest part of the table that the filter allows.

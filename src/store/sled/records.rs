@@ -13,7 +13,9 @@ use crate::domain::organization::{Connection, Member, Organization, Source};
 use crate::domain::pipeline::Pipeline;
 use crate::domain::project::Project;
 use crate::domain::{ConnectionKey, Host, OrganizationSlug, SourceKey, Timestamp};
-use crate::store::{MemberFilter, Page, Paged, ProjectFilter, Records, StoreError};
+use crate::store::{
+    AuditFilter, ConnectionFilter, MemberFilter, Page, Paged, ProjectFilter, Records, StoreError,
+};
 
 /// Records that one event may look at through "all of the connection".
 const ALL_MAX: usize = 100_000;
@@ -198,11 +200,11 @@ impl Records for SledStore {
 
     async fn connections(
         &self,
-        organization: Option<&OrganizationSlug>,
+        filter: &ConnectionFilter,
         page: &Page,
     ) -> Result<Paged<Connection>, StoreError> {
-        let (organization, page) = (organization.cloned(), page.clone());
-        self.read(move |inner| list::connections(&inner.tree, organization.as_ref(), &page)).await
+        let (filter, page) = (filter.clone(), page.clone());
+        self.read(move |inner| list::connections(&inner.tree, &filter, &page)).await
     }
 
     async fn project(&self, id: &str) -> Result<Option<Project>, StoreError> {
@@ -235,12 +237,8 @@ impl Records for SledStore {
         self.read(move |inner| list::audit_entry(&inner.tree, &id)).await
     }
 
-    async fn audit(
-        &self,
-        organization: Option<&OrganizationSlug>,
-        page: &Page,
-    ) -> Result<Paged<AuditEntry>, StoreError> {
-        let (organization, page) = (organization.cloned(), page.clone());
-        self.read(move |inner| list::audit(&inner.tree, organization.as_ref(), &page)).await
+    async fn audit(&self, filter: &AuditFilter, page: &Page) -> Result<Paged<AuditEntry>, StoreError> {
+        let (filter, page) = (filter.clone(), page.clone());
+        self.read(move |inner| list::audit(&inner.tree, &filter, &page)).await
     }
 }

@@ -14,8 +14,8 @@ use super::stage::{Rows, Stage};
 use super::{Inner, SledStore, health, locked};
 use crate::domain::{DeliveryId, Timestamp};
 use crate::fault;
-use crate::seal::{Next, Purpose, SealError};
-use crate::store::keep::{Rotated, Tell};
+use crate::seal::{Next, Purpose};
+use crate::store::keep::{Rotated, Tell, cannot_rotate, rotates_already};
 use crate::store::{Inbox as _, StoreError, frame};
 
 /// Deliveries sealed anew by one step.
@@ -33,10 +33,6 @@ struct Old {
     payload: Vec<u8>,
 }
 
-fn refused(error: SealError) -> StoreError {
-    StoreError::Unavailable(format!("keys cannot be rotated: {error}"))
-}
-
 /// Where the newer files begin, as long as the older ones are being copied.
 fn floor_key() -> Key {
     key::meta("keys-floor")
@@ -50,28 +46,33 @@ impl SledStore {
         tell: &Tell,
     ) -> Result<Rotated, StoreError> {
         let Ok(_alone) = self.rotating.try_lock() else {
-            return Err(StoreError::Unavailable("keys are being rotated already".into()));
+            return Err(rotates_already());
         };
         let mut sealed: u64 = 0;
         loop {
-            let next = self.read(|inner| inner.keyring.next_step().map_err(refused)).await?;
+            let next =
+                self.read(|inner| inner.keyring.next_step().map_err(|error| cannot_rotate(&error))).await?;
             match next {
-                Next::Begin(file) => self.read(|_| file.add().map_err(refused)).await?,
+                Next::Begin(file) => self.read(|_| file.add().map_err(|error| cannot_rotate(&error))).await?,
                 _ if prepare_only => return Ok(Rotated::Prepared),
                 Next::Renew(file) => {
                     let _ = fault::point("keys.before-renew");
-                    self.read(move |inner| inner.keyring.renew_file(file, now.ms()).map_err(refused)).await?;
+                    self.read(move |inner| {
+                        inner.keyring.renew_file(file, now.ms()).map_err(|error| cannot_rotate(&error))
+                    })
+                    .await?;
                 }
                 Next::Reseal => {
                     let _ = fault::point("keys.before-reseal");
                     sealed = sealed.saturating_add(self.reseal(tell).await?);
                     let _ = fault::point("keys.before-forget");
-                    self.read(|inner| inner.keyring.forget_old_keys().map_err(refused)).await?;
+                    self.read(|inner| inner.keyring.forget_old_keys().map_err(|error| cannot_rotate(&error)))
+                        .await?;
                     self.inner.committer.act(|stage| stage.delete(floor_key())).await?;
                 }
                 Next::Clear(file) => {
                     let _ = fault::point("keys.before-clear");
-                    self.read(|_| file.clear().map_err(refused)).await?;
+                    self.read(|_| file.clear().map_err(|error| cannot_rotate(&error))).await?;
                     return Ok(Rotated::Done { sealed });
                 }
             }

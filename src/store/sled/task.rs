@@ -36,8 +36,22 @@ impl Tasks for SledStore {
         outcome: TaskOutcome,
         now: Timestamp,
     ) -> Result<TaskSettled, StoreError> {
-        let (id, fence) = (claim.task.id.clone(), claim.task.fence);
-        self.inner.committer.act(move |stage| task::settle(stage, &id, fence, outcome, now)).await
+        let (id, fence, floor) = (claim.task.id.clone(), claim.task.fence, self.inner.reader.floor());
+        let queues = matches!(outcome, TaskOutcome::Piece { .. });
+        let settled = self
+            .inner
+            .committer
+            .act(move |stage| task::settle(stage, &id, fence, outcome, floor, now))
+            .await?;
+        if queues {
+            self.work.notify_waiters();
+        }
+        Ok(settled)
+    }
+
+    async fn cancel_task(&self, id: &str, actor: &str, now: Timestamp) -> Result<Option<Task>, StoreError> {
+        let (id, actor) = (id.to_owned(), actor.to_owned());
+        self.inner.committer.act(move |stage| task::cancel(stage, &id, &actor, now)).await
     }
 
     async fn task(&self, id: &str) -> Result<Option<Task>, StoreError> {

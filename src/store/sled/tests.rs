@@ -110,12 +110,12 @@ async fn r09_a_scrub_names_a_flipped_bit_in_each_log_and_goes_on_behind_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r09_rows_that_vanish_from_a_large_store_stop_it_and_come_back_with_the_next_start() {
-    use crate::store::{Health as _, Page, Records as _};
+    use crate::store::{AuditFilter, Health as _, Page, Records as _};
     let dir = tempfile::tempdir().unwrap();
     let store = opened(dir.path());
     with_records(&store, 50).await;
     let page = Page { limit: 200, cursor: None };
-    let before = store.audit(None, &page).await.unwrap().items;
+    let before = store.audit(&AuditFilter::default(), &page).await.unwrap().items;
     store.inner.mover.lock().unwrap().run().unwrap();
     let sled = store.inner.tree.sled();
     let row = sled.scan_prefix(b"A").next().unwrap().unwrap().0;
@@ -125,12 +125,12 @@ async fn r09_rows_that_vanish_from_a_large_store_stop_it_and_come_back_with_the_
     while !store.inner.status.failed() {
         tokio::task::yield_now().await;
     }
-    assert!(store.audit(None, &page).await.is_err(), "it answers nothing any more");
+    assert!(store.audit(&AuditFilter::default(), &page).await.is_err(), "it answers nothing any more");
     assert!(super::recount::is_distrusted(&database));
     store.close().await.unwrap();
     drop(store);
     let store = opened(dir.path());
-    assert_eq!(store.audit(None, &page).await.unwrap().items, before);
+    assert_eq!(store.audit(&AuditFilter::default(), &page).await.unwrap().items, before);
     assert!(!super::recount::is_distrusted(&database));
     store.close().await.unwrap();
 }

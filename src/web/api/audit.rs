@@ -6,8 +6,9 @@ use utoipa::ToSchema;
 use super::query::Query;
 use super::{Answer, listed, shown};
 use crate::domain::change::AuditEntry;
+use crate::store::AuditFilter;
 use crate::web::auth::{Call, Reader};
-use crate::web::describe::{self, Operation};
+use crate::web::describe::{self, Operation, Parameter};
 
 /// One line of the audit log.
 #[derive(Serialize, ToSchema)]
@@ -43,7 +44,13 @@ pub(crate) const LIST: Operation = Operation::list(
     "listAudit",
     "List who changed what, newest first",
     &[describe::page::<AuditView>("One page of the audit log.")],
-    &[describe::ORGANIZATION],
+    &[
+        describe::ORGANIZATION,
+        Parameter::text("actor", "Who: `cli`, `config`, `setup`, `api_token:…` or a source.", "cli"),
+        Parameter::text("action", "What, as its stable word.", "connection.created"),
+        Parameter::time("since", "Written then or later."),
+        Parameter::time("until", "Written before."),
+    ],
 );
 pub(crate) const SHOW: Operation = Operation::new(
     "showAudit",
@@ -69,8 +76,14 @@ fn view(record: &AuditEntry) -> AuditView {
 pub(crate) async fn list(call: Call<Reader>) -> Answer {
     let query = Query::of(&call.query, &LIST)?;
     let page = query.page()?;
-    let organization = super::scope(&call, &query).await?;
-    Ok(listed(&query, call.front.store.audit(organization.as_ref(), &page).await?, view))
+    let filter = AuditFilter {
+        organization: super::scope(&call, &query).await?,
+        actor: query.owned("actor"),
+        action: query.owned("action"),
+        since: query.time("since")?,
+        until: query.time("until")?,
+    };
+    Ok(listed(&query, call.front.store.audit(&filter, &page).await?, view))
 }
 
 pub(crate) async fn show(call: Call<Reader>) -> Answer {

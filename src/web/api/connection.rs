@@ -11,8 +11,9 @@ use crate::domain::health::{Capability, Channel, MadeHook};
 use crate::domain::organization::{Connection, ConnectionState, Forge, Kind};
 use crate::domain::project::Proof;
 use crate::domain::{ConnectionKey, Timestamp};
+use crate::store::ConnectionFilter;
 use crate::web::auth::{Call, Reader};
-use crate::web::describe::{self, Operation};
+use crate::web::describe::{self, Operation, Parameter};
 use crate::web::error::Problem;
 
 /// One account at one forge, tied to one organization.
@@ -172,7 +173,12 @@ pub(crate) const LIST: Operation = Operation::list(
     "listConnections",
     "List connections",
     &[describe::page::<ConnectionView>("One page of connections.")],
-    &[describe::ORGANIZATION],
+    &[
+        describe::ORGANIZATION,
+        Parameter::word::<ConnectionState>("state", "How it is."),
+        Parameter::word::<Kind>("kind", "Which of the four it is."),
+        Parameter::flag("authority", "Whether it manages the organization's members."),
+    ],
 );
 pub(crate) const SHOW: Operation = Operation::new(
     "showConnection",
@@ -262,8 +268,13 @@ pub(crate) fn view(record: &Connection) -> ConnectionView {
 pub(crate) async fn list(call: Call<Reader>) -> Answer {
     let query = Query::of(&call.query, &LIST)?;
     let page = query.page()?;
-    let organization = super::scope(&call, &query).await?;
-    Ok(listed(&query, call.front.store.connections(organization.as_ref(), &page).await?, view))
+    let filter = ConnectionFilter {
+        organization: super::scope(&call, &query).await?,
+        state: query.word("state")?,
+        kind: query.word("kind")?,
+        authority: query.flag("authority")?,
+    };
+    Ok(listed(&query, call.front.store.connections(&filter, &page).await?, view))
 }
 
 /// The connection that a request names, if it is there for its caller.

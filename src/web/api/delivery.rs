@@ -11,6 +11,7 @@ use super::redact::{self, Shown};
 use super::{Answer, listed, time};
 use crate::domain::DeliveryId;
 use crate::domain::delivery::{Attempt, Delivery, DeliveryRecord, DeliveryState};
+use crate::domain::organization::Forge;
 use crate::store::DeliveryFilter;
 use crate::web::auth::{Call, Caller, Reader};
 use crate::web::describe::{self, Operation, Parameter};
@@ -25,8 +26,10 @@ pub(crate) const LIST: Operation = Operation::list(
         describe::ORGANIZATION,
         Parameter::slug("source", "The key of the source it came from."),
         Parameter::slug("connection", "The key of the connection it is about."),
+        Parameter::word::<Forge>("provider", "The family of the forge that sent it."),
         Parameter::word::<DeliveryState>("state", "Where it stands."),
         Parameter::text("event", "The forge's name of the event.", "push"),
+        Parameter::text("action", "The event's action.", "opened"),
         Parameter::text("reason", "Why it is ignored, waiting, superseded or dead.", "unreadable"),
         Parameter::text(
             "external_id",
@@ -60,7 +63,7 @@ struct DeliveryView {
     /// The key of the connection it is about.
     #[schema(examples("acme-github"))]
     connection: Option<String>,
-    #[schema(value_type = crate::domain::organization::Forge)]
+    #[schema(value_type = Forge)]
     provider: String,
     /// The forge's name of the event.
     #[schema(examples("pull_request"))]
@@ -191,12 +194,15 @@ pub(crate) async fn list(call: Call<Reader>) -> Answer {
         organization: super::scope(&call, &query).await?,
         source: query.word("source")?,
         connection: query.word("connection")?,
+        provider: query.word("provider")?,
         state: query.word("state")?,
         event: query.owned("event"),
+        action: query.owned("action"),
         reason: query.owned("reason"),
         external_id: query.owned("external_id"),
         since: query.time("since")?,
         until: query.time("until")?,
+        behind: None,
     };
     Ok(listed(&query, call.front.store.deliveries(&filter, &page).await?, view))
 }

@@ -12,7 +12,7 @@ use crate::domain::change::Change;
 use crate::domain::missed::{Cause, Gap};
 use crate::domain::organization::{Connection, Forge, Source};
 use crate::follow::{CaughtUp, NoPlan, forge_name, gaps, missed};
-use crate::store::{Page, Paged};
+use crate::store::{ConnectionFilter, Page, Paged};
 use crate::web::auth::{Admin, Call, Reader};
 use crate::web::describe::{self, Body, Operation, Shape};
 use crate::web::error::Problem;
@@ -192,11 +192,11 @@ fn missing(connection: &Connection, found: Result<CaughtUp, NoPlan>) -> Result<M
 
 /// Connections through which a source's forge can be asked, the first of each source.
 async fn askable(call: &Call<Admin>, query: &Query) -> Result<Vec<Connection>, Problem> {
-    let within = super::scope(call, query).await?;
+    let filter = ConnectionFilter::of(super::scope(call, query).await?);
     let (mut seen, mut found, mut cursor) = (BTreeSet::new(), Vec::new(), None);
     loop {
         let page = Page { limit: super::LIMIT_MAX, cursor };
-        let paged = call.front.store.connections(within.as_ref(), &page).await?;
+        let paged = call.front.store.connections(&filter, &page).await?;
         for connection in paged.items.into_iter().filter(|it| !it.is_off() && it.credential != "none") {
             if !seen.insert(connection.source.clone()) {
                 continue;

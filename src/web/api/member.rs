@@ -53,6 +53,8 @@ pub(crate) const LIST: Operation = Operation::list(
     &[
         describe::ORGANIZATION,
         Parameter::word::<MemberState>("state", "Whether the person belongs."),
+        Parameter::word::<Role>("role", "What the person may do."),
+        Parameter::text("host", "The forge that knows the person.", "github.com"),
         Parameter::text("login", "The person's name at the forge today.", "octocat"),
     ],
 );
@@ -82,6 +84,8 @@ pub(crate) async fn list(call: Call<Reader>) -> Answer {
     let filter = MemberFilter {
         organization: super::scope(&call, &query).await?,
         state: query.word("state")?,
+        role: query.word("role")?,
+        host: query.word("host")?,
         login: query.owned("login"),
     };
     Ok(listed(&query, call.front.store.members(&filter, &page).await?, view))

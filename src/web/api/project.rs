@@ -86,7 +86,13 @@ pub(crate) const LIST: Operation = Operation::list(
     &[
         describe::ORGANIZATION,
         Parameter::slug("connection", "The key of the connection it came through."),
+        Parameter::word::<Forge>("provider", "The family of its forge."),
+        Parameter::text("host", "The forge that holds it.", "github.com"),
         Parameter::word::<ProjectState>("state", "Where it stands."),
+        Parameter::word::<Visibility>("visibility", "Who can see it."),
+        Parameter::flag("archived", "Whether it is archived at the forge."),
+        Parameter::text("ci_state", "What its CI last came to.", "failing"),
+        Parameter::word::<Proof>("proof", "How sure it is."),
         Parameter::text("search", "A part of its path, whatever the case.", "site"),
     ],
 );
@@ -128,7 +134,13 @@ pub(crate) async fn list(call: Call<Reader>) -> Answer {
     let filter = ProjectFilter {
         organization: super::scope(&call, &query).await?,
         connection: query.word("connection")?,
+        provider: query.word("provider")?,
+        host: query.word("host")?,
         state: query.word("state")?,
+        visibility: query.word("visibility")?,
+        archived: query.flag("archived")?,
+        ci_state: query.owned("ci_state"),
+        proof: query.word("proof")?,
         search: query.owned("search"),
     };
     Ok(listed(&query, call.front.store.projects(&filter, &page).await?, view))

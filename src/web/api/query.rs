@@ -61,6 +61,11 @@ impl Query {
         value.map(Some).map_err(|_| invalid(name))
     }
 
+    /// `true` or `false`.
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Problem> {
+        self.get(name).map(|text| text.parse().map_err(|_| invalid(name))).transpose()
+    }
+
     pub(crate) fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let Some(text) = self.get(name) else { return Ok(None) };
         Timestamp::parse_rfc3339(text).map(Some).ok_or_else(|| invalid(name))

@@ -6,16 +6,21 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::query::Query;
-use super::{Answer, LIMIT_MAX, delivery, parse};
+use super::{Answer, LIMIT_MAX, delivery, parse, task};
+use crate::domain::change::Change;
 use crate::domain::delivery::DeliveryState;
+use crate::domain::organization::Forge;
+use crate::domain::task::{TaskKind, Wish};
 use crate::domain::{ConnectionKey, DeliveryId, SourceKey, Timestamp};
 use crate::store::{DeliveryFilter, Page};
 use crate::web::auth::{Admin, Call};
 use crate::web::describe::{self, Body, Operation, Shape, Slug};
 use crate::web::error::Problem;
 
-/// Deliveries that one request may queue again.
+/// Deliveries that one request counts.
 const MATCHES_MAX: usize = 10_000;
+/// Letters of a word that is looked for; none of a forge's is as long.
+const WORD_MAX: usize = 255;
 
 /// What became of one delivery.
 #[derive(Serialize, ToSchema)]
@@ -41,10 +46,14 @@ pub(crate) const DISCARD: Operation = Operation::new(
 pub(crate) const REPLAY_MATCHING: Operation = Operation::new(
     "replayDeliveries",
     "Handle all deliveries again that match",
-    &[describe::json::<Replayed>(202, "They are queued, or counted.")],
+    &[describe::json::<Replayed>(202, "The task that does it, or, of a dry run, how many match.")],
+)
+.help(
+    "They are queued newest first, at most ten a second. The task keeps its place when the daemon ends, says how far it is, \
+     and can be cancelled. Asked for again while it runs, the same filter is the same task.",
 )
 .parameters(&[describe::ORGANIZATION])
-.body(Body::Json(Shape::of::<Wish>()))
+.body(Body::Json(Shape::of::<Wanted>()))
 .codes(&["filter-empty"]);
 
 pub(crate) async fn replay(call: Call<Admin>) -> Answer {
@@ -74,19 +83,26 @@ fn decided(id: DeliveryId, state: DeliveryState) -> Decided {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ReplayWish, example = json!({ "state": "dead", "dry_run": true }))]
-struct Wish {
+struct Wanted {
     /// The key of the source they came from.
     #[schema(value_type = Option<Slug>)]
     source: Option<SourceKey>,
     /// The key of the connection they are about.
     #[schema(value_type = Option<Slug>)]
     connection: Option<ConnectionKey>,
+    provider: Option<Forge>,
     state: Option<DeliveryState>,
     /// The forge's name of the event.
+    #[schema(max_length = 255)]
     event: Option<String>,
+    /// The event's action.
+    #[schema(max_length = 255)]
+    action: Option<String>,
     /// Why they are ignored, waiting, superseded or dead.
+    #[schema(max_length = 255)]
     reason: Option<String>,
     /// The forge's own delivery id.
+    #[schema(max_length = 255)]
     external_id: Option<String>,
     /// Received then or later.
     #[schema(format = DateTime)]
@@ -99,51 +115,38 @@ struct Wish {
     dry_run: bool,
 }
 
-/// How many deliveries it was about.
-#[derive(Serialize, ToSchema)]
-struct Replayed {
-    /// How many match, at most 10,000 in one request.
-    #[schema(examples(3))]
-    matched: usize,
-    /// How many of them are queued again; the bytes of the others are no longer kept.
-    #[schema(examples(0))]
-    queued: usize,
-    /// Whether they were counted only.
-    #[schema(examples(true))]
-    dry_run: bool,
-    /// There are more; ask again.
-    #[schema(examples(false))]
-    more: bool,
+impl Wanted {
+    fn filter(self) -> Result<DeliveryFilter, Problem> {
+        let filter = DeliveryFilter {
+            organization: None,
+            source: self.source,
+            connection: self.connection,
+            provider: self.provider,
+            state: self.state,
+            event: word("event", self.event)?,
+            action: word("action", self.action)?,
+            reason: word("reason", self.reason)?,
+            external_id: word("external_id", self.external_id)?,
+            since: moment("since", self.since.as_deref())?,
+            until: moment("until", self.until.as_deref())?,
+            behind: None,
+        };
+        // An empty wish would mean everything there ever was; that has to be said.
+        if (DeliveryFilter { until: None, ..filter.clone() }) == DeliveryFilter::default() {
+            let message = "name at least one of source, connection, provider, state, event, action, reason, external_id or since";
+            return Err(Problem::bad("filter-empty", message));
+        }
+        Ok(filter)
+    }
 }
 
-pub(crate) async fn replay_matching(call: Call<Admin>) -> Answer {
-    let query = Query::of(&call.query, &REPLAY_MATCHING)?;
-    let organization = super::scope(&call, &query).await?;
-    let wish: Wish = parse(&call.body)?;
-    let now = call.front.now();
-    let filter = DeliveryFilter {
-        organization,
-        since: moment("since", wish.since.as_deref())?,
-        // What comes in while this runs is not meant.
-        until: Some(moment("until", wish.until.as_deref())?.unwrap_or(now).min(now)),
-        source: wish.source,
-        connection: wish.connection,
-        state: wish.state,
-        event: wish.event,
-        reason: wish.reason,
-        external_id: wish.external_id,
-    };
-    check_narrow(&filter)?;
-    let (matches, more) = collect(&call, &filter).await?;
-    let mut queued = 0_usize;
-    if !wish.dry_run {
-        for id in &matches {
-            let done = call.front.store.replay(*id, &call.caller.actor(), call.front.now()).await?;
-            queued = queued.saturating_add(usize::from(done));
+fn word(name: &'static str, text: Option<String>) -> Result<Option<String>, Problem> {
+    match text {
+        Some(text) if text.chars().count() > WORD_MAX => {
+            Err(Problem::bad("body-invalid", format!("{name} is longer than {WORD_MAX} letters")))
         }
+        text => Ok(text),
     }
-    let answer = Replayed { matched: matches.len(), queued, dry_run: wish.dry_run, more };
-    Ok(HttpResponse::build(StatusCode::ACCEPTED).json(answer))
 }
 
 fn moment(name: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
@@ -151,27 +154,78 @@ fn moment(name: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, P
     text.map(|text| Timestamp::parse_rfc3339(text).ok_or_else(wrong)).transpose()
 }
 
-/// An empty wish would mean everything there ever was; that has to be said.
-fn check_narrow(filter: &DeliveryFilter) -> Result<(), Problem> {
-    let bounds = DeliveryFilter { organization: None, until: None, ..filter.clone() };
-    if bounds == DeliveryFilter::default() {
-        let message = "name at least one of source, connection, state, event, reason, external_id or since";
-        return Err(Problem::bad("filter-empty", message));
-    }
-    Ok(())
+/// What comes of a wish for many.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum Replayed {
+    /// Somebody will do it.
+    Task(Box<task::TaskView>),
+    /// They were counted only.
+    Counted(Counted),
 }
 
-/// All matches first: replaying changes the very states that are looked for.
-async fn collect(call: &Call<Admin>, filter: &DeliveryFilter) -> Result<(Vec<DeliveryId>, bool), Problem> {
-    let mut found = Vec::new();
-    let mut cursor = None;
+/// How many deliveries a dry run is about.
+#[derive(Serialize, ToSchema)]
+struct Counted {
+    /// How many match, at most 10,000.
+    #[schema(examples(3))]
+    matched: usize,
+    /// How many of them are queued again: none, by a dry run.
+    #[schema(examples(0))]
+    queued: usize,
+    /// Always.
+    #[schema(examples(true))]
+    dry_run: bool,
+    /// More than 10,000 match.
+    #[schema(examples(false))]
+    more: bool,
+}
+
+pub(crate) async fn replay_matching(call: Call<Admin>) -> Answer {
+    let query = Query::of(&call.query, &REPLAY_MATCHING)?;
+    let organization = super::scope(&call, &query).await?;
+    let wanted: Wanted = parse(&call.body)?;
+    let (dry_run, now) = (wanted.dry_run, call.front.now());
+    let filter = DeliveryFilter { organization, ..wanted.filter()? };
+    let answer = if dry_run {
+        // As the task would: what comes in meanwhile is not meant.
+        let until = Some(filter.until.unwrap_or(now).min(now));
+        Replayed::Counted(count(&call, &DeliveryFilter { until, ..filter }).await?)
+    } else {
+        Replayed::Task(Box::new(wish(&call, &filter, now).await?))
+    };
+    Ok(HttpResponse::build(StatusCode::ACCEPTED).json(answer))
+}
+
+async fn wish(
+    call: &Call<Admin>,
+    filter: &DeliveryFilter,
+    now: Timestamp,
+) -> Result<task::TaskView, Problem> {
+    let wish = Wish {
+        kind: TaskKind::ReplayDeliveries,
+        organization: filter.organization.clone(),
+        connection: None,
+        subject: filter.to_subject(),
+        by: call.caller.actor(),
+        at: now,
+        due_at: now,
+    };
+    let id = wish.id();
+    call.front.store.apply(vec![Change::Wish(Box::new(wish))], Vec::new()).await?;
+    let wished = call.front.store.task(&id).await?.ok_or_else(Problem::busy)?;
+    Ok(task::view(&wished))
+}
+
+async fn count(call: &Call<Admin>, filter: &DeliveryFilter) -> Result<Counted, Problem> {
+    let (mut matched, mut cursor) = (0_usize, None);
     loop {
         let page = Page { limit: LIMIT_MAX, cursor };
         let paged = call.front.store.deliveries(filter, &page).await?;
-        found.extend(paged.items.iter().map(|record| record.id));
+        matched = matched.saturating_add(paged.items.len());
         cursor = paged.next;
-        if cursor.is_none() || found.len() >= MATCHES_MAX {
-            return Ok((found, cursor.is_some()));
+        if cursor.is_none() || matched >= MATCHES_MAX {
+            return Ok(Counted { matched, queued: 0, dry_run: true, more: cursor.is_some() });
         }
     }
 }

@@ -126,8 +126,12 @@ pub(crate) async fn receive(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let (front, began) = (front.into_inner(), Instant::now());
-    let (address, _visit) = peer::enter(&request, &front)?;
+    let (address, visit) = peer::knock(&request, &front);
     let caller = caller(&request, &front).await.map_err(|problem| slow_down(&front, address, problem))?;
+    // A thousand jobs of one fleet of runners come from one address: whoever holds a token may have more open at once.
+    if visit.is_none() && caller.is_none() {
+        return Err(Problem::busy());
+    }
     let body = take_body(&request, &mut payload.into_inner(), &front, began).await?;
     let asked = read(&body.bytes, caller)?;
     let answered = front.check_ins.check_in(asked).await;

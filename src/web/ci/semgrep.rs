@@ -68,13 +68,14 @@ struct Ask {
     front: Arc<Front>,
     by: Reporter,
     began: Instant,
-    _visit: Visit,
+    _visit: Option<Visit>,
 }
 
 impl Ask {
     async fn of(request: &HttpRequest, front: Arc<Front>) -> Result<Self, Problem> {
         let began = Instant::now();
-        let (address, _visit) = peer::enter(request, &front)?;
+        // Nobody without a token comes past the next line, and who has one may have many jobs at one address.
+        let (address, _visit) = peer::knock(request, &front);
         let by = reporter(request, &front).await.map_err(|problem| slow_down(&front, address, problem))?;
         Ok(Self { front, by, began, _visit })
     }

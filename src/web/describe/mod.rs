@@ -42,6 +42,8 @@ pub(crate) enum Form {
     Slug,
     /// An RFC 3339 time.
     Time,
+    /// `true` or `false`.
+    Flag,
     /// A page's size.
     Limit,
     /// Where a page begins.
@@ -80,6 +82,10 @@ impl Parameter {
 
     pub(crate) const fn time(name: &'static str, help: &'static str) -> Self {
         Self::new(name, Form::Time, help, Some("2026-01-31T08:00:00Z"))
+    }
+
+    pub(crate) const fn flag(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Form::Flag, help, None)
     }
 
     pub(crate) const fn word<T: PartialSchema>(name: &'static str, help: &'static str) -> Self {

@@ -60,6 +60,7 @@ pub(super) fn of_parameter(parameter: &Parameter) -> RefOr<Schema> {
         Form::Text => string(),
         Form::Slug => return reference::<Slug>(),
         Form::Time => string().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))),
+        Form::Flag => ObjectBuilder::new().schema_type(Type::Boolean),
         Form::Limit => ObjectBuilder::new()
             .schema_type(Type::Integer)
             .minimum(Some(1))
@@ -81,7 +82,7 @@ pub(super) fn of_path(name: &str) -> RefOr<Schema> {
 pub(super) fn page(item: RefOr<Schema>) -> Schema {
     let cursor = ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
-        .description(Some("For the next page, as `?cursor=`; null on the last one."));
+        .description(Some("For the next page, as `?cursor=`; null on the last one. A page may have fewer items than asked for, or none, and not be the last."));
     let list = ObjectBuilder::new()
         .property("items", ArrayBuilder::new().items(item).max_items(Some(LIMIT_MAX)))
         .property("next_cursor", cursor)

@@ -114,13 +114,86 @@ async fn replaying_by_filter_counts_first_and_touches_only_its_tenant() {
     let (front, store) = front();
     let wish = |dry_run: bool| json!({ "state": "dead", "dry_run": dry_run });
     let path = "/api/v1/deliveries/replay";
+    let later = store.state().deliveries[0].received_at.plus_ms(-1);
+    store.state().deliveries.iter_mut().for_each(|record| record.received_at = later);
     let (status, dry) = call(&front, "POST", path, "admin-acme", wish(true)).await;
-    assert_eq!((status, &dry["matched"], &dry["queued"]), (202, &json!(1), &json!(0)));
-    assert!(store.state().deliveries.iter().all(|record| record.state == DeliveryState::Dead));
-    let (_, done) = call(&front, "POST", path, "admin-acme", wish(false)).await;
-    assert_eq!(done, json!({ "matched": 1, "queued": 1, "dry_run": false, "more": false }));
-    let states: Vec<_> = store.state().deliveries.iter().map(|record| record.state).collect();
-    assert_eq!(states, [DeliveryState::Queued, DeliveryState::Dead]);
+    assert_eq!((status, dry), (202, json!({ "matched": 1, "queued": 0, "dry_run": true, "more": false })));
+    let (status, task) = call(&front, "POST", path, "admin-acme", wish(false)).await;
+    assert_eq!((status, &task["kind"], &task["state"]), (202, &json!("replay_deliveries"), &json!("queued")));
+    assert_eq!((&task["organization"], &task["connection"]), (&json!("acme"), &Value::Null));
+    assert_eq!(task["subject"], r#"{"organization":"acme","state":"dead"}"#, "no other tenant's");
+    assert_eq!(task["progress"], json!({ "matched": null, "queued": 0, "skipped": 0 }));
+    assert!(
+        store.state().deliveries.iter().all(|record| record.state == DeliveryState::Dead),
+        "not in the request"
+    );
+    let (_, again) = call(&front, "POST", path, "admin-acme", wish(false)).await;
+    assert_eq!(again, task, "the same wish is the same task");
+    let long = json!({ "event": "x".repeat(256) });
+    let (status, refused) = call(&front, "POST", path, "admin-acme", long).await;
+    assert_eq!((status, &refused["code"]), (400, &json!("body-invalid")));
+}
+
+#[actix_web::test]
+async fn a_replay_is_cancelled_by_an_admin_of_its_organization_once() {
+    let (front, _) = front();
+    let wish = json!({ "state": "dead" });
+    let (_, task) = call(&front, "POST", "/api/v1/deliveries/replay", "admin-acme", wish).await;
+    let path = format!("/api/v1/tasks/{}", task["id"].as_str().unwrap());
+    let cancel = format!("{path}/cancel");
+    for (token, status) in [("read-acme", 403), ("admin-other", 404)] {
+        assert_eq!(call(&front, "POST", &cancel, token, Value::Null).await.0, status, "{token}");
+    }
+    let (status, ended) = call(&front, "POST", &cancel, "admin-acme", Value::Null).await;
+    assert_eq!((status, &ended["state"]), (200, &json!("cancelled")));
+    assert_eq!(ended["note"], "cancelled: nothing was queued");
+    assert_eq!(call(&front, "GET", &path, "read-acme", Value::Null).await.1, ended);
+    let (status, again) = call(&front, "POST", &cancel, "admin-acme", Value::Null).await;
+    assert_eq!((status, &again["code"]), (409, &json!("task-over")));
+    let (_, tasks) =
+        call(&front, "GET", "/api/v1/tasks?kind=check_connection", "admin-acme", Value::Null).await;
+    let other = format!("/api/v1/tasks/{}/cancel", tasks["items"][0]["id"].as_str().unwrap());
+    let (status, refused) = call(&front, "POST", &other, "admin-acme", Value::Null).await;
+    assert_eq!((status, &refused["code"]), (409, &json!("not-cancellable")));
+}
+
+#[actix_web::test]
+async fn lists_are_filtered_by_their_fields_and_a_word_that_is_none_is_refused() {
+    let (front, store) = front();
+    store
+        .state()
+        .members
+        .iter_mut()
+        .for_each(|member| member.role = Some(crate::domain::organization::Role::Admin));
+    let table = [
+        ("connections?state=connected", 1),
+        ("connections?state=suspended", 0),
+        ("connections?kind=github_cloud&authority=true", 1),
+        ("connections?authority=false", 0),
+        ("projects?provider=github&host=github.com&archived=false&ci_state=none&proof=proven", 1),
+        ("projects?visibility=public", 0),
+        ("projects?archived=true", 0),
+        ("members?role=admin&host=github.com", 1),
+        ("members?role=member", 0),
+        ("members?login=ACME-person", 1),
+        ("audit?actor=config&action=organization.created", 1),
+        ("audit?actor=cli", 0),
+        ("audit?since=2099-01-01T00:00:00Z", 0),
+        ("audit?until=2099-01-01T00:00:00Z", 1),
+        ("deliveries?provider=github", 1),
+        ("deliveries?provider=gitlab", 0),
+        ("deliveries?action=opened", 0),
+    ];
+    for (path, wanted) in table {
+        let (status, body) = call(&front, "GET", &format!("/api/v1/{path}"), "read-acme", Value::Null).await;
+        assert_eq!((status, body["items"].as_array().map(Vec::len)), (200, Some(wanted)), "{path}: {body}");
+    }
+    for path in
+        ["connections?authority=yes", "connections?kind=bitbucket", "projects?proof=", "members?role=root"]
+    {
+        let (status, body) = call(&front, "GET", &format!("/api/v1/{path}"), "read-acme", Value::Null).await;
+        assert_eq!((status, &body["code"]), (400, &json!("parameter-invalid")), "{path}");
+    }
 }
 
 #[actix_web::test]

@@ -187,8 +187,7 @@ impl Inbox for Fake {
     }
     async fn deliveries(&self, f: &DeliveryFilter, page: &Page) -> Result<Paged<DeliveryRecord>, StoreError> {
         let mut all = self.state().deliveries.clone();
-        all.retain(|r| f.organization.is_none() || r.organization == f.organization);
-        all.retain(|r| f.state.is_none_or(|state| r.state == state));
+        all.retain(|record| f.wants(record));
         Ok(paged(all, page))
     }
     async fn wait(&self, _: u64) {}
@@ -261,11 +260,11 @@ impl Records for Fake {
     }
     async fn connections(
         &self,
-        of: Option<&OrganizationSlug>,
+        filter: &ConnectionFilter,
         page: &Page,
     ) -> Result<Paged<Connection>, StoreError> {
         let mut all = self.state().connections.clone();
-        all.retain(|known| of.is_none_or(|of| known.organization == *of));
+        all.retain(|known| filter.wants(known));
         Ok(paged(all, page))
     }
     async fn project(&self, id: &str) -> Result<Option<Project>, StoreError> {
@@ -273,7 +272,7 @@ impl Records for Fake {
     }
     async fn projects(&self, f: &ProjectFilter, page: &Page) -> Result<Paged<Project>, StoreError> {
         let mut all = self.state().projects.clone();
-        all.retain(|known| f.organization.as_ref().is_none_or(|of| known.organization == *of));
+        all.retain(|known| f.wants(known));
         Ok(paged(all, page))
     }
     async fn member(&self, id: &str) -> Result<Option<Member>, StoreError> {
@@ -281,7 +280,7 @@ impl Records for Fake {
     }
     async fn members(&self, f: &MemberFilter, page: &Page) -> Result<Paged<Member>, StoreError> {
         let mut all = self.read_members().await;
-        all.retain(|known| f.organization.as_ref().is_none_or(|of| known.organization == *of));
+        all.retain(|known| f.wants(known));
         Ok(paged(all, page))
     }
     async fn pipelines(&self, _: &Project, _: &Page) -> Result<Paged<Pipeline>, StoreError> {
@@ -290,13 +289,9 @@ impl Records for Fake {
     async fn audit_entry(&self, id: &str) -> Result<Option<AuditEntry>, StoreError> {
         Ok(self.state().audit.iter().find(|known| known.id() == id).cloned())
     }
-    async fn audit(
-        &self,
-        of: Option<&OrganizationSlug>,
-        page: &Page,
-    ) -> Result<Paged<AuditEntry>, StoreError> {
+    async fn audit(&self, filter: &AuditFilter, page: &Page) -> Result<Paged<AuditEntry>, StoreError> {
         let mut all = self.state().audit.clone();
-        all.retain(|known| of.is_none() || known.organization.as_ref() == of);
+        all.retain(|known| filter.wants(known));
         Ok(paged(all, page))
     }
 }

@@ -112,6 +112,14 @@ impl Tasks for Fake {
     ) -> Result<TaskSettled, StoreError> {
         unimplemented!()
     }
+    async fn cancel_task(&self, id: &str, _: &str, now: Timestamp) -> Result<Option<Task>, StoreError> {
+        let mut state = self.state();
+        let found = state.tasks.iter_mut().find(|task| task.id == id && !task.state.is_final());
+        Ok(found.map(|task| {
+            *task = task.clone().cancelled(now);
+            task.clone()
+        }))
+    }
     async fn task(&self, id: &str) -> Result<Option<Task>, StoreError> {
         Ok(self.state().tasks.iter().find(|task| task.id == id).cloned())
     }

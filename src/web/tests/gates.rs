@@ -149,7 +149,7 @@ async fn s37_every_route_lets_in_exactly_whom_it_declares() {
                 );
             } else if passes && status == 409 {
                 // What is asked for is not possible with the sample; only whoever was let in is told so.
-                let codes = ["connection-on", "declared-in-config", "no-hook"];
+                let codes = ["connection-on", "declared-in-config", "no-hook", "not-cancellable"];
                 let told = codes.iter().any(|code| body.contains(code));
                 assert!(told, "{method} {own} {token}: {body}");
             } else if passes {

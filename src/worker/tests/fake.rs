@@ -26,7 +26,7 @@ use crate::domain::{ConnectionKey, DeliveryId, Host, OrganizationSlug, SourceKey
 use crate::store::*;
 use crate::worker::inbox::lock;
 
-type Answer<T> = Result<T, StoreError>;
+pub(super) type Answer<T> = Result<T, StoreError>;
 
 pub(in crate::worker) fn id(n: u128) -> DeliveryId {
     DeliveryId::from_bytes(n.to_be_bytes())
@@ -115,6 +115,7 @@ pub(in crate::worker) struct Script {
     /// What the next pieces of a scrub find; a piece that finds nothing is a pass's last.
     pub(in crate::worker) damages: VecDeque<String>,
     pub(in crate::worker) rows: Vec<Indexed>,
+    pub(in crate::worker) deliveries: Vec<DeliveryRecord>,
     /// What was noted as being read, call by call.
     pub(in crate::worker) read: Vec<Vec<DeliveryId>>,
     pub(in crate::worker) settled: Vec<(DeliveryId, Outcome)>,
@@ -224,7 +225,7 @@ impl Inbox for Fake {
     async fn attempts(&self, id: DeliveryId) -> Answer<Vec<Attempt>> {
         self.ask("attempts", |script| script.attempts.get(&id).cloned().unwrap_or_default()).await
     }
-    async fn deliveries(&self, _: &DeliveryFilter, _: &Page) -> Answer<Paged<DeliveryRecord>> { unimplemented!() }
+    async fn deliveries(&self, filter: &DeliveryFilter, page: &Page) -> Answer<Paged<DeliveryRecord>> { self.listed(filter, page).await }
     async fn wait(&self, at_most_ms: u64) {
         tokio::time::sleep(Duration::from_millis(at_most_ms)).await;
     }
@@ -254,14 +255,14 @@ impl Records for Fake {
     async fn organization(&self, _: &OrganizationSlug) -> Answer<Option<Organization>> { unimplemented!() }
     async fn organizations(&self, _: &Page) -> Answer<Paged<Organization>> { unimplemented!() }
     async fn connection(&self, _: &ConnectionKey) -> Answer<Option<Connection>> { unimplemented!() }
-    async fn connections(&self, _: Option<&OrganizationSlug>, _: &Page) -> Answer<Paged<Connection>> { unimplemented!() }
+    async fn connections(&self, _: &ConnectionFilter, _: &Page) -> Answer<Paged<Connection>> { unimplemented!() }
     async fn project(&self, _: &str) -> Answer<Option<Project>> { unimplemented!() }
     async fn projects(&self, _: &ProjectFilter, _: &Page) -> Answer<Paged<Project>> { unimplemented!() }
     async fn member(&self, _: &str) -> Answer<Option<Member>> { unimplemented!() }
     async fn members(&self, _: &MemberFilter, _: &Page) -> Answer<Paged<Member>> { unimplemented!() }
     async fn pipelines(&self, _: &Project, _: &Page) -> Answer<Paged<Pipeline>> { unimplemented!() }
     async fn audit_entry(&self, _: &str) -> Answer<Option<AuditEntry>> { unimplemented!() }
-    async fn audit(&self, _: Option<&OrganizationSlug>, _: &Page) -> Answer<Paged<AuditEntry>> { unimplemented!() }
+    async fn audit(&self, _: &AuditFilter, _: &Page) -> Answer<Paged<AuditEntry>> { unimplemented!() }
 }
 
 #[async_trait]
@@ -361,6 +362,7 @@ impl Tasks for Fake {
             TaskSettled::Done
         }).await
     }
+    async fn cancel_task(&self, _: &str, _: &str, _: Timestamp) -> Answer<Option<Task>> { unimplemented!() }
     async fn task(&self, _: &str) -> Answer<Option<Task>> { unimplemented!() }
     async fn tasks(&self, _: &TaskFilter, _: &Page) -> Answer<Paged<Task>> { unimplemented!() }
 }

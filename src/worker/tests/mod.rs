@@ -7,6 +7,7 @@ mod inbox;
 mod indexer;
 mod loops;
 mod outbox;
+mod replay;
 
 use std::sync::{Arc, Mutex};
 

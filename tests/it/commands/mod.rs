@@ -4,6 +4,8 @@
 mod apply;
 mod audit;
 mod connections;
+mod deliveries;
+mod lists;
 mod members;
 mod templates;
 mod tokens;

@@ -134,7 +134,10 @@ impl Bench {
                     TaskKind::DisconnectConnection => self.connections.disconnect(&claim.task).await,
                     TaskKind::RotateToken => self.connections.rotate(&claim.task).await,
                     // Members have stories of their own.
-                    TaskKind::SyncMembers | TaskKind::SyncPerson | TaskKind::CatchUp => {
+                    TaskKind::SyncMembers
+                    | TaskKind::SyncPerson
+                    | TaskKind::CatchUp
+                    | TaskKind::ReplayDeliveries => {
                         let note = "left alone".to_owned();
                         Ok(Performed::Done { changes: Vec::new(), expects: Vec::new(), note })
                     }
@@ -146,6 +149,7 @@ impl Bench {
                     Performed::Later { at, error } => {
                         TaskOutcome::Retry { at: at.unwrap_or(self.now().plus_ms(60_000)), error }
                     }
+                    Performed::Piece { piece, next } => TaskOutcome::Piece { piece, next },
                     Performed::Failed { error } => TaskOutcome::Fail { error },
                 };
                 let settled = self.store.settle_task(&claim, outcome, self.now()).await.unwrap();

@@ -4,7 +4,7 @@ use scm_connect::connect::Verb;
 use scm_connect::domain::credential::{CredentialKind, CredentialOwner};
 use scm_connect::domain::organization::ConnectionState as S;
 use scm_connect::domain::project::ProjectState;
-use scm_connect::store::Page;
+use scm_connect::store::{AuditFilter, Page};
 
 use super::bench::{Bench, code, connected, key, slug};
 use crate::forge::FakeGitlab;
@@ -24,7 +24,11 @@ async fn has_hook_secret(bench: &Bench) -> bool {
 
 /// The details of the audit log's lines about this, oldest first.
 async fn lines(bench: &Bench, action: &str) -> Vec<String> {
-    let all = bench.store.audit(Some(&slug("acme")), &Page { limit: 200, cursor: None }).await.unwrap();
+    let all = bench
+        .store
+        .audit(&AuditFilter::of(Some(slug("acme"))), &Page { limit: 200, cursor: None })
+        .await
+        .unwrap();
     let of = all.items.into_iter().filter(|line| line.action == action);
     let mut found: Vec<String> = of.map(|line| line.detail).collect();
     found.reverse();

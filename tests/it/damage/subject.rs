@@ -14,8 +14,8 @@ use scm_connect::domain::project::{Project, Proof};
 use scm_connect::domain::{ConnectionKey, Host, OrganizationSlug, SourceKey, Timestamp};
 use scm_connect::store::sled::{SledStore, open};
 use scm_connect::store::{
-    Access, DeliveryFilter, Health, Inbox, Indexed, MemberFilter, OpenError, Outcome, Page, ProjectFilter,
-    Records, Settled, StoreError,
+    Access, AuditFilter, DeliveryFilter, Health, Inbox, Indexed, MemberFilter, OpenError, Outcome, Page,
+    ProjectFilter, Records, Settled, StoreError,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -243,7 +243,9 @@ pub(super) async fn ask(store: &SledStore) -> Answers {
     note(&mut answers, "projects".into(), store.projects(&filter, &page).await, |all| format!("{all:?}"));
     let filter = MemberFilter::default();
     note(&mut answers, "members".into(), store.members(&filter, &page).await, |all| format!("{all:?}"));
-    note(&mut answers, "audit".into(), store.audit(None, &page).await, |all| format!("{all:?}"));
+    note(&mut answers, "audit".into(), store.audit(&AuditFilter::default(), &page).await, |all| {
+        format!("{all:?}")
+    });
     note(&mut answers, "token".into(), store.token_by_hash(&[9; 32]).await, |one| format!("{one:?}"));
     note(&mut answers, "tokens".into(), store.tokens(None, None, &page).await, |all| format!("{all:?}"));
     note(&mut answers, "figures".into(), store.figures().await, |figures| {

@@ -61,10 +61,14 @@ fn raw(name: &str, value: String) -> RawDelivery {
     RawDelivery { source: SourceKey::parse("our-app").unwrap(), headers, body: Bytes::from(vec![b'x'; 64]) }
 }
 
-/// The text with another digit at this place.
+/// The text with another character of the same kind at this place: how long it takes to decode a tag may depend on what
+/// is written there, for that is the caller's own.
 fn flipped(text: &str, at: usize) -> String {
     let mut bytes = text.as_bytes().to_vec();
-    bytes[at] = if bytes[at] == b'0' { b'1' } else { b'0' };
+    bytes[at] = match bytes[at] {
+        b'9' | b'f' => bytes[at] - 1,
+        other => other + 1,
+    };
     String::from_utf8(bytes).unwrap()
 }
 

@@ -112,6 +112,8 @@ async fn handle(request: HttpRequest, body: Bytes, forge: web::Data<Arc<dyn Answ
             .and_modify(|before| *before = format!("{before}\n{value}"))
             .or_insert_with(|| value.to_owned());
     }
+    // HTTP/2 has another word for it.
+    headers.insert("host".to_owned(), request.connection_info().host().to_owned());
     let asked = Asked {
         method: request.method().to_string(),
         path: request.uri().path().to_owned(),
@@ -148,6 +150,11 @@ async fn handle(request: HttpRequest, body: Bytes, forge: web::Data<Arc<dyn Answ
 
 /// Serves a forge on this machine; gives its address.
 pub(crate) fn serve(forge: Arc<dyn Answers>) -> Url {
+    Url::parse(&format!("http://127.0.0.1:{}/", listen(forge, None))).unwrap()
+}
+
+/// Serves it, under a certificate where one is given; gives its port.
+pub(crate) fn listen(forge: Arc<dyn Answers>, tls: Option<rustls::ServerConfig>) -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let make = move || {
@@ -156,7 +163,11 @@ pub(crate) fn serve(forge: Arc<dyn Answers>) -> Url {
             .app_data(web::PayloadConfig::new(1 << 20))
             .default_service(web::to(handle))
     };
-    let server = HttpServer::new(make).workers(1).disable_signals().listen(listener).unwrap().run();
-    tokio::spawn(server);
-    Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap()
+    let server = HttpServer::new(make).workers(1).disable_signals();
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls),
+        None => server.listen(listener),
+    };
+    tokio::spawn(server.unwrap().run());
+    port
 }

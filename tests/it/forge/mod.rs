@@ -9,6 +9,7 @@ mod github;
 mod gitlab;
 mod http;
 mod judge;
+mod names;
 mod story;
 
 pub(crate) use book::{BEGIN_S, Book, Budget};
@@ -16,3 +17,4 @@ pub(crate) use fault::{Fault, Planted};
 pub(crate) use github::{APP_KEY, Github as FakeGithub};
 pub(crate) use gitlab::Gitlab as FakeGitlab;
 pub(crate) use http::{Answers, Asked, Reply, serve};
+pub(crate) use names::Names;

@@ -28,11 +28,12 @@ pub(crate) struct Inside {
     pub(crate) daemon: Daemon,
 }
 
-fn config(home: &Path, more: &str) -> Config {
+fn config(home: &Path, public_url: &str, listen: &str, more: &str) -> Config {
     let config = format!(
         r#"
-        public_url = "http://127.0.0.1:0"
+        public_url = "{public_url}"
         [listen]
+        {listen}
         public = "127.0.0.1:0"
         ops = "127.0.0.1:0"
         [store]
@@ -52,8 +53,13 @@ fn config(home: &Path, more: &str) -> Config {
 impl Inside {
     /// One that may call forges on this machine, with more at the end of its config.
     pub(crate) async fn start(clock: Clock, more: &str) -> Self {
+        Self::start_at(clock, "http://127.0.0.1:0", "", more).await
+    }
+
+    /// The same at another public address, with more in the config's `[listen]`.
+    pub(crate) async fn start_at(clock: Clock, public_url: &str, listen: &str, more: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let config = config(home.path(), more);
+        let config = config(home.path(), public_url, listen, more);
         let manner = Manner { runtime_dir: home.path().to_owned(), works: true, stand_in_keys: None };
         let daemon = Daemon::start(&config, exporter(), Arc::clone(&clock), &manner).await.unwrap();
         Self { home, clock, daemon }
@@ -61,7 +67,10 @@ impl Inside {
 
     /// The daemon reads its config again, with this at its end.
     pub(crate) async fn reads_again(&self, more: &str) {
-        self.daemon.reload(&config(self.home.path(), more), &self.clock).await.unwrap();
+        self.daemon
+            .reload(&config(self.home.path(), "http://127.0.0.1:0", "", more), &self.clock)
+            .await
+            .unwrap();
     }
 
     /// `http://127.0.0.1:…` of the daemon.

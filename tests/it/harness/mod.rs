@@ -2,6 +2,7 @@
 //! acknowledged, and the comparison of the two.
 
 pub(crate) mod bench;
+pub(crate) mod certificate;
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod cluster;

@@ -2,6 +2,7 @@
 //! clicks. The daemon runs inside of the test, by the fake forge's clock.
 
 mod browser;
+mod cloud;
 mod hijack;
 mod life;
 mod state;
@@ -63,11 +64,17 @@ impl World {
     }
 
     async fn of(forge: Arc<Github>, more: &str) -> Self {
+        Self::at(forge, "http://127.0.0.1:0", "", more).await
+    }
+
+    /// With the daemon at another public address, and more in its config's `[listen]`.
+    async fn at(forge: Arc<Github>, public_url: &str, listen: &str, more: &str) -> Self {
         let theirs = Arc::clone(&forge);
         let clock: Clock = Arc::new(move || Timestamp::from_ms(theirs.book.now_s() * 1000));
         let more = more.replace("FORGE", forge.site().as_str());
         let organizations = ["acme", "other"].map(|slug| format!("[[organizations]]\nslug = \"{slug}\"\n"));
-        let house = Inside::start(clock, &format!("{}{more}", organizations.concat())).await;
+        let house =
+            Inside::start_at(clock, public_url, listen, &format!("{}{more}", organizations.concat())).await;
         forge.org("acme-inc");
         forge.member("acme-inc", "alice", "admin");
         forge.member("acme-inc", "mallory", "member");

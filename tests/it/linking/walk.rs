@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use url::Url;
 
+use crate::forge::Names;
+
 /// What is shown.
 #[derive(Debug, Clone)]
 pub(super) struct Page {
@@ -26,6 +28,17 @@ pub(super) struct Form {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Browser {
     cookies: HashMap<String, String>,
+    way: Way,
+}
+
+/// How a browser gets to a forge: straight, or through a proxy to one that has the names.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Way(Option<(Url, Vec<u8>)>);
+
+impl Way {
+    pub(super) fn to(names: &Names) -> Self {
+        Self(Some((names.proxy().clone(), std::fs::read(names.authority()).unwrap())))
+    }
 }
 
 fn unescape(text: &str) -> String {
@@ -104,8 +117,14 @@ impl Form {
 }
 
 impl Browser {
-    fn client() -> reqwest::Client {
-        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    fn client(&self) -> reqwest::Client {
+        let mut builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        if let Way(Some((proxy, authority))) = &self.way {
+            let authority = reqwest::Certificate::from_pem(authority).unwrap();
+            builder =
+                builder.proxy(reqwest::Proxy::https(proxy.clone()).unwrap()).add_root_certificate(authority);
+        }
+        builder.build().unwrap()
     }
 
     async fn send(&mut self, request: reqwest::RequestBuilder, url: &Url) -> Page {
@@ -131,7 +150,7 @@ impl Browser {
     /// Opens an address, and goes no further.
     pub(super) async fn open(&mut self, url: &str) -> Page {
         let url = Url::parse(url).unwrap();
-        self.send(Self::client().get(url.clone()), &url).await
+        self.send(self.client().get(url.clone()), &url).await
     }
 
     /// Goes where a page sends to, until something is shown.
@@ -152,7 +171,8 @@ impl Browser {
     pub(super) async fn press_from(&mut self, form: Form, origin: &str) -> Page {
         let mut body = url::form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(form.fields.iter());
-        let request = Self::client()
+        let request = self
+            .client()
             .post(form.action.clone())
             .header("content-type", "application/x-www-form-urlencoded")
             .header("origin", origin)
@@ -175,7 +195,12 @@ impl Browser {
 
     /// A new one, from the link to the form.
     pub(super) async fn at(link: &str) -> (Self, Page) {
-        let mut browser = Self::default();
+        Self::on_way(Way::default(), link).await
+    }
+
+    /// The same, with this way to the forge.
+    pub(super) async fn on_way(way: Way, link: &str) -> (Self, Page) {
+        let mut browser = Self { way, ..Self::default() };
         let form = browser.begin(link).await;
         (browser, form)
     }

@@ -25,6 +25,25 @@ pub(in super::super) fn replay(
     Ok(true)
 }
 
+/// Queues these anew whose bytes are kept, which those behind the floor of the log are. Returns how many. The audit log
+/// has one line for all of them, once the task that wants them has ended.
+pub(super) fn replay_all(
+    stage: &mut Stage<'_>,
+    ids: &[DeliveryId],
+    floor: u64,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let mut queued: u64 = 0;
+    for id in ids {
+        let Some(stored) = load(stage, *id)?.filter(|stored| stored.position.seq >= floor) else { continue };
+        if stored.record.state != DeliveryState::Working {
+            wake(stage, stored, now)?;
+        }
+        queued = queued.saturating_add(1);
+    }
+    Ok(queued)
+}
+
 fn audit(
     stage: &mut Stage<'_>,
     stored: &Stored,

@@ -2,10 +2,11 @@
 
 use super::super::key::{self, Key, Table, behind};
 use super::super::stage::{Found, Rows, Stage};
-use super::record;
+use super::{record, replay};
 use crate::domain::Timestamp;
+use crate::domain::change::{AuditEntry, Change};
 use crate::domain::task::{Task, TaskState, Wish};
-use crate::store::task::{TaskEnd, TaskOutcome, TaskSettled, apart, settled};
+use crate::store::task::{TaskEnd, TaskOutcome, TaskSettled, apart, cancelled, settled};
 use crate::store::{DUE_WITHIN_MS, StoreError};
 
 /// Tasks looked at by one act at most, when old ones are forgotten.
@@ -96,15 +97,16 @@ pub(in super::super) fn extend(
     Ok(true)
 }
 
-/// Ends a try.
+/// Ends a try. Deliveries whose bytes lie before `floor` cannot be queued again.
 pub(in super::super) fn settle(
     stage: &mut Stage<'_>,
     id: &str,
     fence: u64,
     outcome: TaskOutcome,
+    floor: u64,
     now: Timestamp,
 ) -> Result<TaskSettled, StoreError> {
-    let (changes, expects, end): (_, _, TaskEnd) = apart(outcome);
+    let (changes, expects, mut end) = apart(outcome);
     if held(stage, id, fence)?.is_none() {
         return Ok(TaskSettled::LeaseLost);
     }
@@ -112,11 +114,36 @@ pub(in super::super) fn settle(
         return Ok(TaskSettled::Changed);
     }
     record::apply(stage, changes)?;
+    if let TaskEnd::Piece { piece, queued, .. } = &mut end {
+        *queued = replay::replay_all(stage, &piece.deliveries, floor, now)?;
+    }
     // Read again: one of the changes may be a wish for this very task.
     let before = named(stage, id.as_bytes())?;
-    let after = settled(before.clone(), end, now);
-    save(stage, Some(&before), &after)?;
+    end_with(stage, &before.clone(), settled(before, end, now))?;
     Ok(TaskSettled::Done)
+}
+
+fn end_with(
+    stage: &mut Stage<'_>,
+    before: &Task,
+    (after, line): (Task, Option<AuditEntry>),
+) -> Result<(), StoreError> {
+    save(stage, Some(before), &after)?;
+    record::apply(stage, line.into_iter().map(Change::Audit).collect())
+}
+
+/// Ends a task that is done in pieces. `None`: it cannot be ended.
+pub(in super::super) fn cancel(
+    stage: &mut Stage<'_>,
+    id: &str,
+    actor: &str,
+    now: Timestamp,
+) -> Result<Option<Task>, StoreError> {
+    let Some(before) = stage.read::<Task>(&key::task(id))? else { return Ok(None) };
+    let Some(ended) = cancelled(before.clone(), actor, now) else { return Ok(None) };
+    let after = ended.0.clone();
+    end_with(stage, &before, ended)?;
+    Ok(Some(after))
 }
 
 /// Deletes tasks that ended before `before`. Returns how many.

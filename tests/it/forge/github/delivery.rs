@@ -98,7 +98,7 @@ impl Github {
         if end >= rows.len() {
             return reply;
         }
-        let url = self.url.get().unwrap().join(&asked.path).unwrap();
+        let url = self.api().join(&asked.path).unwrap();
         reply.with("link", format!("<{url}?per_page={per_page}&cursor=v1_{end}>; rel=\"next\""))
     }
 

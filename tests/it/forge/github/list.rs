@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::super::{Asked, Reply};
 use super::Github;
 use super::door::{Caller, credential, refusal};
+use super::hook::gone;
 
 impl Github {
     /// One page of these rows; `wrap` puts them where the real answer has them.
@@ -32,7 +33,7 @@ impl Github {
         });
         // The cursor is what makes a made-up page number useless.
         query.append_pair("page", &(page + 1).to_string()).append_pair("after", "Y3Vyc29yOnYyOpHOAA");
-        let url = self.url.get().unwrap().join(&asked.path).unwrap();
+        let url = self.api().join(&asked.path).unwrap();
         let last = "rel=\"last\"";
         let query = query.finish();
         reply.with("link", format!("<{url}?page=9&after=x>; {last}, <{url}?{query}>; rel=\"next\""))
@@ -40,7 +41,13 @@ impl Github {
 
     /// The answer to a request that kept the rules, with what every answer carries.
     pub(super) fn right(&self, asked: &Asked) -> Reply {
-        if let Some(reply) = self.web(asked) {
+        let page = self.web(asked);
+        let place = if page.is_some() { self.site() } else { self.api() };
+        if asked.header("host") != place.authority() {
+            self.book.broken(format!("{} is asked for at {}", asked.path, asked.header("host")));
+            return gone();
+        }
+        if let Some(reply) = page {
             return reply;
         }
         if let Err(reply) = self.wire(asked) {

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use serde_json::json;
 use url::Url;
 
-use super::{Answers, Asked, Book, Budget, Fault, Planted, Reply, serve};
+use super::{Answers, Asked, Book, Budget, Fault, Names, Planted, Reply, serve};
 pub(crate) use door::credential;
 use state::{AppRow, Holder, InstallationRow, MemberRow, OrgRow, PersonRow, RepoRow, State, TokenRow};
 
@@ -47,17 +47,30 @@ impl Github {
         Self::begin(Some(version))
     }
 
+    /// github.com at its own two names, and the way there and to a daemon that is called `other`.
+    pub(crate) fn by_name(other: &str) -> (Arc<Self>, Names) {
+        let forge = Self::nowhere(None);
+        forge.url.set(Url::parse("https://github.com/").unwrap()).unwrap();
+        let hosts = ["github.com", "api.github.com"];
+        let names = Names::of(Arc::clone(&forge) as Arc<dyn Answers>, &hosts, other);
+        (forge, names)
+    }
+
     fn begin(version: Option<&'static str>) -> Arc<Self> {
-        let forge = Arc::new(Self {
+        let forge = Self::nowhere(version);
+        forge.url.set(serve(Arc::clone(&forge) as Arc<dyn Answers>)).unwrap();
+        forge
+    }
+
+    fn nowhere(version: Option<&'static str>) -> Arc<Self> {
+        Arc::new(Self {
             book: Book::new(),
             state: Mutex::default(),
             version,
             url: OnceLock::new(),
             hourly: Mutex::new(5000),
             receiver: Mutex::default(),
-        });
-        forge.url.set(serve(Arc::clone(&forge) as Arc<dyn Answers>)).unwrap();
-        forge
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -71,7 +84,11 @@ impl Github {
 
     /// Where its API is.
     pub(crate) fn api(&self) -> Url {
-        self.url.get().unwrap().join(self.base().trim_start_matches('/')).unwrap()
+        let mut api = self.site().join(self.base().trim_start_matches('/')).unwrap();
+        if api.host_str() == Some("github.com") {
+            api.set_host(Some("api.github.com")).unwrap();
+        }
+        api
     }
 
     fn base(&self) -> &'static str {
@@ -257,7 +274,7 @@ impl Answers for Github {
             }
         }
         let right = self.right(asked);
-        let here = format!("{}?{}", self.url.get().unwrap().join(&asked.path).unwrap(), asked.raw_query);
+        let here = format!("{}?{}", self.api().join(&asked.path).unwrap(), asked.raw_query);
         if let Some(Fault::Limit(_, headers, _)) = &fault {
             self.closes(asked, headers);
         }
