@@ -8,7 +8,7 @@ use scm_connect::domain::change::Change;
 use scm_connect::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner};
 use scm_connect::domain::organization::{ConnectionState, Kind, Source};
 use scm_connect::domain::task::{Task, TaskKind, TaskState};
-use scm_connect::store::Page;
+use scm_connect::store::{AuditFilter, Page};
 use secrecy::ExposeSecret as _;
 
 use super::bench::{Bench, code, connected, key, slug, wish_of_app};
@@ -68,7 +68,8 @@ async fn over(bench: &Bench) -> Task {
 }
 
 async fn actions(bench: &Bench) -> Vec<String> {
-    let all = bench.store.audit(Some(&slug("acme")), &Page { limit: 200, cursor: None }).await.unwrap();
+    let filter = AuditFilter { organization: Some(slug("acme")), ..AuditFilter::default() };
+    let all = bench.store.audit(&filter, &Page { limit: 200, cursor: None }).await.unwrap();
     let of_secrets = all.items.into_iter().filter(|line| line.action.starts_with("secret."));
     let mut found: Vec<String> = of_secrets.map(|line| line.action).collect();
     found.reverse();
