@@ -2,11 +2,12 @@
 
 use crate::cli::{Exit, Failure};
 use crate::config::Config;
+use crate::connect::Connections;
 use crate::domain::break_glass::BreakGlass;
 use crate::domain::declared::Declared;
 use crate::domain::known::RecordKey;
 use crate::domain::organization::Organization;
-use crate::domain::{OrganizationSlug, Timestamp};
+use crate::domain::{Clock, OrganizationSlug, Timestamp};
 use crate::handler::{Have, declare as plan};
 use crate::store::{ConnectionFilter, Page, Store, StoreError};
 use crate::telemetry::{Fault, report};
@@ -72,4 +73,17 @@ fn named(recorded: &[Organization], wanted: &Declared) -> Vec<(OrganizationSlug,
     let after = wanted.organizations.iter().map(|it| (&it.slug, &it.break_glass));
     let all = before.chain(after).filter_map(|(slug, person)| Some((slug.clone(), person.clone()?)));
     all.collect()
+}
+
+/// Connections whose declared credential is another one than before are looked at, at once. Where a store is away, their
+/// next turn finds out.
+pub(super) async fn notice(connections: &Connections, store: &dyn Store, clock: &Clock) {
+    let Ok(cipher) = store.keyring().cipher("instance", clock().ms()) else { return };
+    let name = move |bytes: &[u8]| hex::encode(cipher.fingerprint("declared credential", bytes));
+    match connections.notice_declared(&name).await {
+        Ok(changed) => {
+            tracing::debug!(changed = changed.len(), "declared credentials that are other ones now")
+        }
+        Err(error) => tracing::debug!(%error, "declared credentials could not be compared"),
+    }
 }

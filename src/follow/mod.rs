@@ -16,6 +16,8 @@ mod person;
 mod projects;
 mod read;
 mod refusal;
+mod silence;
+mod switch;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -26,6 +28,7 @@ pub use desk::{Desk, NoPlan};
 pub use events::EventsSeen;
 pub use lamp::light;
 pub use person::PersonSynced;
+pub use switch::Switch;
 pub use task::{Directories, NoDirectory, missed, single, whole};
 pub use timer::{look, look_for_missed};
 
