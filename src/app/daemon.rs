@@ -231,6 +231,7 @@ impl Daemon {
         if let Err(error) = self.front.connections.read_anew(&changed, "config").await {
             tracing::debug!(%error, "connections with another credential wait for their next turn");
         }
+        declare::notice(&self.front.connections, self.store.as_ref(), clock).await;
         Ok(())
     }
 
@@ -273,6 +274,10 @@ fn attend(
                 Arc::clone(clock),
             )));
         }
+        let (front, clock) = (Arc::clone(front), Arc::clone(clock));
+        attendants.push(tokio::spawn(async move {
+            declare::notice(&front.connections, front.store.as_ref(), &clock).await;
+        }));
     }
     attendants
 }

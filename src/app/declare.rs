@@ -2,7 +2,8 @@
 
 use crate::cli::{Exit, Failure};
 use crate::config::Config;
-use crate::domain::Timestamp;
+use crate::connect::Connections;
+use crate::domain::{Clock, Timestamp};
 use crate::handler::{Have, declare as plan};
 use crate::store::{ConnectionFilter, Page, Store};
 use crate::telemetry::{Fault, report};
@@ -32,4 +33,17 @@ pub(super) async fn declare(config: &Config, store: &dyn Store, now: Timestamp) 
     store.apply(changes, Vec::new()).await.map_err(failure)?;
     store.wake_unbound(now).await.map_err(failure)?;
     Ok(())
+}
+
+/// Connections whose declared credential is another one than before are looked at, at once. Where a store is away, their
+/// next turn finds out.
+pub(super) async fn notice(connections: &Connections, store: &dyn Store, clock: &Clock) {
+    let Ok(cipher) = store.keyring().cipher("instance", clock().ms()) else { return };
+    let name = move |bytes: &[u8]| hex::encode(cipher.fingerprint("declared credential", bytes));
+    match connections.notice_declared(&name).await {
+        Ok(changed) => {
+            tracing::debug!(changed = changed.len(), "declared credentials that are other ones now")
+        }
+        Err(error) => tracing::debug!(%error, "declared credentials could not be compared"),
+    }
 }

@@ -14,7 +14,7 @@ use crate::domain::SourceKey;
 use crate::domain::credential::{CredentialKind, CredentialOwner};
 use crate::domain::organization::Source;
 use crate::provider::{Door, LiveSecret, Secrets};
-use crate::store::{Store, StoreError};
+use crate::store::{Credential, Store, StoreError};
 use crate::telemetry::{Fault, metric, report};
 use crate::web::{Doorway, Front, ReadDoor};
 
@@ -64,15 +64,24 @@ async fn stored(store: &dyn Store) -> Result<HashMap<SourceKey, Doorway>, StoreE
 async fn secrets(store: &dyn Store, source: &SourceKey) -> Result<Secrets, StoreError> {
     let owner = CredentialOwner::Source(source.clone());
     let mut secrets = Secrets::default();
-    for kind in [CredentialKind::WebhookSecret, CredentialKind::SigningToken] {
-        let Some(kept) = store.credential(&owner, kind).await? else { continue };
-        let live = LiveSecret { secret: kept.secret, not_after: None };
-        match kind {
-            CredentialKind::SigningToken => secrets.signing.push(live),
-            _ => secrets.webhook.push(live),
+    for (now, before) in CredentialKind::OF_HOOKS {
+        let slots = match now {
+            CredentialKind::SigningToken => &mut secrets.signing,
+            _ => &mut secrets.webhook,
+        };
+        slots.extend(store.credential(&owner, now).await?.map(live));
+        match store.credential(&owner, before).await {
+            Ok(kept) => slots.extend(kept.map(live)),
+            // What was replaced and does not open proves nothing, and closes nothing.
+            Err(StoreError::Corrupt(_)) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(secrets)
+}
+
+fn live(kept: Credential) -> LiveSecret {
+    LiveSecret { secret: kept.secret, not_after: kept.about.expires_at }
 }
 
 /// A source's door; without a secret it has none.

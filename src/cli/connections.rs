@@ -80,8 +80,30 @@ pub(super) async fn secrets(
     client: &Client,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
-    let SecretsCommand::Rotate(named) = command;
-    wait(&named, "rotate", client, terminal).await
+    let SecretsCommand::Rotate { named, app_key_file, by_hand: is_by_hand } = command;
+    if is_by_hand {
+        return by_hand(&named, client, terminal).await;
+    }
+    let Some(file) = app_key_file else { return wait(&named, "rotate", client, terminal).await };
+    let body = json!({ "private_key": secret(&file)? });
+    let shown = client.post(&["connections", named.key.as_str(), "app-key"], &body).await?;
+    let done = format!("the App of connection {} has another private key", named.key);
+    tell(&shown, named.json.json, &done, terminal)
+}
+
+/// Another secret for a hook that somebody set up by hand.
+async fn by_hand(named: &Named, client: &Client, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let made = client.post(&["connections", named.key.as_str(), "hook-secret"], &json!({})).await?;
+    if named.json.json {
+        terminal.json(&made)?;
+        return Ok(Exit::Done);
+    }
+    let text = |key: &str| made.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    terminal.remark(&format!("enter it at the forge, for the hook that sends to {}", text("url")))?;
+    terminal
+        .remark("the one before counts until a delivery has come with the new one, and for a further day")?;
+    terminal.line(&text("secret"))?;
+    Ok(Exit::Done)
 }
 
 async fn add(new: NewConnection, client: &Client, terminal: &mut Terminal) -> Result<Exit, Failure> {

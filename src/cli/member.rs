@@ -35,8 +35,9 @@ pub(super) async fn members(
             ]);
             list(client, terminal, "members", &query, &part, columns).await
         }
-        MembersCommand::Sync { organization, dry_run, roles, json } => {
+        MembersCommand::Sync { organization, dry_run, roles, authority, json } => {
             let mut body = json!({ "dry_run": dry_run });
+            add(&mut body, "authority", authority.as_ref().map(ToString::to_string));
             if !roles.is_empty() {
                 add(&mut body, "roles", Some(role_map(&roles)?));
             }

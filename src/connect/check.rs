@@ -1,6 +1,8 @@
 //! Checks: what the forge says of a connection today, written down with since when.
 
-use super::{Connections, NotReady, hooks, line, probe, wishes};
+use super::hooks::{self, Mended};
+use super::paused::Expecting;
+use super::{Connections, NotReady, line, probe, wishes};
 use crate::domain::Timestamp;
 use crate::domain::change::Change;
 use crate::domain::known::RecordKey;
@@ -41,27 +43,36 @@ impl Connections {
     /// When the store cannot be read.
     pub async fn check(&self, task: &Task) -> Result<Performed, StoreError> {
         let Some(found) = self.connection(task).await? else { return Ok(gone()) };
-        let (look, hook_changes) = match self.look(&found.value).await {
+        let (look, mended) = match self.look(&found.value).await {
             Ok(looked) => looked,
             Err(NotReady::Off(why)) => return self.rested(&found, why).await,
             Err(NotReady::NoCredential) => {
                 return Ok(Performed::noted("nothing was asked: the connection has no credential".into()));
             }
             Err(NotReady::Store(error)) => return Err(error),
-            Err(NotReady::Provider(error)) => (probe::meaning(&error), Vec::new()),
-            Err(other) => (Look::Unusable(other.to_string()), Vec::new()),
+            Err(NotReady::Provider(error)) => (probe::meaning(&error), None),
+            Err(other) => (Look::Unusable(other.to_string()), None),
         };
         let (version, old) = (found.version, found.value);
         let now = self.now();
-        let new = judge(&old, &look, now);
+        let mut new = judge(&old, &look, now);
+        let (mut changes, mut expects) = match mended {
+            Some(mended) => {
+                new.health.old_secret_until = mended.old_secret_until;
+                (mended.changes, mended.expects)
+            }
+            None => Expecting::default(),
+        };
+        expects.push((RecordKey::Connection(old.key.clone()), version));
+        if matches!(look, Look::Found(_)) {
+            changes.extend(self.listen(&mut new).await?);
+        }
         let note = note(&new);
         let due = match &look {
             Look::Refused | Look::Silent(_) | Look::Gone => now.plus_ms(SOON_MS),
             Look::Found(found) if hooks::is_behind(found.hooks.as_ref()) => now.plus_ms(SOON_MS),
             _ => near(now.plus_ms(EVERY_MS), (self.chance)()),
         };
-        let mut changes = hook_changes;
-        let mut expects = vec![(RecordKey::Connection(old.key.clone()), version)];
         changes.extend(told(&old, &new, now));
         changes.extend(announced(&old, &new, now));
         changes.push(self.next_check(&new, due));
@@ -87,7 +98,8 @@ impl Connections {
         }
     }
 
-    async fn look(&self, connection: &Connection) -> Result<(Look, Vec<Change>), NotReady> {
+    /// What the forge says, and what has come of the hooks where somebody looked at them.
+    async fn look(&self, connection: &Connection) -> Result<(Look, Option<Mended>), NotReady> {
         // A suspension ends at the forge, and only a look shows it when the event was lost.
         let suspended = connection.reasons.contains(&ConnectionState::Suspended);
         let is_ours = connection.paused_at.is_some() || connection.rejected_at.is_some();
@@ -97,17 +109,17 @@ impl Connections {
         };
         let mut seen = match probe::look(&ready, &connection.account).await {
             Ok(seen) => seen,
-            Err(error) => return Ok((probe::meaning(&error), Vec::new())),
+            Err(error) => return Ok((probe::meaning(&error), None)),
         };
         match hooks::mend(self, connection, &ready, &seen.found).await {
-            Ok((state, changes)) => {
-                seen.found.hooks = state;
-                Ok((Look::Found(Box::new(seen.found)), changes))
+            Ok(mut mended) => {
+                seen.found.hooks = mended.state.take();
+                Ok((Look::Found(Box::new(seen.found)), Some(mended)))
             }
             Err(NotReady::Provider(error @ ProviderError::Throttled { .. })) => {
-                Ok((probe::meaning(&error), Vec::new()))
+                Ok((probe::meaning(&error), None))
             }
-            Err(NotReady::Provider(_)) => Ok((Look::Found(Box::new(seen.found)), Vec::new())),
+            Err(NotReady::Provider(_)) => Ok((Look::Found(Box::new(seen.found)), None)),
             Err(other) => Err(other),
         }
     }

@@ -1,14 +1,16 @@
 //! Connections switched off and on, and ended: here at once, at the forge by a task.
 
 use super::check::gone;
+use super::paused::Expecting;
 use super::rest::without_credential;
 use super::{Connections, NotReady, Ready, Refusal, Undone, hooks, line, organization_hook, wishes};
 use crate::domain::ConnectionKey;
 use crate::domain::change::Change;
 use crate::domain::connection::GRACE_MS;
 use crate::domain::credential::{CredentialKind, CredentialOwner};
+use crate::domain::event::About;
 use crate::domain::known::{RecordKey, Versioned};
-use crate::domain::organization::{Connection, ConnectionState, Organization};
+use crate::domain::organization::{Connection, ConnectionState, Organization, Source};
 use crate::domain::task::{Performed, Task, TaskKind, Wish};
 use crate::store::StoreError;
 
@@ -155,8 +157,8 @@ impl Connections {
             _ => (0, old.health.hooks.len()),
         };
         let new = Connection { authority: false, ..without_credential(&old) };
-        let mut changes = self.destroyed(&old).await?;
-        let mut expects = vec![(RecordKey::Connection(old.key.clone()), version)];
+        let (mut changes, mut expects) = self.destroyed(&old).await?;
+        expects.push((RecordKey::Connection(old.key.clone()), version));
         if let Some(found) = self.authority_of(&old).await? {
             expects.push((RecordKey::Organization(found.value.slug.clone()), found.version));
             changes.push(Change::PutOrganization(found.value));
@@ -182,19 +184,31 @@ impl Connections {
     }
 
     /// Every credential of the connection, and of its source when nobody else uses that.
-    pub(super) async fn destroyed(&self, connection: &Connection) -> Result<Vec<Change>, StoreError> {
+    pub(super) async fn destroyed(&self, connection: &Connection) -> Result<Expecting, StoreError> {
         let own = CredentialOwner::Connection(connection.key.clone());
-        let mut changes: Vec<Change> =
-            CredentialKind::ALL.iter().map(|kind| Change::DropCredential(own.clone(), *kind)).collect();
-        let source = self.store.source(&connection.source).await?;
-        let is_own = connection.source.as_str() == connection.key.as_str();
-        if let Some(source) = source.filter(|source| is_own && source.created_by != "config") {
-            let owner = CredentialOwner::Source(source.key.clone());
-            changes
-                .extend(CredentialKind::ALL.iter().map(|kind| Change::DropCredential(owner.clone(), *kind)));
-            changes.push(Change::PutSource(crate::domain::organization::Source { removed: true, ..source }));
+        let drop_all = |owner: CredentialOwner| {
+            CredentialKind::ALL.into_iter().map(move |kind| Change::DropCredential(owner.clone(), kind))
+        };
+        let mut changes: Vec<Change> = drop_all(own).collect();
+        let mut expects = Vec::new();
+        let found = self.store.versioned_source(&connection.source).await?;
+        let found = found.filter(|found| found.value.created_by != "config");
+        if let Some(Versioned { version, value: source }) = found {
+            // Whoever begins to use it meanwhile writes it: then this is looked at anew.
+            expects.push((RecordKey::Source(source.key.clone()), version));
+            if !self.others_use(&source, connection).await? {
+                changes.extend(drop_all(CredentialOwner::Source(source.key.clone())));
+                changes.push(Change::PutSource(Source { removed: true, ..source }));
+            }
         }
-        Ok(changes)
+        Ok((changes, expects))
+    }
+
+    /// Whether another connection lives by a source's credentials.
+    async fn others_use(&self, source: &Source, but: &Connection) -> Result<bool, StoreError> {
+        let known = self.store.candidates(&source.key, &source.host, &About::default()).await?;
+        let uses = |it: &Connection| it.key != but.key && it.credential == "app";
+        Ok(known.of_source.iter().any(uses))
     }
 }
 

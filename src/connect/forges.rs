@@ -194,7 +194,7 @@ impl Forges {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ways(&self) -> Arc<Ways> {
+    pub(super) fn ways(&self) -> Arc<Ways> {
         Arc::clone(&self.ways.read().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -1,15 +1,15 @@
 //! Hooks that we make at a GitLab: one of the group where the plan allows it, else one of each project, else none, and
 //! then things are asked for (e-20). Found again by their address, so that nothing is made twice.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::hook_secret::{self, Replacement};
 use super::{Connections, NotReady, Ready, organization_hook};
 use crate::domain::Timestamp;
 use crate::domain::change::Change;
 use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, last4};
 use crate::domain::health::{Channel, MadeHook};
+use crate::domain::known::RecordKey;
 use crate::domain::organization::Connection;
 use crate::domain::project::Project;
 use crate::handler::Found;
@@ -21,8 +21,19 @@ use crate::telemetry::hook;
 /// Projects whose hooks are looked at in one check.
 const PROJECTS: usize = 50;
 
-/// What a look at the hooks has come to: how events reach us, which hooks are ours, and what is to be written.
-pub(super) type Mended = (Option<(Channel, Vec<MadeHook>)>, Vec<Change>);
+/// How events reach us, and which hooks are ours; `None`: nobody looked, or they are somebody else's.
+pub(super) type State = Option<(Channel, Vec<MadeHook>)>;
+
+/// What a look at the hooks has come to.
+#[derive(Debug, Default)]
+pub(super) struct Mended {
+    pub(super) state: State,
+    /// What is to be written, and the versions under which it holds.
+    pub(super) changes: Vec<Change>,
+    pub(super) expects: Vec<(RecordKey, u64)>,
+    /// A secret that was replaced still counts until then.
+    pub(super) old_secret_until: Option<Timestamp>,
+}
 
 /// What of a group is told.
 const OF_GROUP: Events = Events {
@@ -74,21 +85,43 @@ fn show(connection: &Connection, state: Option<&(Channel, Vec<MadeHook>)>) {
     });
 }
 
-/// Brings the hooks to what they should be. A connection whose hooks somebody else has set up is left alone.
+/// Brings the hooks to what they should be. A connection whose hooks somebody else has set up is left alone, and so is one
+/// whose new secret not every door knows yet.
 pub(super) async fn mend(
     of: &Connections,
     connection: &Connection,
     ready: &Ready,
     found: &Found,
 ) -> Result<Mended, NotReady> {
-    let mended = match ready {
-        Ready::Gitlab(session) => mend_gitlab(of, connection, session, found).await,
-        Ready::Github(session) => organization_hook::mend(of, connection, session, found).await,
+    let replacement = Replacement::read(of, connection).await?;
+    if replacement.stage.waits_for_doors(of.now()) {
+        return Ok(Mended::default());
+    }
+    let (state, mut changes) = match ready {
+        Ready::Gitlab(session) => mend_gitlab(of, connection, session, found).await?,
+        Ready::Github(session) => {
+            (organization_hook::mend(of, connection, session, found).await?, Vec::new())
+        }
         // An App has its own.
-        Ready::Installation(_) => Ok((None, Vec::new())),
-    }?;
-    show(connection, mended.0.as_ref());
-    Ok(mended)
+        Ready::Installation(_) => (None, Vec::new()),
+    };
+    show(connection, state.as_ref());
+    let is_told = match (ready, &state) {
+        (Ready::Installation(app), _) if replacement.stage.is_begun() => {
+            hook_secret::tell_app(of, connection, app).await?
+        }
+        (_, Some((_, hooks))) => replacement.stage.is_told(hooks),
+        // Whoever has set the hook up by hand tells the forge, too.
+        (Ready::Github(_), None) => match replacement.stage.kept_at() {
+            Some(kept_at) => of.has_proven(connection, kept_at).await?,
+            None => false,
+        },
+        _ => false,
+    };
+    let ((more, expects), old_secret_until) =
+        hook_secret::go_on(of, connection, replacement, is_told).await?;
+    changes.extend(more);
+    Ok(Mended { state, changes, expects, old_secret_until })
 }
 
 async fn mend_gitlab(
@@ -96,7 +129,7 @@ async fn mend_gitlab(
     connection: &Connection,
     session: &Session,
     found: &Found,
-) -> Result<Mended, NotReady> {
+) -> Result<(State, Vec<Change>), NotReady> {
     let Some(secrets) = secrets(of, connection).await? else { return Ok((None, Vec::new())) };
     let may = found.capabilities.iter().any(|one| one.feature == "hooks" && one.ok);
     if !may {
@@ -152,7 +185,7 @@ pub(super) fn counted(removed: &[Result<(), ProviderError>]) -> (usize, usize) {
     (gone, removed.len().saturating_sub(gone))
 }
 
-fn place_of(made: &MadeHook) -> HookPlace {
+pub(super) fn place_of(made: &MadeHook) -> HookPlace {
     if made.place == "group" { HookPlace::Group(made.of) } else { HookPlace::Project(made.of) }
 }
 
@@ -183,16 +216,10 @@ async fn secrets(of: &Connections, connection: &Connection) -> Result<Option<Sec
     let is_new = kept.is_none();
     let (signing, signing_at) = match kept {
         Some(kept) => (kept.secret, kept.about.created_at),
-        None => (fresh_signing(of)?, of.now()),
+        None => (hook_secret::fresh(of, CredentialKind::SigningToken)?, of.now()),
     };
     let (token, token_at) = (token.secret, token.about.created_at);
     Ok(Some(Secrets { token, token_at, signing, signing_at, is_new }))
-}
-
-/// `whsec_` and thirty-two random bytes.
-fn fresh_signing(of: &Connections) -> Result<SecretString, NotReady> {
-    let bytes = of.random_bytes()?;
-    Ok(SecretString::from(format!("whsec_{}", STANDARD.encode(bytes))))
 }
 
 async fn keep_signing(

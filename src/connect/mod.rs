@@ -7,8 +7,10 @@
 mod account;
 mod add;
 mod check;
+mod declared;
 mod end;
 mod forges;
+mod hook_secret;
 mod hooks;
 mod organization_hook;
 mod paused;
@@ -17,11 +19,13 @@ mod record;
 mod refusal;
 mod rest;
 mod rotate;
+mod silence;
 mod sweep;
 
 use std::sync::Arc;
 
 pub use add::{Added, NewApp, NewConnection, NewCredential};
+pub use declared::Name;
 pub use end::Verb;
 pub use forges::{Forges, How, Installed, NotReady, Ready, Way, Ways};
 pub use refusal::{Refusal, Undone};

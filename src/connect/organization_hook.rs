@@ -2,7 +2,7 @@
 //! tells of its members and of all its repositories. Found again by its address, so that it is not made twice. Where the
 //! token may not, a hook that somebody sets up by hand does the same, with the secret that was shown to them.
 
-use super::hooks::{Mended, counted, hook_url, is_no};
+use super::hooks::{State, counted, hook_url, is_no};
 use super::{Connections, NotReady};
 use crate::domain::credential::{CredentialKind, CredentialOwner};
 use crate::domain::health::{Channel, MadeHook};
@@ -33,13 +33,13 @@ pub(super) async fn mend(
     connection: &Connection,
     session: &Session,
     found: &Found,
-) -> Result<Mended, NotReady> {
+) -> Result<State, NotReady> {
     let may = found.capabilities.iter().any(|one| one.feature == FEATURE && one.ok);
     let owner = CredentialOwner::Source(connection.source.clone());
     let secret = of.store.credential(&owner, CredentialKind::WebhookSecret).await;
     let secret = secret.map_err(NotReady::of_credential)?;
     let Some(secret) = secret.filter(|_| may && !of.forges.is_declared(&connection.key)) else {
-        return Ok((None, Vec::new()));
+        return Ok(None);
     };
     let place = HookPlace::Organization(found.account.login.clone());
     let events = EVENTS.map(str::to_owned).to_vec();
@@ -55,10 +55,10 @@ pub(super) async fn mend(
                 alert_status: if hook.active { "executable" } else { "disabled" }.into(),
                 given,
             };
-            Ok((Some((Channel::OrganizationHook, vec![made])), Vec::new()))
+            Ok(Some((Channel::OrganizationHook, vec![made])))
         }
         // A person's own account has none.
-        Err(error) if is_no(&error) => Ok((None, Vec::new())),
+        Err(error) if is_no(&error) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

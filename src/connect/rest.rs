@@ -29,11 +29,11 @@ impl Connections {
         if !is_over || self.forges.is_declared(&old.key) || old.created_by == "config" {
             return Ok(Performed::noted(note));
         }
-        let mut changes = self.destroyed(old).await?;
+        let (mut changes, mut expects) = self.destroyed(old).await?;
         let detail = "its account did not come back, so that its credentials are erased";
         changes.push(line(old, "system", "secret.erased", detail, self.now()));
         changes.push(Change::PutConnection(Box::new(without_credential(old))));
-        let expects = vec![(RecordKey::Connection(old.key.clone()), found.version)];
+        expects.push((RecordKey::Connection(old.key.clone()), found.version));
         Ok(Performed::Done { changes, expects, note: format!("{note}; its credentials are erased") })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::health::Health;
+use super::health::{Channel, Health};
 use super::organization::{Account, Connection, ConnectionState, Kind};
 use super::project::Proof;
 use super::task::{TaskKind, Wish};
@@ -119,6 +119,21 @@ impl Connection {
         let members = self.authority.then_some(TaskKind::SyncMembers);
         let kinds = [TaskKind::CheckConnection, TaskKind::SyncConnection].into_iter().chain(members);
         kinds.map(|kind| Wish::now(kind, &self.organization, &self.key, by, at)).collect()
+    }
+
+    /// That the logs of its source be looked through for what was missed.
+    #[must_use]
+    pub fn missed(&self, by: &str, at: Timestamp) -> Wish {
+        let wish = Wish::now(TaskKind::CatchUp, &self.organization, &self.key, by, at);
+        Wish { subject: self.source.to_string(), ..wish }
+    }
+
+    /// Whether its hook tells who comes and goes, and which repositories there are. A hook that somebody else has set up
+    /// may tell anything.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        let is_app = self.credential == "app" && self.installation.is_some();
+        is_app || matches!(self.health.channel, Channel::GroupHook | Channel::OrganizationHook)
     }
 
     /// The one state to show: the worst of its reasons.

@@ -38,12 +38,27 @@ pub enum CredentialKind {
     WebhookSecret,
     /// GitLab's signing token.
     SigningToken,
+    /// The webhook secret that was replaced; it still proves deliveries until it expires.
+    WebhookSecretBefore,
+    /// The signing token that was replaced with it.
+    SigningTokenBefore,
 }
 
 impl CredentialKind {
     /// All kinds.
-    pub const ALL: [Self; 5] =
-        [Self::AccessToken, Self::AppKey, Self::ClientSecret, Self::WebhookSecret, Self::SigningToken];
+    pub const ALL: [Self; 7] = [
+        Self::AccessToken,
+        Self::AppKey,
+        Self::ClientSecret,
+        Self::WebhookSecret,
+        Self::SigningToken,
+        Self::WebhookSecretBefore,
+        Self::SigningTokenBefore,
+    ];
+
+    /// What proves deliveries, each with the kind under which it is kept for a while once it was replaced.
+    pub const OF_HOOKS: [(Self, Self); 2] =
+        [(Self::WebhookSecret, Self::WebhookSecretBefore), (Self::SigningToken, Self::SigningTokenBefore)];
 
     /// The word by which it is kept; never changes.
     #[must_use]
@@ -54,6 +69,8 @@ impl CredentialKind {
             Self::ClientSecret => "client_secret",
             Self::WebhookSecret => "webhook_secret",
             Self::SigningToken => "signing_token",
+            Self::WebhookSecretBefore => "webhook_secret_before",
+            Self::SigningTokenBefore => "signing_token_before",
         }
     }
 }
@@ -69,7 +86,8 @@ pub struct CredentialAbout {
     pub kind: CredentialKind,
     /// Its last four characters, where it is long enough to show them.
     pub last4: Option<String>,
-    /// When it ends, where the forge says so.
+    /// When it ends, where the forge says so; of one that was replaced, when it proves nothing any more, and `None` as long
+    /// as the forge has not been told of its successor.
     pub expires_at: Option<Timestamp>,
     /// The only place it may be sent to, as a fingerprint in hex; `None` for what is never sent.
     pub binding: Option<String>,

@@ -16,6 +16,16 @@ pub const NOTICES_DAYS: [u8; 3] = [1, 7, 30];
 pub const SECRET_DIFFERS: &str = "the forge's deliveries are refused: it signs with another secret than the one known here; \
      enter the same one on both sides";
 
+/// A hook that has told nothing for so long, though a reading has found what it should have told, is silent (e-56).
+pub const SILENT_MS: i64 = DAY_MS;
+
+/// Whether a hook is silent that last told something at `heard`, when a reading has found at `unheard` what it should have
+/// told.
+#[must_use]
+pub fn is_silent(heard: Timestamp, unheard: Option<Timestamp>, now: Timestamp) -> bool {
+    unheard.is_some_and(|at| at > heard) && now.since(heard) >= SILENT_MS
+}
+
 /// Which announcement the end of a credential is due for.
 #[must_use]
 pub fn notice_days(end: Timestamp, now: Timestamp) -> Option<u8> {
@@ -94,6 +104,12 @@ pub struct Health {
     pub hooks: Vec<MadeHook>,
     /// How events reach us.
     pub channel: Channel,
+    /// When a reading has last found something that a hook should have told, and had not.
+    pub unheard_at: Option<Timestamp>,
+    /// When a reading of its projects was last whole.
+    pub projects_read_at: Option<Timestamp>,
+    /// The secret of its hooks was replaced; the one before still counts until then.
+    pub old_secret_until: Option<Timestamp>,
     /// Our door refuses what the forge sends: it signs with another secret than the one known here.
     pub secret_differs: bool,
     /// The last thing that was wrong, in a sentence for people.
@@ -140,6 +156,19 @@ mod tests {
             [None, Some(30), Some(30), Some(7), Some(7), Some(1), Some(1)]
         );
         assert_eq!(days_before(-3), Some(1), "it is over");
+    }
+
+    #[test]
+    fn a_hook_is_silent_after_a_day_in_which_something_happened() {
+        let heard = Timestamp::from_ms(DAY_MS);
+        let silent = |unheard: Option<i64>, now: i64| {
+            is_silent(heard, unheard.map(|ms| heard.plus_ms(ms)), heard.plus_ms(now))
+        };
+        assert!(!silent(None, 30 * DAY_MS), "nothing happened, so nothing had to be told");
+        assert!(!silent(Some(5), DAY_MS - 1), "it may be late");
+        assert!(silent(Some(5), DAY_MS));
+        assert!(!silent(Some(-5), 30 * DAY_MS), "it has told something since");
+        assert!(!silent(Some(0), 30 * DAY_MS));
     }
 
     #[test]

@@ -169,6 +169,8 @@ pub enum ConnectionState {
     PermissionMissing,
     /// The forge has switched the hook off, or somebody removed it.
     WebhookDisabled,
+    /// The hook has told nothing for a day, though a reading has found what it should have told.
+    WebhookSilent,
     /// The forge asks us to wait.
     RateLimited,
     /// The credential ends soon.
@@ -194,6 +196,7 @@ impl ConnectionState {
             Self::Unreachable => "unreachable",
             Self::PermissionMissing => "permission_missing",
             Self::WebhookDisabled => "webhook_disabled",
+            Self::WebhookSilent => "webhook_silent",
             Self::RateLimited => "rate_limited",
             Self::TokenExpiring => "token_expiring",
             Self::Limited => "limited",

@@ -30,7 +30,7 @@ pub enum TaskKind {
     CatchUp,
     /// Take away at the forge what we made there.
     DisconnectConnection,
-    /// Replace a token by its successor.
+    /// Replace the secrets of hooks that we made, and a token by its successor.
     RotateToken,
     /// Handle many deliveries again; the subject says which.
     ReplayDeliveries,

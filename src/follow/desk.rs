@@ -7,7 +7,7 @@ use super::{CaughtUp, Follower, MembersSynced, Mode, SyncError, Whose};
 use crate::domain::organization::{Connection, Organization};
 use crate::domain::roster::MemberRules;
 use crate::domain::task::{Performed, Task};
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -61,10 +61,24 @@ impl Desk {
     ) -> Result<MembersSynced, NoPlan> {
         let key = organization.authority.as_ref().ok_or(NoPlan::NoAuthority)?;
         let connection = self.follower.store.connection(key).await?.ok_or(NoPlan::NoAuthority)?;
-        let directory = self.directories.directory(&connection).await.map_err(no_plan)?;
+        self.planned(organization, &connection, rules).await
+    }
+
+    pub(super) fn store(&self) -> &dyn Store {
+        self.follower.store.as_ref()
+    }
+
+    /// The plan by a connection's lists, whether it manages the members or not.
+    pub(super) async fn planned(
+        &self,
+        organization: &Organization,
+        connection: &Connection,
+        rules: Option<MemberRules>,
+    ) -> Result<MembersSynced, NoPlan> {
+        let directory = self.directories.directory(connection).await.map_err(no_plan)?;
         let members = rules.unwrap_or_else(|| organization.members.clone());
         let organization = Organization { members, ..organization.clone() };
-        let whose = Whose { organization: &organization, connection: &connection };
+        let whose = Whose { organization: &organization, connection };
         self.follower.members(directory.as_ref(), whose, Mode::DryRun).await.map_err(|error| match error {
             SyncError::Store(error) => NoPlan::Store(error),
             other => NoPlan::NotNow(other.to_string()),

@@ -74,8 +74,13 @@ impl Follower {
         self.carry_out(whose, &steps, &members, &mut synced).await?;
         tell_kept(&synced.plan, whose);
         let (began_at, is_settled) = (roster.began_at(), synced.left == 0);
+        let read_before = whose.connection.members_read_at;
+        let is_unheard = self.is_unheard(read_before, synced.has_news(whose.connection)).await?;
         self.note(key, |connection| {
             read_whole(connection, &account, subject, began_at, is_settled, self.now());
+            if is_unheard {
+                connection.health.unheard_at = Some(self.now());
+            }
         })
         .await?;
         self.forget(key, subject).await?;

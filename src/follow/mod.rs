@@ -15,6 +15,8 @@ mod person;
 mod projects;
 mod read;
 mod refusal;
+mod silence;
+mod switch;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,7 @@ pub use catch_up::{CaughtUp, forge_name, gaps};
 pub use desk::{Desk, NoPlan};
 pub use lamp::light;
 pub use person::PersonSynced;
+pub use switch::Switch;
 pub use task::{Directories, NoDirectory, missed, single, whole};
 pub use timer::{look, look_for_missed};
 

@@ -173,8 +173,7 @@ pub fn single(member: &Member, by: &str, at: Timestamp) -> Wish {
 /// That the logs of a connection's source be looked through.
 #[must_use]
 pub fn missed(connection: &Connection, by: &str, at: Timestamp) -> Wish {
-    let wish = Wish::now(TaskKind::CatchUp, &connection.organization, &connection.key, by, at);
-    Wish { subject: connection.source.to_string(), ..wish }
+    connection.missed(by, at)
 }
 
 /// What may pass is tried again; what does not pass is shown, and tried again when it is due anyway.

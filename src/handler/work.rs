@@ -92,7 +92,7 @@ impl<'a> Work<'a> {
     fn learn(&mut self) {
         let heard_before = self.connection.last_event_at;
         self.connection.last_event_at = heard_before.max(Some(self.received_at()));
-        self.connection.clear_reasons(&[ConnectionState::WaitingFirstJob]);
+        self.connection.clear_reasons(&[ConnectionState::WaitingFirstJob, ConnectionState::WebhookSilent]);
         if std::mem::take(&mut self.connection.proof) == Proof::Claimed {
             self.audit("connection.proven", self.connection.key.as_str().to_owned(), "by a signed event");
         }

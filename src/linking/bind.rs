@@ -163,7 +163,9 @@ impl Linking {
                 missing,
                 repository_selection: read.installation.repository_selection.clone(),
             };
-            let mut changes = self.speaking(visit, source).await?;
+            let (speaking, seen) = self.speaking(visit, source).await?;
+            expects.push(seen);
+            let mut changes = vec![speaking];
             changes.push(Change::Audit(self.entry(
                 visit,
                 "connection.bound",
@@ -246,14 +248,22 @@ impl Linking {
         Ok(holders_version(found.by_account.as_ref().map(|it| &it.key)))
     }
 
-    /// From now on a source that was made here speaks for the organization.
-    async fn speaking(&self, visit: &Visit, source: &SourceKey) -> Result<Vec<Change>, Refusal> {
-        let mut found = self.store.source(source).await?.ok_or(Refusal::NoApp)?;
-        if found.organizations.contains(&visit.organization) {
-            return Ok(Vec::new());
+    /// From now on a source that was made here speaks for the organization. It is written in any case, so that whoever
+    /// ends it at the same moment, because nobody used it, sees that somebody does.
+    async fn speaking(
+        &self,
+        visit: &Visit,
+        source: &SourceKey,
+    ) -> Result<(Change, (RecordKey, u64)), Refusal> {
+        let found = self.store.versioned_source(source).await?.ok_or(Refusal::NoApp)?;
+        let (version, mut found) = (found.version, found.value);
+        if found.removed {
+            return Err(Refusal::NoApp);
         }
-        found.organizations.push(visit.organization.clone());
-        Ok(vec![Change::PutSource(found)])
+        if !found.organizations.contains(&visit.organization) {
+            found.organizations.push(visit.organization.clone());
+        }
+        Ok((Change::PutSource(found), (RecordKey::Source(source.clone()), version)))
     }
 
     fn entry(&self, visit: &Visit, action: &str, subject: &str, detail: String) -> AuditEntry {

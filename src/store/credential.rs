@@ -4,8 +4,10 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 use super::{Keep, StoreError};
-use crate::domain::Timestamp;
 use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, SealedCredential};
+use crate::domain::known::Versioned;
+use crate::domain::organization::Source;
+use crate::domain::{SourceKey, Timestamp};
 use crate::seal::{Place, Purpose};
 
 /// A credential that was opened. It is never written anywhere: there is no way to.
@@ -34,6 +36,8 @@ pub trait Credentials: Keep {
         owner: &CredentialOwner,
         kind: CredentialKind,
     ) -> Result<Option<Credential>, StoreError>;
+    /// A source with its version: whoever writes its credentials writes it, too, in one act.
+    async fn versioned_source(&self, key: &SourceKey) -> Result<Option<Versioned<Source>>, StoreError>;
     /// What is shown of an owner's credentials, by kind.
     async fn credentials(&self, owner: &CredentialOwner) -> Result<Vec<CredentialAbout>, StoreError>;
 }

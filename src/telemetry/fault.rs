@@ -129,6 +129,10 @@ faults! {
         "A forge signs what it sends with another secret than the one known here.",
         "Nothing unproven was stored. What was refused is in the forge's log, and comes once the secrets agree.",
         "Enter the same secret on both sides: scm-connect connections show names the connection.";
+    WebhookSilent = "webhook-silent", false,
+        "A hook has told nothing for a day, though a reading has found what it should have told.",
+        "Nothing is lost, only late: members and projects are read anyway, and at once when this begins.",
+        "Look at the forge whether the hook is there, switched on, and sends to this daemon: connections show names the connection.";
     LastAdminKept = "last-admin-kept", true,
         "The forge no longer has the organization's last admin as one.",
         "The person stays an admin here until there is another.",

@@ -6,6 +6,9 @@ use crate::domain::SourceKey;
 /// The states in which a forge holds a hook.
 const STATES: &[&str] = &["executable", "temporarily_disabled", "disabled"];
 
+/// Everything that is said of a hook: how the forge holds it, and whether we refuse or miss what it sends.
+pub const STATUSES: [&str; 5] = ["executable", "temporarily_disabled", "disabled", "refused", "silent"];
+
 fn show(source: &SourceKey, status: &'static str, holds: bool) {
     set(Metric::HookStatus, &[Value::Source(source), Value::Word(status)], if holds { 1.0 } else { 0.0 });
 }
@@ -22,6 +25,11 @@ pub fn show_refused(source: &SourceKey, refuses: bool) {
     show(source, "refused", refuses);
 }
 
+/// Shows whether a source's hook tells nothing, though something happened.
+pub fn show_silent(source: &SourceKey, is_silent: bool) {
+    show(source, "silent", is_silent);
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::metric::tests::shown;
@@ -34,10 +42,9 @@ mod tests {
             show_held(&key, |status| status == "executable");
             show_held(&key, |status| status == "disabled");
             show_refused(&key, true);
+            show_silent(&key, false);
         });
-        for (status, value) in
-            [("executable", 0), ("temporarily_disabled", 0), ("disabled", 1), ("refused", 1)]
-        {
+        for (status, value) in STATUSES.into_iter().zip([0, 0, 1, 1, 0]) {
             let line = format!("scm_connect_hook_status{{source=\"acme\",status=\"{status}\"}} {value}\n");
             assert!(page.contains(&line), "{status}: {page}");
         }

@@ -90,6 +90,8 @@ fn named() -> Vec<Line> {
         api::<Admin, _, _>(POST, "/api/v1/connections/{id}/extend", api::connect::extend, &api::connect::EXTEND),
         api::<Admin, _, _>(POST, "/api/v1/connections/{id}/disconnect", api::connect::disconnect, &api::connect::DISCONNECT),
         api::<Admin, _, _>(POST, "/api/v1/connections/{id}/rotate", api::connect::rotate, &api::connect::ROTATE),
+        api::<Admin, _, _>(POST, "/api/v1/connections/{id}/app-key", api::renewal::replace, &api::renewal::REPLACE),
+        api::<Admin, _, _>(POST, "/api/v1/connections/{id}/hook-secret", api::renewal::hook, &api::renewal::HOOK),
         api::<Admin, _, _>(POST, "/api/v1/connections/{id}/reject", ci::verdict::reject, &ci::verdict::REJECT),
         api::<Admin, _, _>(POST, "/api/v1/connections/{id}/allow", ci::verdict::allow, &ci::verdict::ALLOW),
         api::<Reader, _, _>(GET, "/api/v1/projects", api::project::list, &api::project::LIST),

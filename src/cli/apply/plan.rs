@@ -6,7 +6,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::config::{Config, Connection, Organization};
+use crate::config::{Config, Connection, Organization, Source};
 
 /// Who is written down as the maker of what a file has made.
 const BY_FILE: &str = "apply";
@@ -41,7 +41,7 @@ pub(super) enum Wish {
 pub struct Step {
     /// What is done.
     pub act: Act,
-    /// `organization` or `connection`.
+    /// `organization`, `source` or `connection`.
     pub kind: &'static str,
     /// Its slug or key.
     pub name: String,
@@ -57,7 +57,7 @@ impl Step {
     }
 }
 
-/// Plans it: organizations, then what is to end, then connections.
+/// Plans it: organizations, sources, then what is to end, then connections.
 #[must_use]
 pub fn plan(config: &Config, organizations: &[Value], connections: &[Value]) -> Vec<Step> {
     let named = |all: &[Value], key: &str, name: &str| all.iter().find(|it| it[key] == name).cloned();
@@ -66,6 +66,7 @@ pub fn plan(config: &Config, organizations: &[Value], connections: &[Value]) -> 
         .iter()
         .flat_map(|it| organization(it, named(organizations, "slug", it.slug.as_str()).as_ref()))
         .collect();
+    steps.extend(config.sources.iter().map(|it| source(it, connections)));
     steps.extend(connections.iter().filter(|known| is_left(config, known)).map(ended));
     let wanted = config.connections.iter();
     steps
@@ -116,6 +117,33 @@ fn organization(it: &Organization, known: Option<&Value>) -> Vec<Step> {
     vec![step(Act::Change, &why, patch(said))]
 }
 
+/// A daemon reads the secrets of a declared source out of its own config, and keeps them nowhere: nobody else can declare
+/// one for it.
+fn source(it: &Source, connections: &[Value]) -> Step {
+    let key = it.key.as_str();
+    let is_there = connections.iter().any(|known| known["source"] == key && known["created_by"] == "config");
+    let (act, why) = match is_there {
+        true => (Act::Keep, "it is declared in the daemon's config, which alone may change it"),
+        false => (
+            Act::Differs,
+            "only the daemon's own config can declare a source: write it there, and send SIGHUP",
+        ),
+    };
+    Step::new(act, "source", key, why, None)
+}
+
+/// What the file says of a connection and only the daemon's own config can say: the way to its forge.
+fn way(it: &Connection) -> Option<String> {
+    let said = [
+        ("api_url", it.api_url.is_some()),
+        ("ca_file", it.ca_file.is_some()),
+        ("proxy", it.proxy.is_some()),
+        ("allow_private", !it.allow_private.is_empty()),
+    ];
+    let said: Vec<&str> = said.into_iter().filter(|(_, is_said)| *is_said).map(|(name, _)| name).collect();
+    (!said.is_empty()).then(|| format!("only the daemon's own config can say {}", said.join(", ")))
+}
+
 /// Whether an earlier run has made the connection and the file has let go of it.
 fn is_left(config: &Config, known: &Value) -> bool {
     let text = |key: &str| known.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -138,6 +166,11 @@ fn ended(known: &Value) -> Step {
 fn connection(it: &Connection, config: &Config, known: Option<&Value>) -> Step {
     let key = it.key.as_str();
     let step = |act, why: &str, wish| Step::new(act, "connection", key, why, wish);
+    let is_at = |source: &str| known.is_some_and(|known| known["source"] == source);
+    if it.source.as_ref().is_some_and(|source| !is_at(source.as_str())) {
+        let why = "it names a source, so that only the daemon's own config can declare it";
+        return step(Act::Differs, why, None);
+    }
     let Some((name, credential)) = credential(it) else {
         return match known {
             Some(known) if difference(it, known).is_none() => step(Act::Keep, "it is there", None),
@@ -146,7 +179,8 @@ fn connection(it: &Connection, config: &Config, known: Option<&Value>) -> Step {
             }
         };
     };
-    let make = |why| {
+    let make = |why: &str| {
+        let why = way(it).map_or_else(|| why.to_owned(), |way| format!("{why}; {way}"));
         // Who manages the members is the file's to say only where it says it.
         let of = config.organizations.iter().find(|of| of.slug == it.organization);
         let authority = of.and_then(|of| of.authority.as_ref()).map(|authority| *authority == it.key);
@@ -155,7 +189,7 @@ fn connection(it: &Connection, config: &Config, known: Option<&Value>) -> Step {
             "authority": authority, name: credential,
         });
         let wish = Wish::Post(Some(it.organization.to_string()), vec!["connections".into()], body);
-        step(Act::Make, why, Some(wish))
+        step(Act::Make, &why, Some(wish))
     };
     let Some(known) = known else { return make("it is not there") };
     if let Some(why) = difference(it, known) {

@@ -111,3 +111,26 @@ fn an_organizations_name_and_role_map_are_changed_and_its_home_only_where_there_
     let elsewhere = json!({ "slug": "acme", "name": "Acme", "home": "github" });
     assert_eq!(acts(&steps(elsewhere)), [("acme", Act::Differs)]);
 }
+
+#[test]
+fn sources_and_ways_to_forges_are_the_daemons_own_configs_to_say_and_are_not_passed_over() {
+    let text = [
+        ACME,
+        "[[sources]]\nkey = \"our-app\"\norganizations = [\"acme\"]\nprovider = \"gitlab\"\n\
+         webhook_secrets = [{ value = \"canary-hook\" }]\n",
+        &wanted("through", "acme", TOKEN).replace("account", "source = \"our-app\"\naccount"),
+        &wanted("far", "far", TOKEN).replace("account", "proxy = \"http://proxy:3128\"\naccount"),
+    ];
+    let text = text.concat().replace("webhook_secrets = [{ value = \"canary-hook-through\" }]\n", "");
+    let there = |connections: &[Value]| plan(&config(&text), &[json!({ "slug": "acme" })], connections);
+    let steps = there(&[]);
+    let expected =
+        [("acme", Act::Keep), ("our-app", Act::Differs), ("through", Act::Differs), ("far", Act::Make)];
+    assert_eq!(acts(&steps), expected);
+    assert!(steps[1].why.contains("only the daemon's own config can declare a source"), "{steps:?}");
+    assert!(steps[3].why.ends_with("only the daemon's own config can say proxy"), "{steps:?}");
+    // The daemon has the same in its own config.
+    let declared = [known("through", "acme", json!({ "created_by": "config", "source": "our-app" }))];
+    let steps = there(&declared);
+    assert_eq!(acts(&steps)[1..3], [("our-app", Act::Keep), ("through", Act::Keep)]);
+}

@@ -87,8 +87,28 @@ Examples:
 /// Secrets of connections.
 #[derive(Debug, Subcommand)]
 pub enum SecretsCommand {
-    /// Replace a connection's GitLab token by its successor; the old one is void at once
-    Rotate(Named),
+    /// Replace the secrets of a connection's hooks, and a GitLab token by its successor
+    #[command(
+        after_help = "Hooks that we made are given a new secret; the old one counts for a further day, so that nothing is refused.
+A GitLab token is void as soon as its successor is there. No forge makes an App's private key when asked: add
+one at the forge, enter it here, and take the old one away there.
+
+Examples:
+  scm-connect secrets rotate acme-gitlab
+  scm-connect secrets rotate acme-github --app-key-file new-key.pem
+  scm-connect secrets rotate acme-server --by-hand"
+    )]
+    Rotate {
+        /// Which one.
+        #[command(flatten)]
+        named: Named,
+        /// Replace the App's private key, and nothing else, by the one in this file (PEM); `-` is the standard input.
+        #[arg(long, value_name = "FILE")]
+        app_key_file: Option<PathBuf>,
+        /// Make another secret for a hook that somebody set up by hand, and show it once: they enter it at the forge.
+        #[arg(long, conflicts_with = "app_key_file")]
+        by_hand: bool,
+    },
 }
 
 /// One connection.

@@ -13,7 +13,7 @@ pub struct ConnectionChoice {
     pub organization: Option<String>,
     /// In this state.
     #[arg(long, value_parser = ["uninstalled", "suspended", "token_invalid", "unreachable", "permission_missing",
-        "webhook_disabled", "rate_limited", "token_expiring", "limited", "awaiting_approval", "waiting_first_job",
+        "webhook_disabled", "webhook_silent", "rate_limited", "token_expiring", "limited", "awaiting_approval", "waiting_first_job",
         "connected"])]
     pub state: Option<String>,
     /// Of this kind.

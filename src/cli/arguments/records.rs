@@ -7,9 +7,9 @@ use super::{
     MemberChoice, ProjectChoice, SecretsCommand, TasksCommand, forge,
 };
 use crate::config::Period;
-use crate::domain::OrganizationSlug;
 use crate::domain::access::TokenKind;
 use crate::domain::organization::Forge;
+use crate::domain::{ConnectionKey, OrganizationSlug};
 
 /// What is asked of a daemon.
 #[derive(Debug, Subcommand)]
@@ -283,7 +283,10 @@ pub enum MembersCommand {
         list: Part,
     },
     /// Read an organization's members from the forge
-    #[command(after_help = "Example:\n  scm-connect members sync --organization acme --dry-run")]
+    #[command(after_help = "Examples:
+  scm-connect members sync --organization acme --dry-run
+  scm-connect members sync --organization acme --dry-run --authority acme-gitlab
+                       who would come and go if this connection managed the members")]
     Sync {
         /// Whose.
         #[arg(long, value_parser = OrganizationSlug::parse, value_name = "SLUG")]
@@ -294,6 +297,9 @@ pub enum MembersCommand {
         /// With --dry-run: by this role of a place, such as owner=member, outside=none or 30=read_only.
         #[arg(long = "role", value_name = "PLACE=ROLE", requires = "dry_run")]
         roles: Vec<String>,
+        /// With --dry-run: as if this connection managed the members.
+        #[arg(long, value_name = "KEY", value_parser = ConnectionKey::parse, requires = "dry_run")]
+        authority: Option<ConnectionKey>,
         /// How to print.
         #[command(flatten)]
         json: Json,

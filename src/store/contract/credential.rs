@@ -3,10 +3,12 @@
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::bench::{Bench, NOON};
-use super::records::slug;
+use super::records::{a_source, slug};
 use crate::domain::ConnectionKey;
 use crate::domain::change::Change;
 use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, last4};
+use crate::domain::known::RecordKey;
+use crate::domain::organization::Source;
 use crate::store::Store;
 
 /// A secret that nothing else says.
@@ -95,4 +97,19 @@ pub(in crate::store) async fn a_credential_that_was_replaced_or_destroyed_is_gon
     // What is not there can be destroyed as well.
     assert!(store.apply(vec![Change::DropCredential(owner(), kind)], Vec::new()).await.unwrap());
     assert!(store.credentials(&owner()).await.unwrap().is_empty());
+}
+
+pub(in crate::store) async fn a_source_that_was_written_meanwhile_is_not_written_over(bench: &Bench) {
+    let store = bench.store().await;
+    let key = a_source().key;
+    let put = |by: &str| vec![Change::PutSource(Source { created_by: by.into(), ..a_source() })];
+    let expects = |version: u64| vec![(RecordKey::Source(key.clone()), version)];
+    assert_eq!(store.versioned_source(&key).await.unwrap(), None);
+    assert!(store.apply(put("cli"), expects(0)).await.unwrap());
+    let read = store.versioned_source(&key).await.unwrap().unwrap();
+    assert_eq!(read.value.created_by, "cli");
+    assert!(store.apply(put("another"), expects(read.version)).await.unwrap());
+    assert!(!store.apply(put("late"), expects(read.version)).await.unwrap());
+    let now = store.versioned_source(&key).await.unwrap().unwrap();
+    assert_eq!((now.value.created_by.as_str(), now.version), ("another", read.version + 1));
 }

@@ -41,7 +41,7 @@ pub(in crate::store) fn organization(slug: &str) -> Organization {
     }
 }
 
-fn a_source() -> Source {
+pub(super) fn a_source() -> Source {
     let organizations = vec![slug()];
     Source {
         key: source(),

@@ -4,10 +4,12 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use sqlx::PgConnection;
 
-use super::find::{all, parsed};
+use super::find::{SOURCE, all, named, parsed};
 use super::{PostgresStore, keys, record};
-use crate::domain::Timestamp;
 use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, SealedCredential};
+use crate::domain::known::Versioned;
+use crate::domain::organization::Source;
+use crate::domain::{SourceKey, Timestamp};
 use crate::seal::key_number;
 use crate::store::StoreError;
 use crate::store::credential::{Credential, Credentials, close, open};
@@ -73,6 +75,10 @@ impl Credentials for PostgresStore {
             keys::refresh(&self.pool, &self.keyring).await?;
         }
         open(&self.keyring, kept).map(Some)
+    }
+
+    async fn versioned_source(&self, key: &SourceKey) -> Result<Option<Versioned<Source>>, StoreError> {
+        named(&self.pool, SOURCE, key.as_str()).await
     }
 
     async fn credentials(&self, owner: &CredentialOwner) -> Result<Vec<CredentialAbout>, StoreError> {

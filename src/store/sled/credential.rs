@@ -3,10 +3,13 @@
 use async_trait::async_trait;
 use secrecy::SecretString;
 
+use super::act::record::find;
 use super::stage::Rows;
 use super::{SledStore, key};
-use crate::domain::Timestamp;
 use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, SealedCredential};
+use crate::domain::known::Versioned;
+use crate::domain::organization::Source;
+use crate::domain::{SourceKey, Timestamp};
 use crate::store::StoreError;
 use crate::store::credential::{Credential, Credentials, close, open};
 
@@ -34,6 +37,11 @@ impl Credentials for SledStore {
             kept.map(|kept| open(&inner.keyring, kept)).transpose()
         })
         .await
+    }
+
+    async fn versioned_source(&self, key: &SourceKey) -> Result<Option<Versioned<Source>>, StoreError> {
+        let key = key::source(key);
+        self.read(move |inner| find(&inner.tree, &key)).await
     }
 
     async fn credentials(&self, owner: &CredentialOwner) -> Result<Vec<CredentialAbout>, StoreError> {

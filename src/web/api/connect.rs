@@ -94,13 +94,19 @@ struct MadeView {
 /// Where a forge sends to.
 #[derive(Serialize, ToSchema)]
 #[schema(as = HookToMake)]
-struct HookView {
+pub(crate) struct HookView {
     /// The hook's address.
     #[schema(format = "uri", examples("https://scm.example.com/hooks/acme"))]
     url: String,
     /// What proves its deliveries, shown only now.
     #[schema(examples("…"))]
     secret: String,
+}
+
+impl HookView {
+    pub(crate) fn new(url: &url::Url, secret: &SecretString) -> Self {
+        Self { url: url.to_string(), secret: secret.expose_secret().to_owned() }
+    }
 }
 
 const MADE: &[&str] = &[
@@ -185,8 +191,9 @@ pub(crate) const EXTEND: Operation = Operation::new(
 .codes(&["connection-on", "own-access"]);
 pub(crate) const ROTATE: Operation = verb(
     "rotateConnectionToken",
-    "Replace a GitLab token by its successor",
-    "The old one is void at once; other tasks of the connection are waited for.",
+    "Replace the secrets of a connection's hooks, and a GitLab token by its successor",
+    "The hooks that we made are given a new secret, and the old one counts for a further day. A token's successor makes the \
+     old one void at once; other tasks of the connection are waited for.",
 );
 
 /// An App's key opens every account that the App is installed on, whoever's they are, so that it proves nobody's (S31):
@@ -226,10 +233,7 @@ fn credential(
 }
 
 fn made(added: &Added) -> HttpResponse {
-    let hook = added
-        .hook
-        .as_ref()
-        .map(|(url, secret)| HookView { url: url.to_string(), secret: secret.expose_secret().to_owned() });
+    let hook = added.hook.as_ref().map(|(url, secret)| HookView::new(url, secret));
     let answer = MadeView { connection: view(&added.connection), remarks: added.remarks.clone(), hook };
     HttpResponse::Created().json(answer)
 }
@@ -325,7 +329,10 @@ pub(crate) fn problem(undone: Undone) -> Problem {
         | "authority-forge"
         | "connection-on"
         | "declared-in-config"
-        | "key-taken" => StatusCode::CONFLICT,
+        | "key-taken"
+        | "no-app"
+        | "no-hook"
+        | "secret-replaced" => StatusCode::CONFLICT,
         "forge-unreachable" | "forge-refused" => StatusCode::BAD_GATEWAY,
         "forge-waits" => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_REQUEST,

@@ -136,6 +136,9 @@ struct HealthView {
     events_by: &'static str,
     /// Hooks that we made.
     hooks: Vec<HookView>,
+    /// Their secret was replaced; the one before still counts until then.
+    #[schema(format = DateTime, examples("2026-01-31T08:00:00.000Z"))]
+    old_secret_until: Option<String>,
 }
 
 /// A reason and since when it holds.
@@ -225,6 +228,7 @@ fn health(connection: &Connection) -> HealthView {
             Channel::Polling => "polling",
         },
         hooks: health.hooks.iter().map(hook).collect(),
+        old_secret_until: time(health.old_secret_until),
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod project;
 pub(crate) mod query;
 pub(crate) mod redact;
 pub(crate) mod refused;
+pub(crate) mod renewal;
 pub(crate) mod replay;
 pub(crate) mod status;
 pub(crate) mod sync;

@@ -7,12 +7,13 @@ use utoipa::ToSchema;
 
 use super::query::Query;
 use super::{Answer, parse, task};
+use crate::domain::ConnectionKey;
 use crate::domain::change::Change;
-use crate::domain::organization::{Organization, Role};
+use crate::domain::organization::{Member, Organization, Role};
 use crate::domain::roster::{Kept, MemberRules, RoleMap, Step, What, Why};
 use crate::follow::{MembersSynced, NoPlan, whole};
 use crate::web::auth::{Admin, Call};
-use crate::web::describe::{self, Body, Operation, Shape};
+use crate::web::describe::{self, Body, Operation, Shape, Slug};
 use crate::web::error::Problem;
 
 /// One step of a plan.
@@ -32,7 +33,7 @@ struct StepView {
     from: Option<Role>,
     /// The role from then on.
     to: Option<Role>,
-    /// Why somebody would be put out, or left as they are.
+    /// Why somebody would be put out, or left as they are; `other_forge`: nobody would confirm them any more.
     #[schema(examples("left"))]
     why: Option<String>,
 }
@@ -44,6 +45,9 @@ struct PlanView {
     /// The organization's slug.
     #[schema(examples("acme"))]
     organization: String,
+    /// The key of the connection by whose lists it was planned.
+    #[schema(examples("acme-github"))]
+    connection: String,
     /// People in the forge's lists.
     listed: u64,
     /// Active members now.
@@ -66,7 +70,7 @@ pub(crate) const SYNC: Operation = Operation::new(
 )
 .parameters(&[describe::ORGANIZATION])
 .body(Body::Json(Shape::of::<Wanted>()))
-.codes(&["organization-missing", "no-authority", "forge-unavailable", "body-invalid"]);
+.codes(&["organization-missing", "no-authority", "connection-unknown", "forge-unavailable", "body-invalid"]);
 
 /// What is wanted.
 #[derive(Deserialize, ToSchema)]
@@ -78,6 +82,9 @@ struct Wanted {
     /// With `dry_run`: by these roles instead of those that are in force.
     #[schema(value_type = Option<Object>)]
     roles: Option<RoleMap>,
+    /// With `dry_run`: as if this connection managed the members, to see who would come and go.
+    #[schema(value_type = Option<Slug>)]
+    authority: Option<ConnectionKey>,
 }
 
 fn step(step: &Step) -> StepView {
@@ -106,9 +113,22 @@ fn kept((id, login, kept): &(u64, String, Kept)) -> StepView {
     StepView { external_id: id.to_string(), login: login.clone(), what, from: None, to, why }
 }
 
-fn view(organization: &Organization, synced: &MembersSynced) -> PlanView {
+/// Somebody whom only another forge knows.
+fn left_behind(member: &Member) -> StepView {
+    StepView {
+        external_id: member.external_id.to_string(),
+        login: member.login.clone(),
+        what: "remove".to_owned(),
+        from: member.role,
+        to: None,
+        why: Some("other_forge".to_owned()),
+    }
+}
+
+fn view(organization: &Organization, connection: &ConnectionKey, synced: &MembersSynced) -> PlanView {
     PlanView {
         organization: organization.slug.to_string(),
+        connection: connection.to_string(),
         listed: synced.plan.listed,
         members: synced.plan.managed,
         steps: synced.plan.steps.iter().map(step).collect(),
@@ -121,15 +141,37 @@ fn view(organization: &Organization, synced: &MembersSynced) -> PlanView {
     }
 }
 
+/// What would be done by the organization's lists, or by another connection's.
+async fn shown(call: &Call<Admin>, organization: &Organization, wanted: Wanted) -> Result<PlanView, Problem> {
+    let (store, members) = (&call.front.store, &call.front.members);
+    let rules = wanted.roles.map(|roles| MemberRules { roles, ..organization.members.clone() });
+    let Some(key) = wanted.authority else {
+        let planned = members.plan(organization, rules).await.map_err(refused)?;
+        let key = organization.authority.as_ref().ok_or_else(no_authority)?;
+        return Ok(view(organization, key, &planned));
+    };
+    let connection = store.connection(&key).await?.filter(|it| it.organization == organization.slug);
+    let connection = connection.ok_or_else(|| {
+        Problem::bad("connection-unknown", "the organization has no connection of this name")
+    })?;
+    let switch = members.plan_switch(organization, &connection, rules).await.map_err(refused)?;
+    let mut shown = view(organization, &key, &switch.planned);
+    shown.members = shown.members.saturating_add(switch.left_behind.len() as u64);
+    shown.steps.extend(switch.left_behind.iter().map(left_behind));
+    Ok(shown)
+}
+
 pub(crate) async fn sync(call: Call<Admin>) -> Answer {
     let query = Query::of(&call.query, &SYNC)?;
     let wanted: Wanted = parse(&call.body)?;
     let slug = super::within(&call, &query).await?;
     let organization = call.front.store.organization(&slug).await?.ok_or_else(Problem::not_found)?;
     if wanted.dry_run {
-        let rules = wanted.roles.map(|roles| MemberRules { roles, ..organization.members.clone() });
-        let planned = call.front.members.plan(&organization, rules).await.map_err(refused)?;
-        return Ok(HttpResponse::Ok().json(view(&organization, &planned)));
+        return Ok(HttpResponse::Ok().json(shown(&call, &organization, wanted).await?));
+    }
+    if wanted.authority.is_some() {
+        let message = "another connection's lists are only shown: authority needs dry_run";
+        return Err(Problem::bad("body-invalid", message));
     }
     let key = organization.authority.as_ref().ok_or_else(no_authority)?;
     let connection = call.front.store.connection(key).await?.ok_or_else(no_authority)?;

@@ -4,10 +4,12 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 use super::fake::{Fake, paged};
-use crate::domain::Timestamp;
 use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, SealedCredential};
+use crate::domain::known::Versioned;
+use crate::domain::organization::Source;
 use crate::domain::task::Task;
 use crate::domain::ticket::{Ticket, TicketPurpose};
+use crate::domain::{SourceKey, Timestamp};
 use crate::store::keep::{Rotated, Tell};
 use crate::store::*;
 
@@ -88,6 +90,9 @@ impl Credentials for Fake {
     }
     async fn credentials(&self, _: &CredentialOwner) -> Result<Vec<CredentialAbout>, StoreError> {
         Ok(Vec::new())
+    }
+    async fn versioned_source(&self, _: &SourceKey) -> Result<Option<Versioned<Source>>, StoreError> {
+        Ok(None)
     }
 }
 

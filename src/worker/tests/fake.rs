@@ -337,6 +337,7 @@ impl Credentials for Fake {
     async fn seal_credential(&self, _: CredentialAbout, _: &SecretString, _: Timestamp) -> Answer<SealedCredential> { unimplemented!() }
     async fn credential(&self, _: &CredentialOwner, _: CredentialKind) -> Answer<Option<Credential>> { unimplemented!() }
     async fn credentials(&self, _: &CredentialOwner) -> Answer<Vec<CredentialAbout>> { unimplemented!() }
+    async fn versioned_source(&self, _: &SourceKey) -> Answer<Option<Versioned<Source>>> { unimplemented!() }
 }
 
 #[async_trait]

@@ -95,6 +95,7 @@ impl World {
         }
         let pem = format!("-----BEGIN RSA PRIVATE KEY-----\n{}\n", self.canaries.plant("key that is none"));
         let key = self.file("key", &pem);
+        self.run(&["secrets", "rotate", added.trim(), "--app-key-file", &key], &[]).await;
         let hook = self.canaries.plant("webhook secret of a command");
         let hook = self.file("hook-secret", &hook);
         let app = ["acme", "--kind", "github_cloud", "--app-id", "7", "--app-key-file", &key];

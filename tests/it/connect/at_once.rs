@@ -3,9 +3,15 @@
 use std::sync::Arc;
 
 use reqwest::Method;
+use scm_connect::connect::How;
+use scm_connect::domain::change::Change;
+use scm_connect::domain::organization::Kind;
+use scm_connect::domain::task::TaskKind;
 use scm_connect::domain::{Clock, Timestamp};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
+use super::bench::{Bench, connection, key};
 use crate::forge::FakeGitlab;
 use crate::harness::inside::Inside;
 
@@ -90,6 +96,33 @@ async fn another_token_in_the_config_has_everything_read_when_it_is_read_again()
         .await;
 }
 
+#[tokio::test]
+async fn another_token_in_the_config_is_noticed_at_the_next_start() {
+    let bench = Bench::of_acme(None).await;
+    let gitlab = FakeGitlab::cloud();
+    let group = gitlab.group("acme");
+    let (one, two) = (gitlab.group_token(group, 50, &["api"]), gitlab.group_token(group, 50, &["api"]));
+    let declared = connection(Kind::GitlabSelfManaged, &gitlab.site(), "access_token");
+    bench.writes(vec![Change::PutConnection(Box::new(declared.clone()))]).await;
+    let starts = async |token: &str, mark: &'static str| {
+        bench.declares(&declared, How::Token(token.into()));
+        let name = move |bytes: &[u8]| hex::encode(Sha256::digest([mark.as_bytes(), bytes].concat()));
+        bench.connections.notice_declared(&name).await.unwrap()
+    };
+    assert_eq!(starts(&one, "").await, [], "nothing is known of what was before");
+    assert_eq!(starts(&one, "").await, []);
+    assert_eq!(starts(&two, "").await, [key("acme")]);
+    let kinds: Vec<TaskKind> = bench.works().await.into_iter().map(|task| task.kind).collect();
+    assert!(
+        kinds.contains(&TaskKind::CheckConnection) && kinds.contains(&TaskKind::SyncConnection),
+        "{kinds:?}"
+    );
+    assert_eq!(starts(&two, "").await, []);
+    assert_eq!(starts(&two, "another key of the store").await, [], "all names are other ones then");
+    let mark = bench.store.mark("declared-credentials").await.unwrap().unwrap();
+    assert!([one, two].iter().all(|token| !mark.value.contains(token)));
+}
+
 /// What a plan says when there is something to do.
 const DOING: [&str; 3] = ["\"make\"", "\"change\"", "\"end\""];
 
@@ -114,7 +147,7 @@ async fn a_file_is_applied_changed_and_taken_back_and_a_second_run_has_nothing_t
     let clock: Clock = Arc::new(move || Timestamp::from_ms(theirs.book.now_s() * 1000));
     let house = Inside::start(clock, "").await;
     let organization = |more: &str| format!("[[organizations]]\nslug = \"team\"\n{more}\n");
-    let connection = |key: &str, account: &str, token: &str| {
+    let declared = |key: &str, account: &str, token: &str| {
         format!(
             "[[connections]]\nkey = \"{key}\"\norganization = \"team\"\nkind = \"gitlab_self_managed\"\n\
              url = \"{}\"\naccount = \"{account}\"\naccess_token = {{ value = \"{token}\" }}\n\
@@ -128,8 +161,8 @@ async fn a_file_is_applied_changed_and_taken_back_and_a_second_run_has_nothing_t
     let begin = [
         limits,
         &organization("home = \"gitlab\""),
-        &connection("one", "acme", &token),
-        &connection("two", "acme-two", &two),
+        &declared("one", "acme", &token),
+        &declared("two", "acme-two", &two),
     ]
     .concat();
     let (code, said) = apply(&house, &begin, &["--dry-run", "--json"]).await;
@@ -147,7 +180,7 @@ async fn a_file_is_applied_changed_and_taken_back_and_a_second_run_has_nothing_t
     let end = [
         limits,
         &organization("name = \"The Team\"\nhome = \"gitlab\"\nmembers = { levels = [\"30 = read_only\"] }"),
-        &connection("one", "acme", &other),
+        &declared("one", "acme", &other),
     ]
     .concat();
     let (code, said) = apply(&house, &end, &[]).await;

@@ -3,12 +3,13 @@
 use scm_connect::connect::Verb;
 use scm_connect::domain::change::Change;
 use scm_connect::domain::credential::{CredentialKind, CredentialOwner};
-use scm_connect::domain::organization::{ConnectionState, Forge, Organization};
+use scm_connect::domain::organization::{Account, Connection, ConnectionState, Forge, Organization};
 use scm_connect::domain::project::Project;
 use scm_connect::domain::task::{Performed, TaskKind, TaskState};
 use scm_connect::store::{Page, ProjectFilter, TaskClaim, TaskOutcome, TaskSettled};
 
-use super::bench::{Bench, connected, key, slug};
+use super::bench::{Bench, connected, key, slug, wish_of_app};
+use crate::forge::FakeGithub;
 
 /// What there is to do of this kind, taken by a worker.
 async fn claimed(bench: &Bench, kind: TaskKind) -> TaskClaim {
@@ -89,6 +90,49 @@ async fn what_an_admin_says_of_an_organization_while_its_authority_is_ended_is_k
     assert_eq!(settled(&bench, &claim, again).await, TaskSettled::Done);
     let told = bench.store.organization(&slug("acme")).await.unwrap().unwrap();
     assert_eq!((told.name.as_str(), told.authority), ("Acme & Sons", None));
+}
+
+#[tokio::test]
+async fn who_begins_to_speak_through_a_source_while_its_connection_is_ended_is_not_written_over() {
+    let (bench, _, _) = connected("api").await;
+    bench.connections.act(&key("acme"), Verb::Disconnect, "cli").await.unwrap();
+    let claim = claimed(&bench, TaskKind::DisconnectConnection).await;
+    let performed = bench.connections.disconnect(&claim.task).await.unwrap();
+    let source = bench.shown("acme").await.source;
+    let mut known = bench.store.source(&source).await.unwrap().unwrap();
+    known.organizations.push(slug("other"));
+    bench.writes(vec![Change::PutSource(known)]).await;
+    assert_eq!(settled(&bench, &claim, performed).await, TaskSettled::Changed);
+    let again = bench.connections.disconnect(&claim.task).await.unwrap();
+    assert_eq!(settled(&bench, &claim, again).await, TaskSettled::Done);
+    let told = bench.store.source(&source).await.unwrap().unwrap();
+    assert_eq!((told.organizations, told.removed), (vec![slug("acme"), slug("other")], true));
+}
+
+#[tokio::test]
+async fn an_app_is_kept_as_long_as_another_connection_lives_by_it() {
+    let bench = Bench::of_acme(None).await;
+    let github = FakeGithub::server("3.19.0");
+    github.org("acme");
+    let app = github.app("ours");
+    let granted = [("metadata", "read"), ("members", "read"), ("pull_requests", "write")];
+    let installation = github.installs(app, "acme", &granted);
+    bench.connections.add(wish_of_app(&github, app, Some(installation), None)).await.unwrap();
+    let first = bench.shown("acme").await;
+    let second = Connection {
+        key: key("acme-two"),
+        account: Account { login: "acme-two".into(), external_id: Some(7) },
+        installation: None,
+        ..first.clone()
+    };
+    bench.writes(vec![Change::PutConnection(Box::new(second))]).await;
+    let owner = CredentialOwner::Source(first.source.clone());
+    let has_key = async || bench.store.credential(&owner, CredentialKind::AppKey).await.unwrap().is_some();
+    bench.acts("acme", Verb::Disconnect).await;
+    assert!(has_key().await, "the second one asks with it");
+    bench.acts("acme-two", Verb::Disconnect).await;
+    assert!(!has_key().await);
+    assert!(bench.store.source(&first.source).await.unwrap().unwrap().removed);
 }
 
 #[tokio::test]

@@ -169,6 +169,9 @@ async fn every_github_call(forge: &Arc<Github>) {
         let made = session.create_hook(&place, &hook).await.unwrap().id.get();
         session.hooks(&place).await.unwrap();
         session.update_hook(&place, made, &hook).await.unwrap();
+        if matches!(place, HookPlace::Organization(_)) {
+            session.ping_hook(&place, made).await.unwrap();
+        }
         let attempts = session.attempts(&place, made, None).await.unwrap();
         session.redeliver(&place, made, attempts.items[0].id.get()).await.unwrap();
         session.delete_hook(&place, made).await.unwrap();
@@ -209,7 +212,7 @@ async fn github(forge: Arc<Github>, description: &str) {
     let judge = Judge::of(description);
     every_github_call(&forge).await;
     let kinds = judged(&judge, forge.book.seen()).await;
-    assert_eq!(kinds.len(), 43, "\n{}", Vec::from_iter(kinds).join("\n"));
+    assert_eq!(kinds.len(), 44, "\n{}", Vec::from_iter(kinds).join("\n"));
     assert_eq!(forge.violations(), [""; 0]);
 }
 

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use scm_connect::telemetry::hook;
 use scm_connect::telemetry::metric::{Form, Metric, RESULTS};
 
 use super::{text, tool};
@@ -127,6 +128,17 @@ fn results_asked(text: &str) -> BTreeSet<String> {
         Some(value.trim_start_matches(['~', '"']).split('"').next()?.to_owned())
     });
     asked.flat_map(|values| values.split('|').map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn the_alerts_ask_only_for_states_of_hooks_that_are_shown() {
+    let rules = text("deploy/prometheus/alerts.yaml");
+    let asked: Vec<&str> = rules
+        .match_indices("hook_status{status=\"")
+        .map(|(at, found)| rules[at + found.len()..].split('"').next().unwrap())
+        .collect();
+    assert!(!asked.is_empty());
+    assert!(asked.iter().all(|status| hook::STATUSES.contains(status)), "{asked:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

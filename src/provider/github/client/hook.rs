@@ -178,6 +178,16 @@ impl Session {
         answer.map(drop).map_err(|error| place.missing(error))
     }
 
+    /// Has an organization's hook send a ping now.
+    ///
+    /// # Errors
+    /// As [`ProviderError`] says.
+    pub async fn ping_hook(&self, place: &HookPlace, id: u64) -> Result<(), ProviderError> {
+        let path = format!("{}/pings", place.hook(id));
+        let answer = self.write(Method::POST, path, None::<&()>).await;
+        answer.map(drop).map_err(|error| place.missing(error))
+    }
+
     /// Attempts to deliver, the newest first, from the beginning or from where an earlier page ended. Not filtered:
     /// attempts that got no answer at all are in none of the forge's classes.
     ///

@@ -25,6 +25,26 @@ impl Github {
         });
     }
 
+    /// Sets where an App's hook sends to.
+    pub(crate) fn sends_to(&self, app: u64, url: &str) {
+        self.state().apps.get_mut(&app).unwrap().hook["url"] = json!(url);
+    }
+
+    /// What signs an App's deliveries.
+    pub(crate) fn app_hook_secret(&self, app: u64) -> Option<String> {
+        self.state().apps[&app].hook_secret.clone()
+    }
+
+    /// An owner adds a key to an App.
+    pub(crate) fn adds_key(&self, app: u64, modulus: &str) {
+        self.state().apps.get_mut(&app).unwrap().moduli.push(modulus.trim().to_owned());
+    }
+
+    /// An owner takes the oldest key of an App away.
+    pub(crate) fn drops_key(&self, app: u64) {
+        self.state().apps.get_mut(&app).unwrap().moduli.remove(0);
+    }
+
     /// The number of the App's installation on an account.
     pub(crate) fn installation_at(&self, account: &str) -> u64 {
         self.state().installations.values().find(|row| row.account == account).unwrap().id

@@ -100,8 +100,8 @@ impl Github {
         validation.required_spec_claims.clear();
         validation.validate_aud = false;
         let apps: Vec<_> = self.state().apps.values().cloned().collect();
-        for app in apps {
-            let key = DecodingKey::from_rsa_components(&app.modulus, "AQAB").unwrap();
+        for (app, modulus) in apps.iter().flat_map(|app| app.moduli.iter().map(move |it| (app, it))) {
+            let key = DecodingKey::from_rsa_components(modulus, "AQAB").unwrap();
             let Ok(read) = jsonwebtoken::decode::<Value>(token, &key, &validation) else { continue };
             let claims = read.claims;
             let names = [app.client_id.clone(), app.id.to_string()];

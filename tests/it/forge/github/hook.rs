@@ -55,10 +55,12 @@ impl Github {
                 }
                 let mut value = json!({"id": new, "type": "Organization", "name": "web", "active": true, "events": ["push"], "config": {"content_type": "form", "insecure_ssl": "0"}});
                 merge(&mut value, &wanted);
-                mask(&mut value);
+                let mut secret = None;
+                keep_secret(&mut value["config"]["secret"], &mut secret);
                 own.push(HookRow {
                     id: new,
                     value: value.clone(),
+                    secret,
                     attempts: vec![AttemptRow {
                         id: newer,
                         guid: "ping".into(),
@@ -74,14 +76,16 @@ impl Github {
                 let Some(at) = find(own, id) else { return gone() };
                 match (method, rest) {
                     ("PATCH", []) => {
-                        merge(&mut own[at].value, &asked.json());
-                        mask(&mut own[at].value);
-                        Reply::json(200, &own[at].value)
+                        let row = &mut own[at];
+                        merge(&mut row.value, &asked.json());
+                        keep_secret(&mut row.value["config"]["secret"], &mut row.secret);
+                        Reply::json(200, &row.value)
                     }
                     ("DELETE", []) => {
                         own.remove(at);
                         Reply::empty(204)
                     }
+                    ("POST", ["pings"]) => Reply::empty(204),
                     ("GET", ["deliveries"]) => self.attempts_page(asked, &own[at].attempts),
                     ("POST", ["deliveries", attempt, "attempts"]) => {
                         self.redeliver(&own[at].attempts, attempt, new)
@@ -107,8 +111,9 @@ pub(super) fn merge(value: &mut Value, over: &Value) {
 }
 
 /// A secret is never shown again.
-fn mask(value: &mut Value) {
-    if let Some(secret) = value.pointer_mut("/config/secret") {
-        *secret = json!("********");
+pub(super) fn keep_secret(shown: &mut Value, secret: &mut Option<String>) {
+    if let Some(told) = shown.as_str().filter(|told| *told != "********") {
+        *secret = Some(told.to_owned());
+        *shown = json!("********");
     }
 }

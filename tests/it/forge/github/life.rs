@@ -84,6 +84,11 @@ impl Github {
         self.state().orgs[org].hooks.iter().map(|row| row.value.clone()).collect()
     }
 
+    /// What signs the deliveries of an organization's only hook.
+    pub(crate) fn org_hook_secret(&self, org: &str) -> Option<String> {
+        self.state().orgs[org].hooks[0].secret.clone()
+    }
+
     /// Somebody removes them by hand.
     pub(crate) fn loses_org_hooks(&self, org: &str) {
         self.state().orgs.get_mut(org).unwrap().hooks.clear();

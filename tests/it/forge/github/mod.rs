@@ -99,10 +99,10 @@ impl Github {
     pub(crate) fn app(&self, slug: &str) -> u64 {
         let mut state = self.state();
         let id = state.next_id();
-        let modulus = APP_MODULUS.trim().to_owned();
+        let moduli = vec![APP_MODULUS.trim().to_owned()];
         let hook = json!({"url": "https://example.com/hooks/x", "content_type": "form", "insecure_ssl": "0"});
         let client_id = format!("Iv23li{slug}");
-        let row = AppRow { id, client_id, slug: slug.into(), modulus, hook, ..AppRow::default() };
+        let row = AppRow { id, client_id, slug: slug.into(), moduli, hook, ..AppRow::default() };
         state.apps.insert(id, row);
         id
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::{Asked, Reply};
 use super::Github;
 use super::door::{Caller, refusal};
-use super::hook::{bare, gone, merge, not_accessible};
+use super::hook::{bare, gone, keep_secret, merge, not_accessible};
 use super::state::{Holder, InstallationRow, RepoRow, State, TokenRow};
 use super::{APP_KEY, AppRow};
 
@@ -76,7 +76,7 @@ impl Github {
             id,
             client_id: "Iv23limade".into(),
             slug: "made".into(),
-            modulus: super::APP_MODULUS.trim().into(),
+            moduli: vec![super::APP_MODULUS.trim().into()],
             hook: json!({"url": "https://example.com/hooks/made", "content_type": "form", "insecure_ssl": "0"}),
             ..AppRow::default()
         };
@@ -137,9 +137,10 @@ impl Github {
             },
             ("GET", ["app", "hook", "config"]) => Reply::json(200, &state.apps[&app].hook),
             ("PATCH", ["app", "hook", "config"]) => {
-                let hook = &mut state.apps.get_mut(&app).unwrap().hook;
-                merge(hook, &asked.json());
-                Reply::json(200, hook)
+                let app = state.apps.get_mut(&app).unwrap();
+                merge(&mut app.hook, &asked.json());
+                keep_secret(&mut app.hook["secret"], &mut app.hook_secret);
+                Reply::json(200, &app.hook)
             }
             ("GET", ["app", "hook", "deliveries"]) => self.attempts_page(asked, &state.apps[&app].attempts),
             ("GET", ["app", "hook", "deliveries", id]) => self.attempt(&state.apps[&app].attempts, id),

@@ -12,9 +12,11 @@ pub(crate) struct AppRow {
     pub(crate) id: u64,
     pub(crate) client_id: String,
     pub(crate) slug: String,
-    /// The public half of its key.
-    pub(crate) modulus: String,
+    /// The public halves of its keys.
+    pub(crate) moduli: Vec<String>,
     pub(crate) hook: Value,
+    /// What signs what it sends; it is shown to nobody.
+    pub(crate) hook_secret: Option<String>,
     pub(crate) attempts: Vec<AttemptRow>,
     pub(crate) client_secret: String,
     pub(crate) owner: Option<String>,
@@ -82,6 +84,8 @@ pub(crate) struct OrgRow {
 pub(crate) struct HookRow {
     pub(crate) id: u64,
     pub(crate) value: Value,
+    /// What signs what it sends; it is shown to nobody.
+    pub(crate) secret: Option<String>,
     pub(crate) attempts: Vec<AttemptRow>,
 }
 

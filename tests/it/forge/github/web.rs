@@ -205,7 +205,7 @@ impl Github {
             client_id: format!("Iv23li{id}"),
             client_secret: format!("canary-client-secret-{id}"),
             slug: slug.clone(),
-            modulus: super::APP_MODULUS.trim().into(),
+            moduli: vec![super::APP_MODULUS.trim().into()],
             hook: json!({"url": row.manifest["hook_attributes"]["url"], "content_type": "form", "insecure_ssl": "0"}),
             owner: Some(row.owner.clone()),
             manifest: row.manifest.clone(),

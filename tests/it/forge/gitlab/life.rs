@@ -14,6 +14,11 @@ impl Gitlab {
         state.projects.get_mut(&project).unwrap().hooks.push(hook);
     }
 
+    /// What proves the deliveries of a project's only hook: its plain token.
+    pub(crate) fn project_hook_token(&self, project: u64) -> Option<String> {
+        self.state().projects[&project].hooks.first().and_then(|hook| hook.token.clone())
+    }
+
     /// Somebody leaves a group, or is put out.
     pub(crate) fn leaves(&self, group: u64, person: u64) {
         self.state().groups.get_mut(&group).unwrap().members.remove(&person);

@@ -9,21 +9,19 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::check::gone;
-use super::rest::held;
-use super::{Connections, NotReady, Ready, line, wishes};
+use super::super::rest::held;
+use super::super::{Connections, NotReady, Ready, line, wishes};
+use super::{Part, WAIT_MS, refused};
 use crate::domain::change::Change;
 use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, last4};
 use crate::domain::known::{RecordKey, Versioned};
 use crate::domain::organization::{Connection, ConnectionState};
-use crate::domain::task::{Performed, Task, TaskState};
+use crate::domain::task::{Performed, Task};
 use crate::domain::{ConnectionKey, Timestamp};
 use crate::outbound::{OutboundError, Unreachable};
 use crate::provider::ProviderError;
-use crate::store::{Credential, Page, StoreError, TaskFilter};
+use crate::store::{Credential, StoreError};
 
-/// Others that hold the token now are waited for so long.
-const WAIT_MS: i64 = 30_000;
 /// Others that write the same connection are waited for so often.
 const TRIES_MAX: usize = 16;
 
@@ -34,39 +32,38 @@ struct Marked {
 }
 
 impl Connections {
-    /// Replaces a connection's token.
-    ///
-    /// # Errors
-    /// When the store refuses; what was written before stays written.
-    pub async fn rotate(&self, task: &Task) -> Result<Performed, StoreError> {
-        let Some(found) = self.connection(task).await? else { return Ok(gone()) };
+    /// Replaces a connection's token. What was written before an error stays written.
+    pub(super) async fn rotate_token(
+        &self,
+        task: &Task,
+        found: &Versioned<Connection>,
+    ) -> Result<Part, StoreError> {
         let connection = &found.value;
         let owner = CredentialOwner::Connection(connection.key.clone());
         let kept = self.store.credential(&owner, CredentialKind::AccessToken).await;
         let kept = match kept.map_err(NotReady::of_credential) {
             Ok(Some(kept)) => kept,
-            Ok(None) => {
-                return Ok(Performed::Failed { error: "the connection has no token of its own".into() });
-            }
+            Ok(None) => return Ok(Part::Nothing("the connection has no token of its own".into())),
             Err(NotReady::Store(error)) => return Err(error),
-            Err(other) => return Ok(Performed::Failed { error: other.to_string() }),
+            Err(other) => return Ok(Part::failed(other.to_string())),
         };
         let ready = match self.forges.ready(connection).await {
             Ok(ready) => ready,
-            Err(NotReady::Off(why)) => return Ok(held(task, connection, why, self.now())),
+            Err(NotReady::Off(why)) => return Ok(Part::Stop(held(task, connection, why, self.now()))),
             Err(NotReady::Store(error)) => return Err(error),
-            Err(other) => return Ok(Performed::Failed { error: other.to_string() }),
+            Err(other) => return Ok(Part::failed(other.to_string())),
         };
         let Ready::Gitlab(session) = ready else {
-            return Ok(Performed::Failed { error: "only GitLab replaces tokens when asked".into() });
+            let why = "only GitLab replaces tokens when asked: make a new one, and enter it";
+            return Ok(Part::Nothing(why.into()));
         };
-        let Some(marked) = self.mark(task, &found, kept).await? else {
-            return Ok(Performed::Later { at: Some(self.now()), error: "the connection has changed".into() });
+        let Some(marked) = self.mark(task, found, kept).await? else {
+            return Ok(Part::later(Some(self.now()), "the connection has changed"));
         };
-        if self.others_work(connection, task).await? {
+        if self.others_work(connection, |other| other.id != task.id).await? {
             self.free(&connection.key, &marked).await?;
             let at = Some(self.now().plus_ms(WAIT_MS));
-            return Ok(Performed::Later { at, error: "another task uses the token now".into() });
+            return Ok(Part::later(at, "another task uses the token now"));
         }
         match session.rotate(None).await {
             Ok(new) => {
@@ -76,15 +73,9 @@ impl Connections {
             }
             Err(error) if was_not_done(&error) => {
                 self.free(&connection.key, &marked).await?;
-                Ok(match error {
-                    ProviderError::Throttled { until } => {
-                        Performed::Later { at: Some(until), error: error.to_string() }
-                    }
-                    _ if error.passes() => Performed::Later { at: None, error: error.to_string() },
-                    _ => Performed::Failed { error: error.to_string() },
-                })
+                Ok(Part::Stop(refused(&error)))
             }
-            Err(error) => self.lost(connection, &marked, &error).await,
+            Err(error) => self.lost(connection, &marked, &error).await.map(Part::Stop),
         }
     }
 
@@ -143,27 +134,6 @@ impl Connections {
         Err(StoreError::Unavailable("the connection is written again and again".into()))
     }
 
-    /// Whether another task may hold a client with the token: whoever begins later gets none.
-    async fn others_work(&self, connection: &Connection, mine: &Task) -> Result<bool, StoreError> {
-        let filter = TaskFilter {
-            connection: Some(connection.key.clone()),
-            state: Some(TaskState::Working),
-            ..TaskFilter::default()
-        };
-        let mut cursor = None;
-        loop {
-            // A page may be short, or empty, and not the last.
-            let working = self.store.tasks(&filter, &Page { limit: 200, cursor }).await?;
-            if working.items.iter().any(|task| task.id != mine.id) {
-                return Ok(true);
-            }
-            cursor = working.next;
-            if cursor.is_none() {
-                return Ok(false);
-            }
-        }
-    }
-
     /// The new token is kept before it is used; and another token may see other things (e-46).
     async fn replaced(
         &self,
@@ -171,7 +141,7 @@ impl Connections {
         marked: &Marked,
         token: &SecretString,
         expires_at: Option<Timestamp>,
-    ) -> Result<Performed, StoreError> {
+    ) -> Result<Part, StoreError> {
         let now = self.now();
         let about = CredentialAbout {
             last4: last4(token.expose_secret()),
@@ -189,9 +159,9 @@ impl Connections {
         if !self.write(&connection.key, marked, &about, token, &more).await? {
             let text =
                 "somebody has entered another token, or has ended the connection, while it was replaced";
-            return Ok(Performed::Failed { error: format!("{text}: the successor was not kept") });
+            return Ok(Part::failed(format!("{text}: the successor was not kept")));
         }
-        Ok(Performed::noted(match expires_at {
+        Ok(Part::Did(match expires_at {
             Some(end) => format!("the token was replaced; the new one ends {end}"),
             None => "the token was replaced".into(),
         }))
