@@ -210,7 +210,7 @@ impl Daemon {
             let keys = cold.join(", ");
             return Err(Failure::usage(format!("only a restart can change {keys}; nothing was changed")));
         }
-        let declared = edge::doors(config)?;
+        let declared = doors::declared(config)?;
         let stored = doors::all(declared.clone(), self.store.as_ref()).await;
         let doors = stored.map_err(|error| Failure { exit: Exit::Store, message: error.to_string() })?;
         let put_jobs = self.jobs.reload(config, clock)?;

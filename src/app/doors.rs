@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::edge;
 use crate::cli::{Exit, Failure};
 use crate::config::Config;
 use crate::domain::SourceKey;
 use crate::domain::credential::{CredentialKind, CredentialOwner};
-use crate::domain::organization::Source;
+use crate::domain::organization::{Forge, Source};
 use crate::provider::{Door, LiveSecret, Secrets};
 use crate::store::{Credential, Store, StoreError};
 use crate::telemetry::{Fault, metric, report};
@@ -23,6 +22,28 @@ const EVERY: Duration = Duration::from_secs(3);
 
 /// What the doors made here were built from: when it differs, they are built anew.
 type Seen = Vec<(SourceKey, Vec<crate::domain::credential::CredentialAbout>)>;
+
+/// The doors of all declared sources.
+pub(super) fn declared(config: &Config) -> Result<HashMap<SourceKey, Doorway>, Failure> {
+    let mut table = HashMap::new();
+    for (source, (forge, _, secrets)) in config.doors() {
+        begin(forge, &source, &secrets);
+        let door = Door::new(forge, source.clone(), secrets).map_err(Failure::usage)?;
+        table.insert(source, Doorway::new(door));
+    }
+    Ok(table)
+}
+
+fn begin(forge: Forge, source: &SourceKey, secrets: &Secrets) {
+    let slots = u8::try_from(secrets.webhook.len().saturating_add(secrets.signing.len())).unwrap_or(u8::MAX);
+    metric::begin_source(forge.as_str(), source, slots);
+}
+
+/// The door of a source that was made here. `None`: what was kept of it proves nothing.
+pub(super) fn doorway(forge: Forge, source: &SourceKey, secrets: Secrets) -> Option<Doorway> {
+    begin(forge, source, &secrets);
+    Door::new(forge, source.clone(), secrets).ok().map(Doorway::new)
+}
 
 /// Sources that were made here and still count.
 async fn made_here(store: &dyn Store) -> Result<Vec<Source>, StoreError> {
@@ -131,7 +152,7 @@ pub(super) type Declared = Arc<Mutex<HashMap<SourceKey, Doorway>>>;
 
 /// Opens all doors before anybody knocks.
 pub(super) async fn open(front: &Front, config: &Config) -> Result<Declared, Failure> {
-    let declared = edge::doors(config)?;
+    let declared = declared(config)?;
     let doors = all(declared.clone(), front.store.as_ref()).await;
     front.doors.swap(doors.map_err(|error| Failure { exit: Exit::Store, message: error.to_string() })?);
     let declared = Arc::new(Mutex::new(declared));

@@ -1,6 +1,5 @@
 //! Builds what the HTTP edge needs out of the config.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -9,41 +8,15 @@ use url::Url;
 use super::follow::Accounts;
 use super::jobs::Jobs;
 use super::linking::Linked;
-use super::random;
+use super::{random, token};
 use crate::cli::Failure;
 use crate::config::Config;
 use crate::connect::{Connections, Forges};
-use crate::domain::access::TokenKind;
-use crate::domain::organization::Forge;
-use crate::domain::{Clock, SourceKey};
+use crate::domain::Clock;
 use crate::follow::{Desk, Follower, Reach};
-use crate::provider::{Door, Secrets};
-use crate::seal::token::{self, Bearer, Presented, Token};
 use crate::store::Store;
-use crate::telemetry::metric::{self, Exporter};
-use crate::web::{Budget, Certificate, Doorway, Front, Health, Limits, Peers, RefusedLog, Throttle};
-
-/// The doors of all declared sources.
-pub(super) fn doors(config: &Config) -> Result<HashMap<SourceKey, Doorway>, Failure> {
-    let mut table = HashMap::new();
-    for (source, (forge, _, secrets)) in config.doors() {
-        begin(forge, &source, &secrets);
-        let door = Door::new(forge, source.clone(), secrets).map_err(Failure::usage)?;
-        table.insert(source, Doorway::new(door));
-    }
-    Ok(table)
-}
-
-fn begin(forge: Forge, source: &SourceKey, secrets: &Secrets) {
-    let slots = u8::try_from(secrets.webhook.len().saturating_add(secrets.signing.len())).unwrap_or(u8::MAX);
-    metric::begin_source(forge.as_str(), source, slots);
-}
-
-/// The door of a source that was made here. `None`: what was kept of it proves nothing.
-pub(super) fn doorway(forge: Forge, source: &SourceKey, secrets: Secrets) -> Option<Doorway> {
-    begin(forge, source, &secrets);
-    Door::new(forge, source.clone(), secrets).ok().map(Doorway::new)
-}
+use crate::telemetry::metric::Exporter;
+use crate::web::{Budget, Certificate, Front, Health, Limits, Peers, RefusedLog, Throttle};
 
 /// The address people use: as configured, with the real port when any was asked for.
 pub(super) fn public_url(config: &Config, public: SocketAddr) -> Result<Url, Failure> {
@@ -72,18 +45,6 @@ pub(super) fn config_hash(config: &Config, store: &dyn Store, clock: &Clock) -> 
         .cipher("instance", clock().ms())
         .map_err(|error| Failure::failed(error.to_string()))?;
     Ok(config.hash(&cipher.fingerprint("config", b"hash")))
-}
-
-pub(super) fn mint(kind: TokenKind) -> Option<(String, [u8; 32])> {
-    let token = Token::generate(Bearer::Api(kind)).ok()?;
-    Some((token.reveal().to_owned(), *token.hash()))
-}
-
-fn check(text: &str) -> Option<(TokenKind, [u8; 32])> {
-    match token::parse(text)? {
-        Presented { bearer: Bearer::Api(kind), hash } => Some((kind, hash)),
-        Presented { .. } => None,
-    }
 }
 
 /// What connections are asked about with.
@@ -152,8 +113,8 @@ pub(super) fn front(
         trusted_proxies: config.listen.trusted_proxies.clone(),
         config_hash,
         started_at: clock(),
-        token_check: Arc::new(check),
-        token_mint: Arc::new(mint),
+        token_check: Arc::new(token::check),
+        token_mint: Arc::new(token::mint),
         check_ins: Arc::clone(&jobs.check_ins),
         linking: Arc::clone(&linked.linking),
         scans: Arc::clone(&jobs.scans),

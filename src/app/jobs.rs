@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use url::Url;
 
-use super::edge::mint;
+use super::token::mint;
 use crate::ci::CheckIns;
 use crate::ci::id_token::{FetchKeys, Issuer, Verifier};
 use crate::ci::scan::{Rules, Scans, Spool};

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::edge;
+use super::doors;
 use crate::cli::Failure;
 use crate::config::{App as DeclaredApp, Config};
 use crate::connect::Forges;
@@ -64,7 +64,7 @@ impl Linked {
         clock: &Clock,
         public_url: &Url,
     ) -> Result<Self, Failure> {
-        let doors = Arc::new(Doors::new(edge::doors(config)?));
+        let doors = Arc::new(Doors::new(doors::declared(config)?));
         let declared = Arc::new(RwLock::new(declared(config)));
         let safe = Safe {
             store: Arc::clone(store),
@@ -155,7 +155,7 @@ impl Vault for Safe {
     fn opened(&self, source: &SourceKey, webhook_secret: &SecretString) {
         let live = LiveSecret { secret: webhook_secret.clone(), not_after: None };
         let secrets = Secrets { webhook: vec![live], signing: Vec::new() };
-        if let Some(doorway) = edge::doorway(Forge::Github, source, secrets) {
+        if let Some(doorway) = doors::doorway(Forge::Github, source, secrets) {
             self.doors.add([(source.clone(), doorway)]);
         }
     }

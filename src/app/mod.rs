@@ -20,6 +20,7 @@ mod notice;
 mod serve;
 mod supervisor;
 mod tasks;
+mod token;
 mod watch;
 
 use std::ffi::OsString;
