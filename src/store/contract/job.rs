@@ -86,7 +86,11 @@ pub(in crate::store) async fn what_a_job_is_about_is_found_by_every_number(bench
     assert_eq!(known.by_account, None);
     assert_eq!(known.by_number.len(), 1);
     assert_eq!(known.project.map(|found| found.value), Some(web.clone()));
-    assert_eq!(known.at_path.map(|found| found.value), Some(web));
+    assert_eq!(known.at_path, None, "it is found by its number");
+    let claim = JobLookup { project: None, namespace: None, ..lookup(Some("acme")) };
+    let claimed = store.known_to_job(&claim).await.unwrap();
+    assert_eq!(claimed.at_path.map(|found| found.value), Some(web));
+    assert_eq!((claimed.project, claimed.own.len()), (None, 1));
     assert_eq!(known.before.map(|found| found.value), Some(check_in("c1")));
     assert_eq!(known.taken, [key("acme-github")]);
     // Without the word of a CI token, the numbers say whose it is.

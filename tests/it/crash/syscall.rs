@@ -71,7 +71,7 @@ async fn case(run: u64, call: &str, how: &str) -> Seen {
     let (start, trace) = strace(&bench, call, how);
     let mut daemon = start.spawn();
     let mut exit = None;
-    if daemon.await_ready().await {
+    if daemon.await_listening().await {
         let client = Client::new(&daemon.public, &ledger);
         let load = client.load(4, 500, Duration::from_millis(5));
         let ended = daemon.ended_within(Duration::from_secs(4)).await;
@@ -80,7 +80,11 @@ async fn case(run: u64, call: &str, how: &str) -> Seen {
         assert_ne!(exit, Some(0), "{call} {how}: nobody asked it to end");
     } else {
         exit = exit.or(daemon.ended_within(Duration::ZERO).await.and_then(|status| status.code()));
-        assert!(exit.is_some_and(|code| code != 0), "{call} {how}: neither ready nor ended with a code");
+        let output = daemon.output();
+        assert!(
+            exit.is_some_and(|code| code != 0),
+            "{call} {how}: neither ready nor ended with a code\n{output}"
+        );
         assert!(daemon.output().contains("error:"), "{call} {how}: it ended without a word");
     }
     assert!(!daemon.output().contains("panicked"), "{call} {how}:\n{}", daemon.output());

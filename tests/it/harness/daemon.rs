@@ -133,6 +133,20 @@ impl Daemon {
         false
     }
 
+    /// The same, ready or not: whose store cannot be written to is not.
+    pub(crate) async fn await_listening(&mut self) -> bool {
+        for _ in 0..START_LOOKS_MAX {
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            if self.find_addresses() {
+                return true;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        false
+    }
+
     /// The ports are chosen by the kernel and written into the line that says "ready".
     fn find_addresses(&mut self) -> bool {
         if self.public.is_empty()

@@ -183,7 +183,7 @@ async fn commands_open_the_database_with_and_without_a_daemon_beside_them() {
     for id in ledger.entries().keys() {
         run(&bench, "", &["deliveries", "list", "--json"]).await.expect(0, &[id]);
     }
-    run(&bench, "", &["check", "--offline"]).await.expect(0, &["schema 8", "the master key is in order"]);
+    run(&bench, "", &["check", "--offline"]).await.expect(0, &["schema 9", "the master key is in order"]);
     run(&bench, "", &["store", "verify"]).await.expect(0, &[]);
     run(&bench, "", &["store", "compact"]).await.expect(2, &["PostgreSQL compacts itself"]);
     let file = bench.file("all.jsonl.zst");
