@@ -13,7 +13,7 @@ use super::jobs::Jobs;
 use super::linking::Linked;
 use super::notice::Reporter;
 use super::tasks::Performers;
-use super::{declare, doors, edge, forges, random, store_dir, tasks, watch};
+use super::{chance, declare, doors, edge, forges, store_dir, tasks, watch};
 use crate::cli::{Exit, Failure};
 use crate::config::{Config, StoreUrl};
 use crate::connect::Forges;
@@ -290,13 +290,6 @@ fn clone(control: &ControlSocket) -> Result<std::os::unix::net::UnixListener, Fa
     let listener = control.listener.try_clone().map_err(io)?;
     listener.set_nonblocking(true).map_err(io)?;
     Ok(listener)
-}
-
-/// Any number, for the jitter of retries.
-fn chance() -> u64 {
-    let mut bytes = [0; 8];
-    random(&mut bytes);
-    u64::from_le_bytes(bytes)
 }
 
 /// A store with half of what it should hold is not served.

@@ -8,7 +8,7 @@ use url::Url;
 use super::follow::Accounts;
 use super::jobs::Jobs;
 use super::linking::Linked;
-use super::{random, token};
+use super::{chance, random, token};
 use crate::cli::Failure;
 use crate::config::Config;
 use crate::connect::{Connections, Forges};
@@ -54,11 +54,6 @@ pub(super) fn connections(
     clock: &Clock,
     public_url: &Url,
 ) -> Connections {
-    let chance = || {
-        let mut bytes = [0; 8];
-        random(&mut bytes);
-        u64::from_le_bytes(bytes)
-    };
     let secret = |bytes: &mut [u8]| getrandom::fill(bytes).is_ok();
     Connections::new(forges, store, Arc::clone(clock), Arc::new(chance), Arc::new(secret), public_url.clone())
 }

@@ -52,6 +52,13 @@ fn random(bytes: &mut [u8]) {
     let _ = getrandom::fill(bytes);
 }
 
+/// Any number, for the jitter of retries.
+fn chance() -> u64 {
+    let mut bytes = [0; 8];
+    random(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
 /// Runs one command and gives back the code to end with.
 pub fn run(words: impl IntoIterator<Item = OsString>, environment: Environment) -> ExitCode {
     let arguments = match Arguments::read(words) {

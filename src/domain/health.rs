@@ -106,8 +106,6 @@ pub struct Health {
     pub channel: Channel,
     /// When a reading has last found something that a hook should have told, and had not.
     pub unheard_at: Option<Timestamp>,
-    /// When a reading of its projects was last whole.
-    pub projects_read_at: Option<Timestamp>,
     /// The secret of its hooks was replaced; the one before still counts until then.
     pub old_secret_until: Option<Timestamp>,
     /// Our door refuses what the forge sends: it signs with another secret than the one known here.

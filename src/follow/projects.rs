@@ -33,15 +33,14 @@ impl Follower {
         };
         let began_at = list.began_at;
         let listed = list.repositories.len();
-        let is_first = whose.connection.projects_read_at.is_none();
+        let read_before = whose.connection.projects_read_at;
+        let is_first = read_before.is_none();
         let mut synced =
             ProjectsSynced { pages: reading.pages(), listed, is_first, ..ProjectsSynced::default() };
         self.take_stock(whose, list, &mut synced).await?;
-        let read_before = whose.connection.health.projects_read_at;
         let is_unheard = self.is_unheard(read_before, synced.has_news(whose.connection)).await?;
         self.note(key, |connection| {
             read_whole(connection, &account, Subject::Repositories, began_at, true, self.now());
-            connection.health.projects_read_at = Some(began_at);
             if is_unheard {
                 connection.health.unheard_at = Some(self.now());
             }

@@ -89,11 +89,7 @@ type Unproven = (Option<(Vec<(String, Bytes)>, Bytes)>, Rejected);
 struct Knock {
     front: Arc<Front>,
     key: Option<SourceKey>,
-    doorway: Option<Doorway>,
-    /// Whose proof is tried where there is no doorway, for the time that it takes.
-    stand_in: Option<(SourceKey, Doorway)>,
-    /// Times that a refusal hashes the body for nothing.
-    decoys: usize,
+    found: Found,
     peer: IpAddr,
     event: Option<String>,
     began: Instant,
@@ -115,10 +111,10 @@ pub(crate) async fn receive(
 impl Knock {
     fn of(request: &HttpRequest, front: Arc<Front>) -> Self {
         let key = SourceKey::parse(request.match_info().query("source")).ok();
-        let Found { doorway, stand_in, decoys } = front.doors.find(key.as_ref());
+        let found = front.doors.find(key.as_ref());
         let peer = peer::address(request.peer_addr(), request.headers(), &front.trusted_proxies);
         let event = event_name(request.headers());
-        Self { front, key, doorway, stand_in, decoys, peer, event, began: Instant::now() }
+        Self { front, key, found, peer, event, began: Instant::now() }
     }
 
     async fn admit(
@@ -201,10 +197,10 @@ impl Knock {
 
     async fn store(&self, delivery: Delivery) -> Result<Kept, Problem> {
         let slot = delivery.envelope().secret_slot;
-        if let Some(doorway) = &self.doorway {
+        if let Some(doorway) = &self.found.doorway {
             doorway.meter.count_match(delivery.source().as_str(), slot);
         }
-        let github = self.doorway.as_ref().is_some_and(|door| door.forge == Forge::Github);
+        let github = self.found.doorway.as_ref().is_some_and(|door| door.forge == Forge::Github);
         let ping = github && delivery.envelope().event == "ping";
         let began = Instant::now();
         let accepted = self.front.store.accept(delivery, self.front.now()).await;
@@ -220,19 +216,20 @@ impl Knock {
     /// source is read once more. `false`: that was done too lately, and its door is the one that has refused already.
     async fn look_again(&mut self) -> bool {
         let has_read = self.front.doors.read_again(self.key.as_ref()).await;
-        let Found { doorway, stand_in, decoys } = self.front.doors.find(self.key.as_ref());
-        let is_same = match (&self.doorway, &doorway) {
+        let found = self.front.doors.find(self.key.as_ref());
+        let is_same = match (&self.found.doorway, &found.doorway) {
             (Some(before), Some(now)) => now.is(before),
             (before, now) => before.is_none() && now.is_none(),
         };
-        (self.doorway, self.stand_in, self.decoys) = (doorway, stand_in, decoys);
+        self.found = found;
         has_read || !is_same
     }
 
     /// Proves the delivery, on a thread of its own when it is large. A refusal takes the same work for every source.
     async fn prove(&self, headers: Vec<(String, Bytes)>, body: Bytes) -> Result<Delivery, Unproven> {
-        let (large, now, decoys) = (body.len() > INLINE_BYTES_MAX, self.front.now(), self.decoys);
-        let (known, stand_in) = (self.key.clone().zip(self.doorway.clone()), self.stand_in.clone());
+        let (large, now, decoys) = (body.len() > INLINE_BYTES_MAX, self.front.now(), self.found.decoys);
+        let known = self.key.clone().zip(self.found.doorway.clone());
+        let stand_in = self.found.stand_in.clone();
         let check = move || {
             let bytes = body.clone();
             let proven = match known {
@@ -268,7 +265,7 @@ impl Knock {
             problem
         };
         self.count(metric::result(problem.code()));
-        let known = self.doorway.as_ref().and(self.key.as_ref());
+        let known = self.found.doorway.as_ref().and(self.key.as_ref());
         let body_bytes = arrived as u64;
         let (code, event) = (problem.code(), self.event.clone());
         self.front.refused.note(known, Refusal { at: now, code, peer: self.peer, event, body_bytes });
@@ -276,7 +273,7 @@ impl Knock {
     }
 
     fn count(&self, result: &'static str) {
-        match (&self.doorway, &self.key) {
+        match (&self.found.doorway, &self.key) {
             (Some(doorway), Some(key)) => {
                 doorway.meter.count_request(doorway.forge.as_str(), key.as_str(), result);
             }

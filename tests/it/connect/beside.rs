@@ -48,6 +48,16 @@ async fn what_is_told_of_a_project_while_its_connection_goes_off_is_not_written_
     assert_eq!((told.full_path.as_str(), told.paused), ("acme/renamed", true));
 }
 
+/// 450 projects more, as many as no one act holds.
+async fn many_projects(bench: &Bench) {
+    let known = site(bench).await;
+    let copy = |n: u64| {
+        let full_path = format!("acme/copy-{n}");
+        Change::PutProject(Box::new(Project { full_path, external_id: 10_000 + n, ..known.clone() }))
+    };
+    bench.writes((0..450).map(copy).collect()).await;
+}
+
 /// How many projects there are, and how many of them are paused.
 async fn paused(bench: &Bench) -> (usize, usize) {
     let (mut cursor, mut all, mut paused) = (None, 0, 0);
@@ -66,12 +76,7 @@ async fn paused(bench: &Bench) -> (usize, usize) {
 #[tokio::test]
 async fn many_projects_are_paused_with_their_connection_though_whoever_does_it_ends_half_way() {
     let (bench, _, _) = connected("api").await;
-    let known = site(&bench).await;
-    let copy = |n: u64| {
-        let full_path = format!("acme/copy-{n}");
-        Change::PutProject(Box::new(Project { full_path, external_id: 10_000 + n, ..known.clone() }))
-    };
-    bench.writes((0..450).map(copy).collect()).await;
+    many_projects(&bench).await;
     for (verb, first, last) in [(Verb::Pause, 200, 451), (Verb::Resume, 251, 0)] {
         bench.connections.act(&key("acme"), verb, "cli").await.unwrap();
         assert_eq!(paused(&bench).await, (451, first), "{verb:?}: as many as one act holds");
@@ -89,12 +94,7 @@ async fn many_projects_are_paused_with_their_connection_though_whoever_does_it_e
 #[tokio::test]
 async fn projects_that_lag_behind_a_connection_which_is_switched_once_more_follow_the_last_word() {
     let (bench, _, _) = connected("api").await;
-    let known = site(&bench).await;
-    let copy = |n: u64| {
-        let full_path = format!("acme/copy-{n}");
-        Change::PutProject(Box::new(Project { full_path, external_id: 10_000 + n, ..known.clone() }))
-    };
-    bench.writes((0..450).map(copy).collect()).await;
+    many_projects(&bench).await;
     for verb in [Verb::Pause, Verb::Resume, Verb::Pause, Verb::Disconnect] {
         bench.connections.act(&key("acme"), verb, "cli").await.unwrap();
     }

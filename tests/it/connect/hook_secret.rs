@@ -44,6 +44,19 @@ async fn proving(bench: &Bench) -> Vec<String> {
     all
 }
 
+/// A connection at a GitHub server by a token that may make no hooks, and the secret with which somebody set one up.
+async fn with_hook_by_hand() -> (Bench, Arc<FakeGithub>, String) {
+    let github = FakeGithub::server("3.19.0");
+    github.org("acme");
+    github.member("acme", "ada", "admin");
+    let bench = Bench::of_acme(None).await;
+    let token = github.token("ada", Some("repo, user, read:org"));
+    let added = bench.adds(Kind::GithubEnterpriseServer, &github.site(), "acme", token).await.unwrap();
+    let secret = added.hook.unwrap().1.expose_secret().to_owned();
+    bench.works().await;
+    (bench, github, secret)
+}
+
 /// An admin wants another secret, and the daemon does its part, however long that takes.
 async fn rotated(bench: &Bench) -> Task {
     match ended(&bench.acts("acme", Verb::Rotate).await) {
@@ -226,21 +239,14 @@ async fn within_the_day_the_hooks_keep_their_secret_whoever_asks_again() {
 
 #[tokio::test]
 async fn what_nobody_here_can_replace_is_left_with_the_reason() {
-    let github = FakeGithub::server("3.19.0");
-    github.org("acme");
-    github.member("acme", "ada", "admin");
-    let bench = Bench::of_acme(None).await;
-    let token = github.token("ada", Some("repo, user, read:org"));
-    let added = bench.adds(Kind::GithubEnterpriseServer, &github.site(), "acme", token).await.unwrap();
-    let by_hand = added.hook.unwrap().1;
-    bench.works().await;
+    let (bench, _github, by_hand) = with_hook_by_hand().await;
     let tasks = bench.acts("acme", Verb::Rotate).await;
     let error = tasks[0].last_error.clone().unwrap();
     assert!(
         error.contains("only GitLab replaces tokens") && error.contains("no hook of it was made here"),
         "{error}"
     );
-    assert_eq!(proving(&bench).await, [by_hand.expose_secret()]);
+    assert_eq!(proving(&bench).await, [by_hand]);
     // A source of the operator's file keeps its secrets there.
     let source = bench.store.source(&bench.shown("acme").await.source).await.unwrap().unwrap();
     let declared = Source { created_by: "config".into(), ..source };
@@ -284,14 +290,7 @@ async fn s49_an_apps_key_is_replaced_only_by_one_that_the_forge_accepts() {
 
 #[tokio::test]
 async fn s49_a_hook_that_was_set_up_by_hand_proves_by_both_until_it_has_told_something_with_the_new_one() {
-    let github = FakeGithub::server("3.19.0");
-    github.org("acme");
-    github.member("acme", "ada", "admin");
-    let bench = Bench::of_acme(None).await;
-    let token = github.token("ada", Some("repo, user, read:org"));
-    let added = bench.adds(Kind::GithubEnterpriseServer, &github.site(), "acme", token).await.unwrap();
-    let old = added.hook.unwrap().1.expose_secret().to_owned();
-    bench.works().await;
+    let (bench, github, old) = with_hook_by_hand().await;
     let another = async || {
         let shown = bench.shown("acme").await;
         bench.connections.new_hook_secret(&shown, "cli").await
