@@ -8,11 +8,15 @@
 //! written again or deleted before its turn never reaches sled, which would write a piece of a page for it each time.
 //! Meanwhile the records log has everything.
 
+use std::any::Any;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::hot::Hot;
+use super::key::Key;
+use super::row;
 use super::stage::{Found, Rows, Writes, sled_rows};
 use crate::store::StoreError;
 
@@ -28,6 +32,7 @@ pub(super) struct Database {
 struct Shared {
     sled: sled::Db,
     layers: RwLock<Layers>,
+    hot: Hot,
 }
 
 #[derive(Default)]
@@ -114,7 +119,7 @@ impl Database {
     /// Over what sled holds: everything up to this frame.
     pub(super) fn new(sled: sled::Db, sequence: u64) -> Self {
         let layers = Layers { fresh: Layer { sequence, ..Layer::default() }, ..Layers::default() };
-        Self { shared: Arc::new(Shared { sled, layers: RwLock::new(layers) }) }
+        Self { shared: Arc::new(Shared { sled, layers: RwLock::new(layers), hot: Hot::default() }) }
     }
 
     /// What lies below.
@@ -157,6 +162,7 @@ impl Database {
         if layers.moves != looked.moves {
             return Err(writes);
         }
+        self.shared.hot.forget(writes.keys());
         for ((key, value), is_below) in writes.into_iter().zip(&looked.is_below) {
             layers.fresh.put(key, value, *is_below);
         }
@@ -172,6 +178,41 @@ impl Database {
             Some(moving) => Ok(moving.value.is_some()),
             None => Ok(self.shared.sled.raw(key)?.is_some()),
         }
+    }
+
+    fn raw_in(&self, layers: &Layers, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match layers.get(key) {
+            Some(fresh) => Ok(fresh.value.clone()),
+            None => self.shared.sled.raw(key),
+        }
+    }
+
+    /// The record under a key if it is decoded already: nothing is read for it.
+    pub(super) fn decoded<T: Any + Send + Sync>(&self, key: &Key) -> Option<Arc<T>> {
+        self.shared.hot.find(key.as_bytes())
+    }
+
+    /// What `decode` makes of the row under a key, made once for as long as nobody writes it. For rows of which everybody
+    /// asks for the same `T`.
+    pub(super) fn hot<T: Any + Send + Sync>(
+        &self,
+        key: &Key,
+        decode: impl FnOnce(&[u8]) -> Result<T, StoreError>,
+    ) -> Result<Option<Arc<T>>, StoreError> {
+        if let Some(found) = self.decoded(key) {
+            return Ok(Some(found));
+        }
+        // Held until the record is in, so that nobody writes the row in between.
+        let layers = self.layers();
+        let Some(value) = self.raw_in(&layers, key.as_bytes())? else { return Ok(None) };
+        if row::parts_of(&value).is_none() {
+            let made = Arc::new(decode(&value)?);
+            self.shared.hot.put(key.as_bytes(), Arc::clone(&made));
+            return Ok(Some(made));
+        }
+        drop(layers);
+        let Some(value) = self.whole(key)? else { return Ok(None) };
+        Ok(Some(Arc::new(decode(&value)?)))
     }
 
     /// What is to be moved now. It stays readable until [`Self::end_move`]. For the mover alone.
@@ -257,11 +298,7 @@ fn lay<'a>(
 impl Rows for Database {
     fn raw(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         // Held until sled has answered, so that no row is looked for below while it is still above.
-        let layers = self.layers();
-        match layers.get(key) {
-            Some(fresh) => Ok(fresh.value.clone()),
-            None => self.shared.sled.raw(key),
-        }
+        self.raw_in(&self.layers(), key)
     }
 
     fn scan(&self, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<Found>, StoreError> {
@@ -278,6 +315,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::digest::Digest;
+    use super::super::key::Table;
     use super::super::mover::Mover;
     use super::*;
 
@@ -375,6 +413,29 @@ mod tests {
             mover.run().unwrap();
             assert_eq!((database.raw(b"q").unwrap(), database.sled().raw(b"q").unwrap()), (None, None));
         }
+    }
+
+    #[test]
+    fn a_decoded_record_is_what_its_row_says_whoever_writes_it() {
+        let sled = sled::Config::new().temporary(true).open().unwrap();
+        let database = Database::new(sled, 0);
+        let mut mover = Mover::new(database.clone(), Digest::default());
+        let key = Key::of(Table::Organization).text("acme");
+        let row = |value: Option<&str>| {
+            let value = value.map(|text| row::encode(&text).unwrap());
+            Writes::from([(key.as_bytes().to_vec(), value)])
+        };
+        let says = || database.hot::<String>(&key, row::decode).unwrap().map(|text| text.to_string());
+        for (step, text) in (1..).zip([None, Some("one"), Some("two"), None, Some("three")]) {
+            database.write(row(text), step).unwrap();
+            for _ in 0..2 {
+                assert_eq!(says().as_deref(), text);
+                assert_eq!(database.decoded::<String>(&key).map(|text| text.to_string()).as_deref(), text);
+            }
+            mover.run().unwrap();
+            assert_eq!(says().as_deref(), text);
+        }
+        assert!(database.decoded::<Vec<u8>>(&key).is_none(), "it is no such record");
     }
 
     #[test]
