@@ -93,12 +93,7 @@ pub(super) async fn secrets(
     put(&mut body, "private_key", app_key_file.as_deref().map(secret).transpose()?);
     put(&mut body, "client_secret", client_secret.map(|text| text.trim().to_owned()));
     let shown = client.post(&["connections", named.key.as_str(), "app-key"], &body).await?;
-    let names = match (&app_key_file, &client_secret_file) {
-        (Some(_), Some(_)) => "another private key and another client secret",
-        (None, _) => "another client secret",
-        (_, None) => "another private key",
-    };
-    let done = format!("the App of connection {} has {names}; take the old one away at the forge", named.key);
+    let done = format!("the App of connection {} is believed by it; take the old one away there", named.key);
     tell(&shown, named.json.json, &done, terminal)
 }
 
