@@ -25,8 +25,20 @@ pub(super) async fn list(
     part: &Part,
     columns: &[Column],
 ) -> Result<Exit, Failure> {
+    list_told(client, terminal, path, query, part, (columns, |_| {})).await
+}
+
+/// The same, where people are told something else than what a field says; programs get it as it is.
+pub(super) async fn list_told(
+    client: &Client,
+    terminal: &mut Terminal,
+    path: &str,
+    query: &[(&'static str, String)],
+    part: &Part,
+    (columns, tell): (&[Column], fn(&mut Value)),
+) -> Result<Exit, Failure> {
     let limit = if part.all { usize::MAX } else { usize::try_from(part.limit).unwrap_or(usize::MAX) };
-    let Items { items, next_cursor } = client.list(&[path], query, limit, part.cursor.clone()).await?;
+    let Items { mut items, next_cursor } = client.list(&[path], query, limit, part.cursor.clone()).await?;
     if part.json.json {
         terminal.json(&json!({ "items": items, "next_cursor": next_cursor }))?;
         return Ok(Exit::Done);
@@ -35,6 +47,7 @@ pub(super) async fn list(
         terminal.remark("nothing found")?;
         return Ok(Exit::Done);
     }
+    items.iter_mut().for_each(tell);
     terminal.rows(columns, &items)?;
     if let Some(cursor) = next_cursor {
         terminal.remark(&format!("there are more: --cursor {cursor}, or --all"))?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::answer::{add as put, list, query, show, tell};
+use super::answer::{add as put, list_told, query, show, tell};
 use super::arguments::{ConnectionsCommand, CredentialFiles, Named, NewConnection, NewLink, SecretsCommand};
 use super::client::Client;
 use super::exit::{Exit, Failure};
@@ -44,7 +44,7 @@ pub(super) async fn connections(
                 ("kind", choice.kind),
                 ("authority", choice.authority.map(|authority| authority.to_string())),
             ]);
-            list(client, terminal, "connections", &query, &part, columns).await
+            list_told(client, terminal, "connections", &query, &part, (columns, tell_who_ended_it)).await
         }
         ConnectionsCommand::Show { key, json } => {
             show(&client.get(&["connections", &key], &[]).await?, json.json, terminal)
@@ -221,6 +221,21 @@ async fn wait_for(
         return Ok(if works(&shown) { Exit::Done } else { Exit::Forge });
     }
     Ok(Exit::Done)
+}
+
+/// A connection that is off because of what somebody did here is called by that.
+fn tell_who_ended_it(connection: &mut Value) {
+    let is_set = |key: &str| connection.get(key).is_some_and(|at| !at.is_null());
+    let word = if is_set("rejected_at") {
+        "rejected"
+    } else if connection["state"] == "uninstalled" && connection["credential"] == "none" {
+        "disconnected"
+    } else if is_set("paused_at") {
+        "paused"
+    } else {
+        return;
+    };
+    connection["state"] = word.into();
 }
 
 /// Whether the last look at the forge did what it was for; what is lacking of the permissions is no failure.

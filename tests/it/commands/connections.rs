@@ -50,10 +50,12 @@ async fn a_connection_is_made_looked_at_held_and_ended() {
 
     desk.types("connections pause acme").await.ends(0, &["connection acme is paused"]);
     assert_eq!(desk.types("connections show acme --json").await.json()["state"], "suspended");
+    assert_eq!(desk.types("connections list").await.cells()[1][4], "paused");
     desk.types("connections resume acme").await.ends(0, &[]);
     desk.types("connections disconnect acme").await.ends(2, &["give --yes"]);
     desk.types("connections disconnect acme --yes").await.ends(0, &[]);
     assert_eq!(desk.types("connections show acme --json").await.json()["state"], "uninstalled");
+    assert_eq!(desk.types("connections list").await.cells()[1][4], "disconnected");
     assert!(!desk.types("projects list").await.out.is_empty(), "projects are kept");
     assert_eq!(desk.gitlab.violations(), [""; 0]);
     desk.daemon.stop().await;
