@@ -3,6 +3,7 @@
 mod check_in;
 mod hooked;
 pub(crate) mod issuer;
+mod login;
 mod office;
 mod own_forge;
 pub(crate) mod scanner;
