@@ -6,6 +6,7 @@ pub(crate) mod issuer;
 mod login;
 mod office;
 mod own_forge;
+mod report;
 pub(crate) mod scanner;
 mod semgrep;
 mod template;

@@ -95,7 +95,7 @@ async fn refusal(what: &str, token: &str) -> Rejected {
     match check_at(token, NOW).await {
         Ok(facts) => panic!("{what} was taken: {facts:?}"),
         Err(Unproven::Rejected(rejected)) => rejected,
-        Err(Unproven::Keys(error)) => panic!("{what}: {error}"),
+        Err(error) => panic!("{what}: {error}"),
     }
 }
 
