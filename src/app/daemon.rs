@@ -136,8 +136,9 @@ impl Daemon {
             if manner.works { setup_link(store.as_ref(), &public_url, &clock).await? } else { None };
         let (control, folder) = control(config, manner)?;
         let aside = config.key_file.with_file_name("aside");
-        let jobs = Jobs::new(config, Arc::clone(&store), &clock, &public_url, &aside, manner.stand_in_keys)?;
         let forges = Arc::new(Forges::new(Arc::clone(&store), forges::ways(config, &clock)));
+        let kept = Arc::clone(&store);
+        let jobs = Jobs::new(config, kept, &forges, &clock, &public_url, &aside, manner.stand_in_keys)?;
         let linked = Linked::new(config, &forges, &store, &clock, &public_url)?;
         let connections = Arc::new(edge::connections(forges, Arc::clone(&store), &clock, &public_url));
         let parts = edge::Parts { connections: &connections, jobs: &jobs, linked: &linked };

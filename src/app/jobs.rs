@@ -10,18 +10,19 @@ use url::Url;
 
 use super::token::mint;
 use crate::ci::CheckIns;
-use crate::ci::id_token::{FetchKeys, Issuer, Verifier};
+use crate::ci::id_token::{FetchKeys, Issuer, Recorded, Verifier};
 use crate::ci::scan::{Rules, Scans, Spool};
 use crate::cli::Failure;
-use crate::config::Config;
+use crate::config::{Config, Connection};
+use crate::connect::Forges;
 use crate::domain::access::TokenKind;
-use crate::domain::ci::Policy;
+use crate::domain::ci::{Counts, Policy};
 use crate::domain::organization::Kind;
 use crate::domain::{Clock, OrganizationSlug};
 use crate::outbound::{Endpoint, Outbound, Request};
 use crate::store::Store;
 
-/// Whoever signs, and the way to the keys of each.
+/// Whoever signs by the operator's word, and the way to the keys of each.
 #[derive(Debug)]
 struct Known {
     outbound: Outbound,
@@ -32,16 +33,27 @@ struct Known {
 
 /// Fetches key sets over the one builder of HTTP clients.
 #[derive(Debug)]
-pub(super) struct Keys(RwLock<Arc<Known>>);
+pub(super) struct Keys {
+    known: RwLock<Arc<Known>>,
+    /// The ways to forges that organizations have connected themselves.
+    forges: Arc<Forges>,
+}
 
 #[async_trait]
 impl FetchKeys for Keys {
     async fn fetch(&self, issuer: &Issuer) -> Result<Bytes, String> {
-        let known = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        let known = Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner));
         if let Some(keys) = known.stand_in {
             return Ok(Bytes::from_static(keys.as_bytes()));
         }
-        let way = known.ways.get(&issuer.name).cloned().ok_or("the issuer is no longer in the config")?;
+        let way = match (known.ways.get(&issuer.name), &issuer.counts) {
+            (Some(way), _) => way.clone(),
+            (None, Counts::Everywhere) => return Err("the issuer is no longer in the config".into()),
+            // As everything else goes there: with the authority, proxy and networks that the file tells of the host.
+            (None, Counts::In(_)) => {
+                self.forges.endpoint(issuer.forge, &issuer.url).at(issuer.jwks_url.clone())
+            }
+        };
         let words = |error: crate::outbound::OutboundError| error.to_string();
         let client = known.outbound.open(way, issuer.forge.as_str()).map_err(words)?;
         let answer = client.send(Request::get(issuer.jwks_url.clone())).await.map_err(words)?;
@@ -49,8 +61,8 @@ impl FetchKeys for Keys {
     }
 }
 
-/// The issuers that count, each with the way to its keys: those of the config, the declared forges of one's own, and
-/// the public ones that the config does not send elsewhere.
+/// The issuers that count for everybody, each with the way to its keys: those of the config, the declared forges of
+/// one's own, and the public ones that the config does not send elsewhere.
 fn known(config: &Config, clock: &Clock) -> Result<(Vec<Issuer>, Known), Failure> {
     let outbound = Outbound::new(config.outbound_rules(Arc::clone(clock)));
     let mut ways: HashMap<String, Endpoint> = HashMap::new();
@@ -58,7 +70,13 @@ fn known(config: &Config, clock: &Clock) -> Result<(Vec<Issuer>, Known), Failure
     for told in &config.ci.issuers {
         let issuer = Issuer::new(&told.issuer, told.jwks_url.clone())
             .map_err(|error| Failure::usage(format!("ci.issuers: {error}")))?;
-        ways.insert(issuer.name.clone(), outbound.declared(issuer.jwks_url.clone(), None, None, &[]));
+        // Keys at a declared forge are reached as the forge is.
+        let is_there = |it: &&Connection| it.url.origin() == issuer.jwks_url.origin();
+        let way = match config.connections.iter().find(is_there) {
+            Some(connection) => config.endpoint(connection).at(issuer.jwks_url.clone()),
+            None => outbound.declared(issuer.jwks_url.clone(), None, None, &[]),
+        };
+        ways.insert(issuer.name.clone(), way);
         issuers.push(issuer);
     }
     let own = |kind: Kind| matches!(kind, Kind::GitlabSelfManaged | Kind::GithubEnterpriseServer);
@@ -66,12 +84,7 @@ fn known(config: &Config, clock: &Clock) -> Result<(Vec<Issuer>, Known), Failure
         let issuer = Issuer::of_forge(connection.kind.forge(), &connection.url)
             .map_err(|error| Failure::usage(format!("connection {}: {error}", connection.key)))?;
         if !ways.contains_key(&issuer.name) {
-            let way = outbound.declared(
-                issuer.jwks_url.clone(),
-                connection.ca_file.as_ref().map(|file| file.authority.clone()),
-                connection.proxy.clone(),
-                &connection.allow_private,
-            );
+            let way = config.endpoint(connection).at(issuer.jwks_url.clone());
             ways.insert(issuer.name.clone(), way);
             issuers.push(issuer);
         }
@@ -122,6 +135,7 @@ impl Jobs {
     pub(super) fn new(
         config: &Config,
         store: Arc<dyn Store>,
+        forges: &Arc<Forges>,
         clock: &Clock,
         public_url: &Url,
         aside: &Path,
@@ -129,8 +143,9 @@ impl Jobs {
     ) -> Result<Self, Failure> {
         let (issuers, mut known) = known(config, clock)?;
         known.stand_in = stand_in;
-        let keys = Arc::new(Keys(RwLock::new(Arc::new(known))));
-        let verifier = Verifier::new(public_url, issuers, Arc::clone(&keys) as Arc<dyn FetchKeys>);
+        let keys = Arc::new(Keys { known: RwLock::new(Arc::new(known)), forges: Arc::clone(forges) });
+        let own = Arc::new(Recorded(Arc::clone(&store)));
+        let verifier = Verifier::new(public_url, issuers, own, Arc::clone(&keys) as Arc<dyn FetchKeys>);
         let mint = Arc::new(|| mint(TokenKind::Ci));
         let shared = Arc::clone(&store);
         let check_ins = Arc::new(CheckIns::new(shared, verifier, policy(config), mint, Arc::clone(clock)));
@@ -147,7 +162,7 @@ impl Jobs {
         let (policy, rules) = (policy(config), rules(config)?);
         Ok(move || {
             self.scans.set_rules(rules);
-            *self.keys.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
+            *self.keys.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
             self.check_ins.verifier().set_issuers(issuers);
             self.check_ins.set_policy(policy);
         })

@@ -115,7 +115,8 @@ impl CheckIns {
         }
         let witness = match (asked.id_token, asked.caller) {
             (Some(token), caller) => {
-                let proven = self.verifier.check(&token, (self.clock)()).await?;
+                let named = caller.as_ref().map(CiCaller::organization);
+                let proven = self.verifier.check(&token, named, (self.clock)()).await?;
                 let named = told::job_id(&said);
                 if named.is_some() && named != proven.facts().job.name {
                     return Err(Refused::TokenUsed.into());

@@ -30,28 +30,41 @@ impl Template {
     }
 }
 
-/// Sends the ID token, and the organization's token if there is one; prints the token for this project.
-fn check_in(url: &str) -> String {
-    format!(
-        r#"python3 - <<'EOF'
-import json, os, sys, urllib.request
-body = json.dumps({{"id_token": os.environ["SCM_CONNECT_ID_TOKEN"]}}).encode()
-headers = {{"Content-Type": "application/json"}}
+/// Sends the ID token, and the organization's token if there is one; prints the token for this project. What goes wrong is
+/// said in lines that a runner takes for no command of its own, and ends the job.
+const CHECK_IN: &str = r#"python3 - <<'EOF'
+import http.client, json, os, sys, urllib.error, urllib.request
+def fail(*lines):
+    sys.exit("\n".join("scm-connect: " + " ".join(str(line).split()) for line in lines if line))
+id_token = os.environ.get("SCM_CONNECT_ID_TOKEN") or fail("this job has no ID token in SCM_CONNECT_ID_TOKEN")
+headers = {"Content-Type": "application/json"}
 if os.environ.get("SCM_CONNECT_TOKEN"):
     headers["Authorization"] = "Bearer " + os.environ["SCM_CONNECT_TOKEN"]
-request = urllib.request.Request("{url}/api/v1/ci/check-ins", body, headers)
-with urllib.request.urlopen(request, timeout=30) as answer:
-    told = json.load(answer)
-print("checked in as " + told["project"]["full_path"], file=sys.stderr)
-print(told.get("token", {{}}).get("value", ""))
-EOF"#
-    )
-}
+body = json.dumps({"id_token": id_token}).encode()
+request = urllib.request.Request("@URL@/api/v1/ci/check-ins", body, headers)
+try:
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        told = json.load(answer)
+    project, token = told["project"]["full_path"], (told.get("token") or {}).get("value", "")
+except urllib.error.HTTPError as refused:
+    try:
+        why = json.load(refused)
+        lines = [why["code"], why["message"], why.get("help") and "help: " + why["help"]]
+    except (ValueError, KeyError, TypeError):
+        lines = [refused.reason, "help: @URL@ does not answer as scm-connect does; is something else in the way?"]
+    fail("the check-in is refused: %d %s" % (refused.code, lines[0]), *lines[1:])
+except (OSError, http.client.HTTPException) as away:
+    fail("@URL@ cannot be reached: %s" % away)
+except (ValueError, KeyError, TypeError):
+    fail("@URL@ does not answer as scm-connect does; is something else in the way?")
+print("checked in as " + project, file=sys.stderr)
+print(token)
+EOF"#;
 
 /// Checks in, and runs the scanner with the token that it gets, or with the organization's. Without a scan nobody wants
 /// the token, and it must not stand in the job's log.
 fn script(url: &str, scans: bool, mask: &str) -> String {
-    let check_in = check_in(url);
+    let check_in = CHECK_IN.replace("@URL@", url);
     if !scans {
         return check_in.replacen("<<'EOF'", "<<'EOF' >/dev/null", 1);
     }
@@ -73,6 +86,8 @@ fn gitlab(url: &str, scans: bool) -> String {
         r#"# Checks in with {url}. The first job of a group connects it: add the CI/CD variable
 # SCM_CONNECT_TOKEN (a CI token of your organization there, masked) to the group. Once a job has checked in, the
 # variable may go: from then on the job's own ID token is enough.
+# A project in a person's own namespace is refused only when that person has started the job: an ID token does not tell a
+# person's namespace from a group. An admin sees what has connected itself, and can reject it.
 scm-connect:
   stage: test
   image: {image}
@@ -92,20 +107,21 @@ scm-connect:
 }
 
 /// GitHub gives no ID token by itself: the job asks for one, for our audience.
-fn fetch(url: &str) -> String {
-    let audience: String = url::form_urlencoded::byte_serialize(url.as_bytes()).collect();
-    format!(
-        r#"SCM_CONNECT_ID_TOKEN=$(python3 - <<'EOF'
-import json, os, urllib.request
-address = os.environ["ACTIONS_ID_TOKEN_REQUEST_URL"] + "&audience={audience}"
-headers = {{"Authorization": "Bearer " + os.environ["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]}}
-with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=30) as answer:
-    print(json.load(answer)["value"])
+const FETCH: &str = r#"SCM_CONNECT_ID_TOKEN=$(python3 - <<'EOF'
+import http.client, json, os, sys, urllib.request
+try:
+    address = os.environ["ACTIONS_ID_TOKEN_REQUEST_URL"] + "&audience=@AUDIENCE@"
+    headers = {"Authorization": "Bearer " + os.environ["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]}
+except KeyError:
+    sys.exit("scm-connect: this job gets no ID token; give it the permission id-token: write")
+try:
+    with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=30) as answer:
+        print(json.load(answer)["value"])
+except (OSError, http.client.HTTPException, ValueError, KeyError) as why:
+    sys.exit("scm-connect: GitHub gives this job no ID token: " + " ".join(str(why).split()))
 EOF
 )
-export SCM_CONNECT_ID_TOKEN"#
-    )
-}
+export SCM_CONNECT_ID_TOKEN"#;
 
 fn github(url: &str, scans: bool) -> String {
     let container = if scans { format!("    container: semgrep/semgrep:{SEMGREP}\n") } else { String::new() };
@@ -114,12 +130,15 @@ fn github(url: &str, scans: bool) -> String {
     } else {
         String::new()
     };
+    let audience: String = url::form_urlencoded::byte_serialize(url.as_bytes()).collect();
     let script = script(url, scans, "echo \"::add-mask::$token\"\n");
-    let script = indented(&format!("{}\n{script}", fetch(url)), 10);
+    let script = indented(&format!("{}\n{script}", FETCH.replace("@AUDIENCE@", &audience)), 10);
     format!(
         r#"# Checks in with {url}. The first job of an owner connects it: add the secret
 # SCM_CONNECT_TOKEN (a CI token of your organization there). Once a job has checked in, the secret may go: from then on
 # the job's own ID token is enough.
+# A repository of a person's own is refused only when that person has started the run: an ID token does not tell a person
+# from an organization. An admin sees what has connected itself, and can reject it.
 name: Semgrep
 on:
   pull_request: {{}}

@@ -71,6 +71,7 @@ impl<'a> Signed<'a> {
         let Place { project, namespace, is_top, is_personal, stranger } = place;
         let (token, subject) = (self.token, self.subject);
         let (issuer, issued_at, expires_at) = (self.issuer.name.clone(), self.issued_at, self.expires_at);
+        let counts = self.issuer.counts.clone();
         Facts {
             job,
             project,
@@ -79,6 +80,7 @@ impl<'a> Signed<'a> {
             is_personal,
             stranger,
             issuer,
+            counts,
             token,
             subject,
             issued_at,

@@ -3,6 +3,7 @@
 use url::Url;
 
 use crate::domain::Host;
+use crate::domain::ci::Counts;
 use crate::domain::organization::Forge;
 
 /// Where GitHub's enterprise servers issue their tokens, below their base URL.
@@ -23,6 +24,8 @@ pub struct Issuer {
     pub url: Url,
     /// The same as a name.
     pub host: Host,
+    /// Where its word counts.
+    pub counts: Counts,
 }
 
 /// A name or an address that no issuer can have.
@@ -53,7 +56,7 @@ impl Issuer {
             Forge::Gitlab
         };
         let host = Host::of(&url).map_err(|_| invalid())?;
-        Ok(Self { name: name.to_owned(), jwks_url, forge, url, host })
+        Ok(Self { name: name.to_owned(), jwks_url, forge, url, host, counts: Counts::Everywhere })
     }
 
     /// The two public ones.

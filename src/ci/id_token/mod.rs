@@ -1,12 +1,13 @@
 //! The ID tokens of GitLab's and GitHub's CI jobs, checked in full (security S41).
 //!
-//! The token is read unverified for two things only: its issuer, which must be letter by letter one of ours, and the
-//! name of its key, which is looked up in that issuer's own key set. Nothing else in it is believed before the signature
+//! The token is read unverified for two things only: its issuer, which must be letter by letter one of the operator's or
+//! of an organization's own forges, and the name of its key, which is looked up in that issuer's own key set. Nothing else in it is believed before the signature
 //! is checked: no algorithm, no key, no address.
 
 mod claims;
 mod issuer;
 mod keys;
+mod own;
 mod text;
 
 #[cfg(test)]
@@ -18,10 +19,13 @@ use jsonwebtoken::Algorithm;
 
 pub use issuer::{InvalidIssuer, Issuer};
 pub use keys::{FetchKeys, KeysUnavailable};
+pub use own::{ListIssuers, Recorded};
 
-use crate::domain::Timestamp;
 use crate::domain::ci::{Facts, ProveJob, ProvenJob};
+use crate::domain::{OrganizationSlug, Timestamp};
+use crate::store::StoreError;
 use keys::{KeyRing, PublicKey};
+use own::OwnForges;
 use text::Token;
 
 /// The only algorithm that is taken: both forges sign with it.
@@ -73,12 +77,16 @@ pub enum Unproven {
     /// Nobody can say: the issuer's keys cannot be read now.
     #[error("{0}")]
     Keys(#[from] KeysUnavailable),
+    /// Nobody can say: the organizations' own forges cannot be read now.
+    #[error("{0}")]
+    Store(#[from] StoreError),
 }
 
 /// Checks ID tokens.
 pub struct Verifier {
     audience: String,
     issuers: RwLock<Arc<Vec<Issuer>>>,
+    own: OwnForges,
     keys: KeyRing,
 }
 
@@ -89,11 +97,18 @@ impl std::fmt::Debug for Verifier {
 }
 
 impl Verifier {
-    /// Tokens must be made for `public_url`, without a slash at its end.
+    /// Tokens must be made for `public_url`, without a slash at its end, by one of the operator's `issuers` or by a forge
+    /// that an organization has connected itself.
     #[must_use]
-    pub fn new(public_url: &url::Url, issuers: Vec<Issuer>, fetch: Arc<dyn FetchKeys>) -> Self {
+    pub fn new(
+        public_url: &url::Url,
+        issuers: Vec<Issuer>,
+        own: Arc<dyn ListIssuers>,
+        fetch: Arc<dyn FetchKeys>,
+    ) -> Self {
         let audience = public_url.as_str().trim_end_matches('/').to_owned();
-        Self { audience, issuers: RwLock::new(Arc::new(issuers)), keys: KeyRing::new(fetch) }
+        let (own, keys) = (OwnForges::new(own), KeyRing::new(fetch));
+        Self { audience, issuers: RwLock::new(Arc::new(issuers)), own, keys }
     }
 
     /// What a job has to ask its token for.
@@ -102,19 +117,30 @@ impl Verifier {
         &self.audience
     }
 
-    /// Believes these issuers from now on, and no others.
+    /// Believes these issuers of the operator's from now on, and no others beside the organizations' own forges.
     pub fn set_issuers(&self, issuers: Vec<Issuer>) {
         *self.issuers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(issuers);
     }
 
-    /// Checks a token.
+    /// Checks a token; with a CI token, for the organization that it names.
     ///
     /// # Errors
     /// When it proves nothing, or nobody can say.
-    pub async fn check(&self, token: &str, now: Timestamp) -> Result<ProvenJob, Unproven> {
+    pub async fn check(
+        &self,
+        token: &str,
+        caller: Option<&OrganizationSlug>,
+        now: Timestamp,
+    ) -> Result<ProvenJob, Unproven> {
         let token = Token::read(token)?;
         let issuers = Arc::clone(&self.issuers.read().unwrap_or_else(PoisonError::into_inner));
-        let issuer = issuers.iter().find(|known| known.name == token.issuer()).ok_or(Rejected::Issuer)?;
+        let own;
+        let issuer = if let Some(known) = issuers.iter().find(|known| known.name == token.issuer()) {
+            known
+        } else {
+            own = self.own.find(token.issuer(), caller).await?.ok_or(Rejected::Issuer)?;
+            &own
+        };
         let key = self.keys.find(issuer, token.key(), now).await?.ok_or(Rejected::Key)?;
         let bound = Bound { token: &token, issuer, key: &key, audience: &self.audience };
         Ok(ProvenJob::check(&bound, now)?)

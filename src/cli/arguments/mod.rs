@@ -107,8 +107,14 @@ Ends with 0 when every delivery was taken (2xx).")]
     #[command(after_help = "Example:\n  scm-connect openapi > openapi.json")]
     Openapi,
     /// Print a CI file that checks in with this server, for GitLab CI/CD or GitHub Actions
-    #[command(after_help = "Example:
-  scm-connect ci-template gitlab --scan --config scm.toml > .gitlab-ci.yml")]
+    #[command(
+        after_help = "A first job connects its group or owner, unless that is a person's own namespace that ci.auto_connect_accounts does not
+list. An ID token shows a person's namespace only when that person has started the job: look at `connections list` for the
+others, and reject what you do not want.
+
+Example:
+  scm-connect ci-template gitlab --scan --config scm.toml > .gitlab-ci.yml"
+    )]
     CiTemplate {
         /// Which forge.
         #[arg(value_parser = forge)]

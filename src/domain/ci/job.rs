@@ -52,6 +52,35 @@ pub enum Stranger {
     Trigger,
 }
 
+/// Where an issuer's word counts. A forge that an organization has connected itself proves nothing to another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Counts {
+    /// The operator believes it, for everybody.
+    Everywhere,
+    /// In the organizations that have connected it.
+    In(Vec<OrganizationSlug>),
+}
+
+impl Counts {
+    /// Whether it counts in this organization.
+    #[must_use]
+    pub fn includes(&self, organization: &OrganizationSlug) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::In(organizations) => organizations.contains(organization),
+        }
+    }
+
+    /// One more organization has connected it.
+    pub fn add(&mut self, organization: &OrganizationSlug) {
+        if let Self::In(organizations) = self
+            && !organizations.contains(organization)
+        {
+            organizations.push(organization.clone());
+        }
+    }
+}
+
 /// Everything that an ID token proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
@@ -69,6 +98,8 @@ pub struct Facts {
     pub stranger: Option<Stranger>,
     /// Who signed.
     pub issuer: String,
+    /// Where that counts.
+    pub counts: Counts,
     /// The token's own number, once per issuer.
     pub token: String,
     /// The subject, to be shown and never to be read.

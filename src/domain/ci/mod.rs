@@ -9,5 +9,5 @@ mod job;
 mod known;
 
 pub use check_in::{CheckIn, Policy, Refused};
-pub use job::{CiCaller, ClaimedJob, Facts, Job, ProveJob, ProvenJob, Stranger, Witness};
+pub use job::{CiCaller, ClaimedJob, Counts, Facts, Job, ProveJob, ProvenJob, Stranger, Witness};
 pub use known::{JobKnown, JobLookup, holders_version};

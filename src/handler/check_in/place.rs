@@ -59,6 +59,10 @@ fn by_proof<'a>(
     proven: &ProvenJob,
     slug: &OrganizationSlug,
 ) -> Result<Option<&'a Versioned<Connection>>, Refused> {
+    // The forge of other organizations' own, whatever numbers it signs.
+    if !proven.facts().counts.includes(slug) {
+        return Err(Refused::NotRecorded);
+    }
     let known = question.known;
     let holders = known.by_account.iter().chain(&known.by_number);
     if holders.clone().any(|holder| holder.organization != *slug) {

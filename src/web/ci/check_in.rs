@@ -220,10 +220,12 @@ fn explain(front: &Front, address: IpAddr, failed: Failed) -> Problem {
         Failed::Unproven(Unproven::Rejected(why)) => {
             tracing::info!(%why, peer = %address, "an ID token proves nothing");
             let problem = Problem::unauthorized("id-token-invalid", "the ID token proves nothing here").help(
-                "ask for it with this server's public_url as its only audience, in the job that sends it",
+                "ask for it with this server's public_url as its only audience, in the job that sends it; at a forge of \
+                 your own, an admin first adds a connection whose base URL is the one that the forge signs with",
             );
             slow_down(front, address, problem)
         }
+        Failed::Unproven(Unproven::Store(error)) => error.into(),
         Failed::Unproven(Unproven::Keys(_)) => {
             let message = "the issuer's keys cannot be read now; nothing was changed, try again";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "id-token-keys", message).retry_after(30)

@@ -23,7 +23,7 @@ use sha2::Digest;
 use self::fake::Fake;
 use super::{Budget, Doors, Doorway, Front, Health, Limits, Peers, RefusedLog, Throttle};
 use crate::ci::CheckIns;
-use crate::ci::id_token::{FetchKeys, Issuer, Verifier};
+use crate::ci::id_token::{FetchKeys, Issuer, Recorded, Verifier};
 use crate::ci::scan::{Scans, Spool};
 use crate::connect::{Connections, Forges, Ways};
 use crate::domain::access::{TokenKind, TokenRecord};
@@ -88,7 +88,8 @@ impl FetchKeys for NoKeys {
 
 fn check_ins(store: Arc<dyn crate::store::Store>, clock: &crate::domain::Clock) -> Arc<CheckIns> {
     let url = url::Url::parse("https://scm.example.com/").unwrap();
-    let verifier = Verifier::new(&url, Issuer::public(), Arc::new(NoKeys));
+    let verifier =
+        Verifier::new(&url, Issuer::public(), Arc::new(Recorded(Arc::clone(&store))), Arc::new(NoKeys));
     let policy = Policy { auto_connect: true, ..Policy::default() };
     let mint = Arc::new(|| Some(("ci-minted".to_owned(), hash("ci-minted"))));
     Arc::new(CheckIns::new(store, verifier, policy, mint, Arc::clone(clock)))

@@ -3,7 +3,9 @@
 mod check_in;
 mod hooked;
 pub(crate) mod issuer;
+mod login;
 mod office;
+mod own_forge;
 mod report;
 pub(crate) mod scanner;
 mod semgrep;

@@ -38,8 +38,12 @@ impl Office {
 
     /// And more at the end of the config.
     pub(super) async fn open_with(rules: &str, more: &str) -> Self {
+        Self::open_in(Bench::new(), rules, more).await
+    }
+
+    /// And in a place of one's own.
+    pub(super) async fn open_in(bench: Bench, rules: &str, more: &str) -> Self {
         let issuer = Issuer::start();
-        let bench = Bench::new();
         let text = bench.text(&format!(
             r#"
 [limits]
@@ -73,6 +77,12 @@ name = "Other"
     /// Where the daemon is reached.
     pub(super) fn base(&self) -> String {
         format!("http://{}", self.daemon.public)
+    }
+
+    /// The published issuer's keys.
+    pub(super) async fn keys(&self) -> Value {
+        let keys = self.http.get(&self.issuer.keys).send().await.unwrap();
+        serde_json::from_slice(&keys.bytes().await.unwrap()).unwrap()
     }
 
     /// A token made on the command line.

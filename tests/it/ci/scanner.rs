@@ -60,28 +60,38 @@ pub(crate) fn gitlab_job(sha: &str) -> Vec<(&'static str, &str)> {
 
 /// `semgrep ci` in this repository, against the daemon at this address.
 pub(crate) fn run(base: &str, checkout: &Checkout, token: &str, variables: &[(&str, &str)]) -> Output {
-    let home: PathBuf = peers::home().join("semgrep");
     let own = checkout.path().join(".git/semgrep-home");
-    std::fs::create_dir_all(&own).unwrap();
-    Command::new("python3")
-        .arg(home.join("bin/semgrep"))
-        .args(["ci", "--oss-only", "--metrics=off"])
-        .current_dir(checkout.path())
+    let mut command = prepared("python3", &own);
+    command.arg(program()).args(["ci", "--oss-only", "--metrics=off"]).current_dir(checkout.path());
+    command.env("SEMGREP_URL", base).env("SEMGREP_APP_TOKEN", token).envs(variables.iter().copied());
+    command.output().unwrap()
+}
+
+/// Where it is.
+pub(super) fn program() -> PathBuf {
+    peers::home().join("semgrep/bin/semgrep")
+}
+
+/// A program that finds the command line and its Python, and nothing of this machine's user; `own` is its home.
+pub(super) fn prepared(program: &str, own: &Path) -> Command {
+    let home: PathBuf = peers::home().join("semgrep");
+    std::fs::create_dir_all(own).unwrap();
+    let found = std::env::var_os("PATH").unwrap_or_default();
+    let mut paths = vec![home.join("bin"), python_path()];
+    paths.extend(std::env::split_paths(&found));
+    let mut command = Command::new(program);
+    command
         .env_clear()
-        .env("PATH", format!("{}:{}:/usr/local/bin:/usr/bin:/bin", home.join("bin").display(), python_path()))
+        .env("PATH", std::env::join_paths(paths).unwrap())
         .env("PYTHONPATH", &home)
-        .env("HOME", &own)
-        .env("SEMGREP_URL", base)
-        .env("SEMGREP_APP_TOKEN", token)
+        .env("HOME", own)
         .env("SEMGREP_ENABLE_VERSION_CHECK", "0")
-        .env("SEMGREP_SEND_METRICS", "off")
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap()
+        .env("SEMGREP_SEND_METRICS", "off");
+    command
 }
 
 /// Where the Python lies for which the packages were installed.
-fn python_path() -> String {
+fn python_path() -> PathBuf {
     let found = Command::new("python3").args(["-c", "import sys; print(sys.exec_prefix + '/bin')"]).output();
-    String::from_utf8(found.unwrap().stdout).unwrap().trim().to_owned()
+    PathBuf::from(String::from_utf8(found.unwrap().stdout).unwrap().trim())
 }

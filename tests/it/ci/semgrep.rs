@@ -24,7 +24,16 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-async fn office() -> (Office, tempfile::TempDir) {
+/// The link to the findings, as it is printed.
+fn link(output: &Output) -> String {
+    let said = said(output);
+    let links = said.split_whitespace().filter(|word| word.starts_with("http") && word.contains("/findings"));
+    let [link] = links.collect::<Vec<_>>()[..] else { panic!("not one link:\n{said}") };
+    link.to_owned()
+}
+
+/// An organization `scanned` with two rules.
+pub(super) async fn office() -> (Office, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("rules.yml"), RULES).unwrap();
     let rules = folder.path().display();
@@ -32,8 +41,14 @@ async fn office() -> (Office, tempfile::TempDir) {
     (Office::open_with("", &more).await, folder)
 }
 
-async fn findings(office: &Office, read: &str, project: &str) -> Vec<(String, String)> {
-    let answer = office.get(&format!("/orgs/scanned/findings?repo={project}&ref=main"), read).await;
+pub(super) async fn findings(office: &Office, read: &str, project: &str) -> Vec<(String, String)> {
+    followed(office, read, &format!("{}/orgs/scanned/findings?repo={project}&ref=main", office.base())).await
+}
+
+/// What a link to findings leads to, for whoever brings a token.
+pub(super) async fn followed(office: &Office, read: &str, link: &str) -> Vec<(String, String)> {
+    let path = link.strip_prefix(&office.base()).unwrap_or_else(|| panic!("{link} leads elsewhere"));
+    let answer = office.get(path, read).await;
     assert_eq!(answer.status, 200, "{:?}", answer.body);
     let text = |item: &Value, name: &str| item[name].as_str().unwrap().to_owned();
     let items = answer.body["items"].as_array().unwrap();
@@ -42,7 +57,7 @@ async fn findings(office: &Office, read: &str, project: &str) -> Vec<(String, St
     all
 }
 
-fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(super) fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
     all.iter().map(|(rule, state)| ((*rule).to_owned(), (*state).to_owned())).collect()
 }
 
@@ -55,9 +70,8 @@ async fn semgrep_ci_scans_as_a_gitlab_job() {
     let scan = |token: &str, sha: &str| run(&office.base(), &checkout, token, &gitlab_job(sha));
     let output = scan(&ci, &sha);
     assert_eq!(output.status.code(), Some(1), "blocking findings:\n{}", said(&output));
-    assert!(said(&output).contains("/orgs/scanned/findings"), "{}", said(&output));
     let both = pairs(&[("no-eval", "open"), ("no-exec", "open")]);
-    assert_eq!(findings(&office, &read, "acme/web").await, both);
+    assert_eq!(followed(&office, &read, &link(&output)).await, both);
     let projects = office.list("/api/v1/projects", &read).await;
     assert_eq!((&projects[0]["full_path"], &projects[0]["proof"]), (&json!("acme/web"), &json!("claimed")));
     // The job proves itself, and scans with the token that it got: the same project, and one finding less.
@@ -68,7 +82,7 @@ async fn semgrep_ci_scans_as_a_gitlab_job() {
     let output = scan(own, &sha);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let one = pairs(&[("no-eval", "fixed"), ("no-exec", "open")]);
-    assert_eq!(findings(&office, &read, "acme/web").await, one);
+    assert_eq!(followed(&office, &read, &link(&output)).await, one);
 }
 
 #[tokio::test]

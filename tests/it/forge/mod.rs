@@ -9,6 +9,7 @@ mod github;
 mod gitlab;
 mod http;
 mod judge;
+mod keys;
 mod names;
 mod story;
 
@@ -17,4 +18,5 @@ pub(crate) use fault::{Fault, Planted};
 pub(crate) use github::{APP_KEY, Github as FakeGithub};
 pub(crate) use gitlab::Gitlab as FakeGitlab;
 pub(crate) use http::{Answers, Asked, Reply, serve};
+pub(crate) use keys::KeySet;
 pub(crate) use names::Names;

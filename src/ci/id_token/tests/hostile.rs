@@ -6,7 +6,12 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
 use super::{KEY, NOW, github, gitlab, header, mint, part, refusal, sign, sign_text, with};
-use crate::ci::id_token::Rejected;
+use crate::ci::id_token::Rejected::{
+    self, Algorithm as Unsafe, Audience, Claim, Expired, Issuer, Key, Life, Malformed, NotYet, Signature,
+};
+
+/// What it is, the token, and why it is refused.
+type Tried = (&'static str, String, Rejected);
 
 fn changed(changes: Value) -> String {
     mint(&with(gitlab(), changes))
@@ -45,104 +50,104 @@ fn doubled(name: &str, second: &str) -> String {
 }
 
 #[rustfmt::skip]
-fn about_the_form() -> Vec<(&'static str, String)> {
+fn about_the_form() -> Vec<Tried> {
     let good = mint(&gitlab());
     let parts: Vec<&str> = good.split('.').collect();
     vec![
-        ("nothing", String::new()),
-        ("no parts", "abc".into()),
-        ("two parts", format!("{}.{}", parts[0], parts[1])),
-        ("four parts", format!("{good}.{}", parts[2])),
-        ("empty parts", "..".into()),
-        ("empty claims", format!("{}..{}", parts[0], parts[2])),
-        ("a space in front", format!(" {good}")),
-        ("a line end behind", format!("{good}\n")),
-        ("padding", format!("{}=.{}.{}", parts[0], parts[1], parts[2])),
-        ("ordinary base64", good.replace('-', "+").replace('_', "/") + "+/"),
-        ("claims that are no JSON", sign_text(&header().to_string(), "not json")),
-        ("claims that are a list", sign_text(&header().to_string(), "[]")),
-        ("claims that are a text", sign_text(&header().to_string(), "\"x\"")),
-        ("a header that is a list", sign_text("[]", &gitlab().to_string())),
-        ("deep claims", sign_text(&header().to_string(), &format!("{{\"x\":{}{}}}", "[".repeat(5000), "]".repeat(5000)))),
-        ("a huge token", changed(json!({"groups_direct": "x".repeat(100_000)}))),
-        ("a huge header", headed(json!({"x": "x".repeat(10_000)}))),
-        ("no signature", format!("{}.{}.", parts[0], parts[1])),
-        ("a bent header", bent(0)),
-        ("bent claims", bent(1)),
-        ("a bent signature", bent(2)),
-        ("a short signature", good[..good.len() - 8].to_owned()),
-        ("a signature of zeros", format!("{}.{}.{}", parts[0], parts[1], URL_SAFE_NO_PAD.encode([0; 256]))),
-        ("another's key", by_another_key()),
+        ("nothing", String::new(), Malformed("it has not three parts")),
+        ("no parts", "abc".into(), Malformed("it has not three parts")),
+        ("two parts", format!("{}.{}", parts[0], parts[1]), Malformed("it has not three parts")),
+        ("four parts", format!("{good}.{}", parts[2]), Malformed("it has not three parts")),
+        ("empty parts", "..".into(), Malformed("it has not three parts")),
+        ("empty claims", format!("{}..{}", parts[0], parts[2]), Malformed("it has not three parts")),
+        ("a space in front", format!(" {good}"), Malformed("it is not in base64url")),
+        ("a line end behind", format!("{good}\n"), Signature),
+        ("padding", format!("{}=.{}.{}", parts[0], parts[1], parts[2]), Malformed("it is not in base64url")),
+        ("ordinary base64", good.replace('-', "+").replace('_', "/") + "+/", Signature),
+        ("claims that are no JSON", sign_text(&header().to_string(), "not json"), Malformed("its claims are no JSON object")),
+        ("claims that are a list", sign_text(&header().to_string(), "[]"), Malformed("its claims are no JSON object")),
+        ("claims that are a text", sign_text(&header().to_string(), "\"x\""), Malformed("its claims are no JSON object")),
+        ("a header that is a list", sign_text("[]", &gitlab().to_string()), Malformed("its header is no JSON object")),
+        ("deep claims", sign_text(&header().to_string(), &format!("{{\"x\":{}{}}}", "[".repeat(5000), "]".repeat(5000))), Malformed("its claims are no JSON object")),
+        ("a huge token", changed(json!({"groups_direct": "x".repeat(100_000)})), Malformed("it is too long")),
+        ("a huge header", headed(json!({"x": "x".repeat(10_000)})), Malformed("its header is too long")),
+        ("no signature", format!("{}.{}.", parts[0], parts[1]), Signature),
+        ("a bent header", bent(0), Key),
+        ("bent claims", bent(1), Signature),
+        ("a bent signature", bent(2), Signature),
+        ("a short signature", good[..good.len() - 8].to_owned(), Signature),
+        ("a signature of zeros", format!("{}.{}.{}", parts[0], parts[1], URL_SAFE_NO_PAD.encode([0; 256])), Signature),
+        ("another's key", by_another_key(), Signature),
     ]
 }
 
 #[rustfmt::skip]
-fn about_the_header() -> Vec<(&'static str, String)> {
+fn about_the_header() -> Vec<Tried> {
     let jwk = json!({"kty": "RSA", "kid": KEY, "e": "AQAB", "n": "AQAB"});
     vec![
-        ("alg none", unsigned("none")),
-        ("alg None", unsigned("None")),
-        ("no alg", headed(json!({"alg": null}))),
-        ("alg HS256", headed(json!({"alg": "HS256"}))),
-        ("alg ES256", headed(json!({"alg": "ES256"}))),
-        ("alg PS256", headed(json!({"alg": "PS256"}))),
-        ("alg RS384", headed(json!({"alg": "RS384"}))),
-        ("a list of algs", headed(json!({"alg": ["RS256", "none"]}))),
-        ("a key of its own", headed(json!({"jwk": jwk}))),
-        ("an address of keys", headed(json!({"jku": "https://evil.example/jwks"}))),
-        ("an address of certificates", headed(json!({"x5u": "https://evil.example/x"}))),
-        ("certificates", headed(json!({"x5c": ["AAAA"]}))),
-        ("an extension to mind", headed(json!({"crit": ["exp"]}))),
-        ("another type", headed(json!({"typ": "at+jwt"}))),
-        ("no key's name", headed(json!({"kid": null}))),
-        ("a key's name that is a number", headed(json!({"kid": 1}))),
-        ("an unknown key", headed(json!({"kid": "../../etc/passwd"}))),
-        ("alg twice", sign_text(&format!("{{\"alg\":\"none\",\"alg\":\"RS256\",\"kid\":\"{KEY}\"}}"), &gitlab().to_string())),
+        ("alg none", unsigned("none"), Unsafe),
+        ("alg None", unsigned("None"), Unsafe),
+        ("no alg", headed(json!({"alg": null})), Unsafe),
+        ("alg HS256", headed(json!({"alg": "HS256"})), Unsafe),
+        ("alg ES256", headed(json!({"alg": "ES256"})), Unsafe),
+        ("alg PS256", headed(json!({"alg": "PS256"})), Unsafe),
+        ("alg RS384", headed(json!({"alg": "RS384"})), Unsafe),
+        ("a list of algs", headed(json!({"alg": ["RS256", "none"]})), Unsafe),
+        ("a key of its own", headed(json!({"jwk": jwk})), Malformed("its header brings a key or a rule along")),
+        ("an address of keys", headed(json!({"jku": "https://evil.example/jwks"})), Malformed("its header brings a key or a rule along")),
+        ("an address of certificates", headed(json!({"x5u": "https://evil.example/x"})), Malformed("its header brings a key or a rule along")),
+        ("certificates", headed(json!({"x5c": ["AAAA"]})), Malformed("its header brings a key or a rule along")),
+        ("an extension to mind", headed(json!({"crit": ["exp"]})), Malformed("its header brings a key or a rule along")),
+        ("another type", headed(json!({"typ": "at+jwt"})), Malformed("its type is not JWT")),
+        ("no key's name", headed(json!({"kid": null})), Malformed("it names no key")),
+        ("a key's name that is a number", headed(json!({"kid": 1})), Malformed("it names no key")),
+        ("an unknown key", headed(json!({"kid": "../../etc/passwd"})), Key),
+        ("alg twice", sign_text(&format!("{{\"alg\":\"none\",\"alg\":\"RS256\",\"kid\":\"{KEY}\"}}"), &gitlab().to_string()), Malformed("its header is no JSON object")),
     ]
 }
 
 #[rustfmt::skip]
-fn about_the_claims() -> Vec<(&'static str, String)> {
+fn about_the_claims() -> Vec<Tried> {
     let ours = "https://scm-connect.example.com";
     vec![
-        ("no issuer", changed(json!({"iss": null}))),
-        ("another instance", changed(json!({"iss": "https://gitlab.evil.example"}))),
-        ("an issuer with a slash", changed(json!({"iss": "https://gitlab.example.com/"}))),
-        ("an issuer in capitals", changed(json!({"iss": "https://GitLab.example.com"}))),
-        ("a list of issuers", changed(json!({"iss": ["https://gitlab.example.com"]}))),
-        ("a bare host as issuer", changed(json!({"iss": "gitlab.example.com"}))),
-        ("no audience", changed(json!({"aud": null}))),
-        ("an audience with a slash", changed(json!({"aud": format!("{ours}/")}))),
-        ("two audiences", changed(json!({"aud": [ours, "https://other.example"]}))),
-        ("ours twice", changed(json!({"aud": [ours, ours]}))),
-        ("no audience in a list", changed(json!({"aud": []}))),
-        ("GitHub's own audience", mint(&with(github(), json!({"aud": "https://github.com/octo-org"})))),
-        ("exp as a text", changed(json!({"exp": (NOW + 3600).to_string()}))),
-        ("exp with a fraction", changed(json!({"exp": NOW as f64 + 0.5}))),
-        ("no exp", changed(json!({"exp": null}))),
-        ("no nbf", changed(json!({"nbf": null}))),
-        ("no iat", changed(json!({"iat": null}))),
-        ("nbf as a text", changed(json!({"nbf": "0"}))),
-        ("an end long past", changed(json!({"iat": NOW - 9000, "exp": NOW - 61}))),
-        ("a beginning to come", changed(json!({"nbf": NOW + 61}))),
-        ("made in the future", changed(json!({"iat": NOW + 61, "exp": NOW + 3600}))),
-        ("an end without end", changed(json!({"exp": i64::MAX}))),
-        ("a negative time", changed(json!({"iat": -1}))),
-        ("over before it began", changed(json!({"iat": NOW, "exp": NOW}))),
-        ("two days", changed(json!({"exp": NOW + 86_401}))),
-        ("GitHub's for two hours", mint(&with(github(), json!({"exp": NOW + 7200})))),
-        ("no number of its own", changed(json!({"jti": null}))),
-        ("exp twice", doubled("exp", &(NOW + 60).to_string())),
-        ("an unknown claim twice", sign_text(&header().to_string(), &gitlab().to_string().replacen('{', "{\"x\":1,\"x\":2,", 1))),
-        ("a login token", changed(json!({"job_id": null, "pipeline_id": null, "project_id": null}))),
-        ("a project's number that is a name", changed(json!({"project_id": "20x"}))),
-        ("a project's number that is ours", changed(json!({"project_id": (1_u64 << 62).to_string()}))),
-        ("a negative number", changed(json!({"namespace_id": "-72"}))),
-        ("a path outside of its namespace", changed(json!({"project_path": "victim/my-project"}))),
-        ("a path with nothing in it", changed(json!({"project_path": "my-group/"}))),
-        ("a path with a line end", changed(json!({"project_path": "my-group/a\nb"}))),
-        ("GitHub's claims at GitLab", mint(&with(github(), json!({"iss": "https://gitlab.example.com"})))),
-        ("an owner with a slash", mint(&with(github(), json!({"repository_owner": "a/b", "repository": "a/b/c"})))),
+        ("no issuer", changed(json!({"iss": null})), Claim("iss")),
+        ("another instance", changed(json!({"iss": "https://gitlab.evil.example"})), Issuer),
+        ("an issuer with a slash", changed(json!({"iss": "https://gitlab.example.com/"})), Issuer),
+        ("an issuer in capitals", changed(json!({"iss": "https://GitLab.example.com"})), Issuer),
+        ("a list of issuers", changed(json!({"iss": ["https://gitlab.example.com"]})), Claim("iss")),
+        ("a bare host as issuer", changed(json!({"iss": "gitlab.example.com"})), Issuer),
+        ("no audience", changed(json!({"aud": null})), Audience),
+        ("an audience with a slash", changed(json!({"aud": format!("{ours}/")})), Audience),
+        ("two audiences", changed(json!({"aud": [ours, "https://other.example"]})), Audience),
+        ("ours twice", changed(json!({"aud": [ours, ours]})), Audience),
+        ("no audience in a list", changed(json!({"aud": []})), Audience),
+        ("GitHub's own audience", mint(&with(github(), json!({"aud": "https://github.com/octo-org"}))), Audience),
+        ("exp as a text", changed(json!({"exp": (NOW + 3600).to_string()})), Claim("exp")),
+        ("exp with a fraction", changed(json!({"exp": NOW as f64 + 0.5})), Claim("exp")),
+        ("no exp", changed(json!({"exp": null})), Claim("exp")),
+        ("no nbf", changed(json!({"nbf": null})), Claim("nbf")),
+        ("no iat", changed(json!({"iat": null})), Claim("iat")),
+        ("nbf as a text", changed(json!({"nbf": "0"})), Claim("nbf")),
+        ("an end long past", changed(json!({"iat": NOW - 9000, "exp": NOW - 61})), Expired),
+        ("a beginning to come", changed(json!({"nbf": NOW + 61})), NotYet),
+        ("made in the future", changed(json!({"iat": NOW + 61, "exp": NOW + 3600})), NotYet),
+        ("an end without end", changed(json!({"exp": i64::MAX})), Life),
+        ("a negative time", changed(json!({"iat": -1})), Claim("iat")),
+        ("over before it began", changed(json!({"iat": NOW, "exp": NOW})), Life),
+        ("two days", changed(json!({"exp": NOW + 86_401})), Life),
+        ("GitHub's for two hours", mint(&with(github(), json!({"exp": NOW + 7200}))), Life),
+        ("no number of its own", changed(json!({"jti": null})), Claim("jti")),
+        ("exp twice", doubled("exp", &(NOW + 60).to_string()), Malformed("its claims are no JSON object")),
+        ("an unknown claim twice", sign_text(&header().to_string(), &gitlab().to_string().replacen('{', "{\"x\":1,\"x\":2,", 1)), Malformed("its claims are no JSON object")),
+        ("a login token", changed(json!({"job_id": null, "pipeline_id": null, "project_id": null})), Claim("project_id")),
+        ("a project's number that is a name", changed(json!({"project_id": "20x"})), Claim("project_id")),
+        ("a project's number that is ours", changed(json!({"project_id": (1_u64 << 62).to_string()})), Claim("project_id")),
+        ("a negative number", changed(json!({"namespace_id": "-72"})), Claim("namespace_id")),
+        ("a path outside of its namespace", changed(json!({"project_path": "victim/my-project"})), Claim("project_path")),
+        ("a path with nothing in it", changed(json!({"project_path": "my-group/"})), Claim("project_path")),
+        ("a path with a line end", changed(json!({"project_path": "my-group/a\nb"})), Claim("project_path")),
+        ("GitHub's claims at GitLab", mint(&with(github(), json!({"iss": "https://gitlab.example.com"}))), Claim("project_id")),
+        ("an owner with a slash", mint(&with(github(), json!({"repository_owner": "a/b", "repository": "a/b/c"}))), Claim("repository_owner")),
     ]
 }
 
@@ -153,10 +158,15 @@ async fn s41_no_hostile_token_is_taken() {
     assert!(super::check_at(&mint(&github()), NOW).await.is_ok());
     let all: Vec<_> = [about_the_form(), about_the_header(), about_the_claims()].concat();
     assert!(all.len() >= 60, "{} tokens", all.len());
-    for (what, token) in &all {
+    let mut wrong = Vec::new();
+    for (what, token, why) in &all {
         let rejected = refusal(what, token).await;
         println!("{what}: {rejected}");
+        if rejected != *why {
+            wrong.push(format!("{what}: {rejected}; not because {why}"));
+        }
     }
+    assert!(wrong.is_empty(), "refused by another check than the one it is for: {wrong:#?}");
     println!("{} hostile tokens, none was taken", all.len());
 }
 

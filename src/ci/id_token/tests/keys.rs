@@ -14,7 +14,7 @@ fn long_lived(at: i64) -> String {
 }
 
 async fn ask(verifier: &Verifier, token: &str, at: i64) -> Result<(), Unproven> {
-    verifier.check(token, seconds(at)).await.map(drop)
+    verifier.check(token, None, seconds(at)).await.map(drop)
 }
 
 #[tokio::test]

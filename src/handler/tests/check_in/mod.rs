@@ -9,8 +9,8 @@ use super::{at, org};
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::change::Change;
 use crate::domain::ci::{
-    CheckIn, CiCaller, ClaimedJob, Facts, Job, JobKnown, JobLookup, Policy, ProveJob, ProvenJob, Refused,
-    Witness,
+    CheckIn, CiCaller, ClaimedJob, Counts, Facts, Job, JobKnown, JobLookup, Policy, ProveJob, ProvenJob,
+    Refused, Witness,
 };
 use crate::domain::known::{RecordKey, Versioned};
 use crate::domain::organization::{Connection, Forge, Organization};
@@ -57,6 +57,7 @@ pub(super) fn facts() -> Facts {
         is_personal: false,
         stranger: None,
         issuer: "https://gitlab.com".to_owned(),
+        counts: Counts::Everywhere,
         token: "t1".to_owned(),
         subject: "project_path:acme/web".to_owned(),
         issued_at: at(1000),

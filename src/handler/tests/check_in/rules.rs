@@ -4,7 +4,7 @@ use super::super::{at, org};
 use super::{Office, claimed, facts, job, open, proven};
 use crate::domain::Host;
 use crate::domain::ci::Witness;
-use crate::domain::ci::{Facts, Job, JobLookup, Policy, Refused, Stranger};
+use crate::domain::ci::{Counts, Facts, Job, JobLookup, Policy, Refused, Stranger};
 use crate::domain::organization::{Forge, Kind};
 use crate::domain::project::{Proof, claim_number};
 use crate::handler::{Decided, check_in, check_in_id, wanted_keys};
@@ -216,4 +216,17 @@ fn a_token_older_than_the_last_word_renames_nothing() {
         (project.full_path.as_str(), &project.previous_paths[..]),
         ("acme/site", &["acme/web".to_owned()][..])
     );
+}
+
+#[test]
+fn a_forge_of_another_organizations_own_proves_nothing_by_its_numbers() {
+    let mut office = Office::default();
+    office.ask(&proven(facts(), Some("acme")), &open(), 1000).unwrap();
+    let of = |token: &str, organization: &str| Facts {
+        token: token.into(),
+        counts: Counts::In(vec![org(organization)]),
+        ..facts()
+    };
+    assert_eq!(office.ask(&proven(of("x", "evil"), None), &open(), 2000).unwrap_err(), Refused::NotRecorded);
+    assert!(office.ask(&proven(of("y", "acme"), None), &open(), 2000).unwrap().check_in.token.is_some());
 }

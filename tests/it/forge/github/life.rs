@@ -8,6 +8,17 @@ impl Github {
         self.state().orgs[login].id
     }
 
+    /// A repository's number.
+    pub(crate) fn repo_id(&self, owner: &str, name: &str) -> u64 {
+        let state = self.state();
+        state.repos.iter().find(|repo| repo.owner == owner && repo.name == name).unwrap().id
+    }
+
+    /// Signs the ID tokens of its jobs with these keys.
+    pub(crate) fn signs_jobs_with(&self, keys: serde_json::Value) {
+        self.id_token_keys.holds(keys);
+    }
+
     /// Somebody leaves, or is put out.
     pub(crate) fn leaves(&self, org: &str, login: &str) {
         self.state().orgs.get_mut(org).unwrap().members.retain(|row| row.login != login);

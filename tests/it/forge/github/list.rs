@@ -41,7 +41,9 @@ impl Github {
 
     /// The answer to a request that kept the rules, with what every answer carries.
     pub(super) fn right(&self, asked: &Asked) -> Reply {
-        let page = self.web(asked);
+        let keys = "/_services/token/.well-known/jwks";
+        let keys = self.id_token_keys.told(asked, keys, &self.book).filter(|_| self.version.is_some());
+        let page = keys.or_else(|| self.web(asked));
         let place = if page.is_some() { self.site() } else { self.api() };
         if asked.header("host") != place.authority() {
             self.book.broken(format!("{} is asked for at {}", asked.path, asked.header("host")));

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use serde_json::json;
 use url::Url;
 
-use super::{Answers, Asked, Book, Budget, Fault, Names, Planted, Reply, serve};
+use super::{Answers, Asked, Book, Budget, Fault, KeySet, Names, Planted, Reply, serve};
 pub(crate) use door::credential;
 use state::{AppRow, Holder, InstallationRow, MemberRow, OrgRow, PersonRow, RepoRow, State, TokenRow};
 
@@ -34,6 +34,7 @@ pub(crate) struct Github {
     url: OnceLock<Url>,
     hourly: Mutex<u64>,
     receiver: Mutex<delivery::Receiver>,
+    id_token_keys: KeySet,
 }
 
 impl Github {
@@ -70,6 +71,7 @@ impl Github {
             url: OnceLock::new(),
             hourly: Mutex::new(5000),
             receiver: Mutex::default(),
+            id_token_keys: KeySet::default(),
         })
     }
 

@@ -1,10 +1,41 @@
 //! What happens at the fake GitLab while time goes by.
 
-use serde_json::json;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock};
 
+use serde_json::{Value, json};
+use url::Url;
+
+use super::super::{Answers, Asked, Book, KeySet, Names, Reply};
 use super::Gitlab;
 
 impl Gitlab {
+    pub(super) fn nowhere(version: &'static str, root: &'static str, paid: bool) -> Arc<Self> {
+        let (book, state) = (Book::new(), Mutex::default());
+        let (url, resent, upgraded) = (OnceLock::new(), Mutex::default(), AtomicBool::new(false));
+        let id_token_keys = KeySet::default();
+        Arc::new(Self { book, state, version, root, paid, url, resent, upgraded, id_token_keys })
+    }
+
+    /// An older instance under a sub-path of a name, and the way there: a proxy, and an authority of its own.
+    pub(crate) fn by_name(host: &'static str) -> (Arc<Self>, Names) {
+        let forge = Self::nowhere("17.5.2", "/gitlab", false);
+        forge.url.set(Url::parse(&format!("https://{host}/")).unwrap()).unwrap();
+        let names = Names::of(Arc::clone(&forge) as Arc<dyn Answers>, &[host], "elsewhere.example");
+        (forge, names)
+    }
+
+    /// Signs the ID tokens of its jobs with these keys.
+    pub(crate) fn signs_jobs_with(&self, keys: Value) {
+        self.id_token_keys.holds(keys);
+    }
+
+    /// What anybody may read, then what needs a token.
+    pub(super) fn anybodys(&self, asked: &Asked) -> Reply {
+        let keys = format!("{}/oauth/discovery/keys", self.root);
+        self.id_token_keys.told(asked, &keys, &self.book).unwrap_or_else(|| self.right(asked))
+    }
+
     /// A project has a hook that somebody has made.
     pub(crate) fn has_hook(&self, project: u64, url: &str) {
         let mut state = self.state();

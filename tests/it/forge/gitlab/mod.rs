@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Answers, Asked, Book, Budget, Fault, Planted, Reply, serve};
+use super::{Answers, Asked, Book, Budget, Fault, KeySet, Planted, Reply, serve};
 
 /// Somebody.
 #[derive(Debug, Clone)]
@@ -108,6 +108,7 @@ pub(crate) struct Gitlab {
     /// Keys of what was sent once more.
     resent: Mutex<Vec<String>>,
     upgraded: AtomicBool,
+    id_token_keys: KeySet,
 }
 
 impl Gitlab {
@@ -122,17 +123,7 @@ impl Gitlab {
     }
 
     fn begin(version: &'static str, root: &'static str, paid: bool) -> Arc<Self> {
-        let (book, state) = (Book::new(), Mutex::default());
-        let forge = Arc::new(Self {
-            book,
-            state,
-            version,
-            root,
-            paid,
-            url: OnceLock::new(),
-            resent: Mutex::default(),
-            upgraded: AtomicBool::new(false),
-        });
+        let forge = Self::nowhere(version, root, paid);
         forge.url.set(serve(Arc::clone(&forge) as Arc<dyn Answers>)).unwrap();
         forge
     }
@@ -311,7 +302,7 @@ impl Answers for Gitlab {
         let fault = self.book.fault(asked);
         // A status and nothing else: nothing is done.
         let is_refused = matches!(fault, Some(Fault::Status(_)));
-        let right = if is_refused { Reply::empty(204) } else { self.right(asked) };
+        let right = if is_refused { Reply::empty(204) } else { self.anybodys(asked) };
         if let Some(Fault::Limit(_, headers, _)) = &fault {
             let wait_s =
                 headers.iter().find(|(name, _)| *name == "retry-after").map_or(60, |(_, wait)| *wait);
