@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use url::Url;
 
@@ -10,15 +11,20 @@ use super::{Daemon, Manner, clock, runtime_dir, store_dir};
 use crate::cli::apply as plans;
 use crate::cli::arguments::{Apply, OrganizationsCommand};
 use crate::cli::{Ask, Client, Environment, Exit, Failure, Terminal, ask as questions};
-use crate::config::{Config, ConfigError, StoreUrl};
+use crate::config::{Config, StoreUrl};
 use crate::domain::Clock;
+use crate::store::sled::Examined;
 use crate::telemetry::metric;
+
+/// So long a daemon that starts is waited for: ten seconds.
+const STARTING_LOOKS: u32 = 50;
+const STARTING_LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Asks whoever can answer.
 pub(super) async fn ask(
     what: Ask,
     url: Option<&Url>,
-    load: &impl Fn() -> Result<Config, ConfigError>,
+    file: Option<&Path>,
     environment: &Environment,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
@@ -28,19 +34,30 @@ pub(super) async fn ask(
         let client = client.ok_or_else(|| Failure::usage("--url names no daemon"))?;
         return questions::ask(what, &client, terminal, clock()).await;
     }
-    let config = load()?;
     let makes_one = matches!(what, Ask::Organizations(OrganizationsCommand::Create { .. }));
-    let answering = Answering::find_or_make(&config, environment, &clock, makes_one).await?;
+    let answering = match running(file, environment).await? {
+        Some(client) => Answering { client, own: None },
+        None => {
+            let config = Config::load(file, environment.clone())?;
+            Answering::find_or_make(&config, environment, &clock, makes_one).await?
+        }
+    };
     let answer = questions::ask(what, answering.client(), terminal, clock()).await;
     answering.end().await;
     answer
+}
+
+/// The daemon that runs by this file, if one does. The daemon's own secrets are none of its clients' business.
+async fn running(file: Option<&Path>, environment: &Environment) -> Result<Option<Client>, Failure> {
+    let config = Config::of_daemon(file, environment.clone())?;
+    Client::find(None, store_dir(&config), environment).await
 }
 
 /// Makes what a file says, by whoever can.
 pub(super) async fn apply(
     what: &Apply,
     url: Option<&Url>,
-    load: &impl Fn() -> Result<Config, ConfigError>,
+    file: Option<&Path>,
     environment: &Environment,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
@@ -50,10 +67,43 @@ pub(super) async fn apply(
         let client = client.ok_or_else(|| Failure::usage("--url names no daemon"))?;
         return plans::apply(&wanted, what.dry_run, what.json.json, &client, terminal).await;
     }
-    let answering = Answering::find(&load()?, environment, &clock()).await?;
+    let answering = match running(file, environment).await? {
+        Some(client) => Answering { client, own: None },
+        None => Answering::find(&Config::load(file, environment.clone())?, environment, &clock()).await?,
+    };
     let done = plans::apply(&wanted, what.dry_run, what.json.json, answering.client(), terminal).await;
     answering.end().await;
     done
+}
+
+/// That there is no store at this address; where a relative one is looked for depends on where the command runs.
+pub(super) fn absent(store: &StoreUrl) -> String {
+    match store {
+        StoreUrl::Sled(dir) if dir.is_relative() => {
+            let place = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
+            format!(
+                "there is no store in {}; a relative store.url counts from the folder in which a command runs: run \
+                 this where `scm-connect serve` runs, or begin with that one",
+                place.display()
+            )
+        }
+        _ => format!("there is no store at {store}: run `scm-connect serve` first"),
+    }
+}
+
+/// The daemon that holds the store, once it can be asked; `None` when nobody holds it, or that takes too long.
+async fn started(config: &Config, environment: &Environment) -> Result<Option<Client>, Failure> {
+    let Some(dir) = store_dir(config) else { return Ok(None) };
+    for _ in 0..STARTING_LOOKS {
+        if !matches!(crate::store::sled::examine(dir), Ok(Examined::Held)) {
+            return Ok(None);
+        }
+        if let Some(client) = Client::find(None, Some(dir), environment).await? {
+            return Ok(Some(client));
+        }
+        tokio::time::sleep(STARTING_LOOK_EVERY).await;
+    }
+    Ok(None)
 }
 
 /// Whether there is a store. Changes nothing.
@@ -90,15 +140,21 @@ impl Answering {
             return Ok(Self { client, own: None });
         }
         if !makes_one && !exists(&config.store, &config.key_file).await? {
-            let message = format!("there is no store at {}: run `scm-connect serve` first", config.store);
-            return Err(Failure { exit: Exit::Store, message });
+            return Err(Failure { exit: Exit::Store, message: absent(&config.store) });
         }
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut quiet = config.clone();
         (quiet.listen.public, quiet.listen.ops, quiet.listen.tls) = (nowhere, nowhere, None);
         let exporter = Arc::new(metric::install().map_err(Failure::failed)?);
         let manner = Manner { runtime_dir: runtime_dir(environment), works: false, stand_in_keys: None };
-        let daemon = Daemon::start(&quiet, exporter, Arc::clone(clock), &manner).await?;
+        let daemon = match Daemon::start(&quiet, exporter, Arc::clone(clock), &manner).await {
+            Ok(daemon) => daemon,
+            Err(failure) => {
+                // A daemon that starts holds its store before it can be asked.
+                let client = started(config, environment).await?.ok_or(failure)?;
+                return Ok(Self { client, own: None });
+            }
+        };
         let socket =
             daemon.control().ok_or_else(|| Failure::failed("the command's own daemon has no socket"))?;
         let client = Client::at_socket(socket)?.idle();

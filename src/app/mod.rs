@@ -87,7 +87,9 @@ fn end(outcome: Result<Exit, Failure>, terminal: &mut Terminal) -> ExitCode {
         Err(failure) => {
             // With nobody to read it, the code has to say it alone.
             if !failure.message.is_empty() {
-                let _ = terminal.remark(&format!("error: {failure}"));
+                for line in format!("error: {failure}").lines() {
+                    let _ = terminal.remark(line);
+                }
             }
             failure.exit.into()
         }
@@ -133,7 +135,14 @@ async fn dispatch(
             Ok(Exit::Done)
         }
         Command::CiTemplate { forge, scan } => {
-            let template = crate::ci::Template::new(forge, &load()?.public_url, scan);
+            let public_url = Config::of_daemon(file, environment.clone())?.public_url;
+            if crate::linking::is_here_only(&public_url) {
+                terminal.remark(&format!(
+                    "public_url is {public_url}, which only this machine can reach: set it to this server's address \
+                     before a job runs this"
+                ))?;
+            }
+            let template = crate::ci::Template::new(forge, &public_url, scan);
             terminal.out.write_all(template.content.as_bytes())?;
             Ok(Exit::Done)
         }
@@ -147,7 +156,8 @@ async fn dispatch(
         Command::Serve => serve::serve(load, environment, terminal).await,
         Command::Healthcheck { live } => {
             let question = if live { cli::health::Question::Alive } else { cli::health::Question::Ready };
-            cli::health::healthcheck(load()?.listen.ops, question, terminal).await
+            let ops = Config::of_daemon(file, environment.clone())?.listen.ops;
+            cli::health::healthcheck(ops, question, terminal).await
         }
         Command::Store(_) | Command::Backup(_) | Command::Restore(_) if arguments.url.is_some() => {
             Err(Failure::usage("this works on the machine of the store only: run it there, without --url"))
@@ -155,8 +165,8 @@ async fn dispatch(
         Command::Store(command) => keep::store(command, &load()?, environment, terminal).await,
         Command::Backup(place) => keep::backup(&place.to, &load()?, environment, terminal).await,
         Command::Restore(origin) => keep::restore(&origin.file, &load()?, terminal).await,
-        Command::Apply(what) => ask::apply(&what, arguments.url.as_ref(), &load, environment, terminal).await,
-        Command::Ask(what) => ask::ask(what, arguments.url.as_ref(), &load, environment, terminal).await,
+        Command::Apply(what) => ask::apply(&what, arguments.url.as_ref(), file, environment, terminal).await,
+        Command::Ask(what) => ask::ask(what, arguments.url.as_ref(), file, environment, terminal).await,
     }
 }
 

@@ -5,19 +5,23 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde_json::Value;
 
 use super::id_token::{Unproven, Verifier};
+use super::recent::Recent;
 use super::told::{self, Untold};
 use crate::domain::access::{ProjectScope, TokenKind, TokenRecord};
 use crate::domain::change::Change;
-use crate::domain::ci::{CheckIn, CiCaller, ClaimedJob, JobLookup, Policy, Refused, Witness};
+use crate::domain::ci::{CheckIn, CiCaller, ClaimedJob, JobKnown, JobLookup, Policy, Refused, Witness};
 use crate::domain::{Clock, Timestamp, id_of};
-use crate::handler::{self, Decided};
+use crate::handler::{self, Decided, Settlement};
 use crate::store::{Store, StoreError};
 
 /// A record that others change at the same moment is read again so often. Thousands of first jobs at once stay below.
 const TRIES_MAX: u32 = 256;
 
 /// Makes a CI token: its text, to be shown once, and the SHA-256 to keep. `None`: the system gives no random bytes.
-pub type Mint = Arc<dyn Fn() -> Option<(String, [u8; 32])> + Send + Sync>;
+pub type Mint = Arc<dyn Fn() -> Option<Minted> + Send + Sync>;
+
+/// A token's text, and the SHA-256 of it.
+type Minted = (String, [u8; 32]);
 
 /// What a request brings.
 #[derive(Debug, Clone, Default)]
@@ -72,6 +76,7 @@ pub struct CheckIns {
     policy: RwLock<Arc<Policy>>,
     mint: Mint,
     clock: Clock,
+    recent: Recent,
 }
 
 impl std::fmt::Debug for CheckIns {
@@ -84,7 +89,8 @@ impl CheckIns {
     /// With the operator's rules.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, verifier: Verifier, policy: Policy, mint: Mint, clock: Clock) -> Self {
-        Self { store, verifier, policy: RwLock::new(Arc::new(policy)), mint, clock }
+        let recent = Recent::new();
+        Self { store, verifier, policy: RwLock::new(Arc::new(policy)), mint, clock, recent }
     }
 
     /// Puts other rules in force.
@@ -129,47 +135,80 @@ impl CheckIns {
         let lookup =
             JobLookup::of(witness, handler::check_in_id(witness, &fresh), handler::wanted_keys(witness));
         let policy = Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner));
+        let job = Job { witness, lookup: &lookup, policy: &policy, minted: minted.as_ref() };
+        if let Some(known) = self.recent.find(&lookup, (self.clock)()) {
+            match self.attempt(&job, &known).await {
+                Ok(Some(answered)) => return Ok(answered),
+                // It may be allowed since.
+                Ok(None) | Err(Failed::Refused(_)) => {}
+                Err(failed) => return Err(failed),
+            }
+        }
         for _ in 0..TRIES_MAX {
-            let now = (self.clock)();
-            let known = self.store.known_to_job(&lookup).await?;
-            match handler::check_in(witness, &lookup, &known, &policy, now) {
-                Decided::Refuse(refused) => return Err(refused.into()),
-                Decided::Again(check_in) => return self.again(*check_in, minted, now).await,
-                Decided::Settle(settlement) => {
-                    let check_in = settlement.check_in;
-                    let mut changes = settlement.changes;
-                    changes.push(Change::PutCheckIn(Box::new(check_in.clone())));
-                    let token = handed(&check_in, minted.as_ref(), now);
-                    changes.extend(token.iter().map(|record| Change::PutToken(Box::new(record.clone()))));
-                    if self.store.apply(changes, settlement.expects).await? {
-                        let until = token.map(|record| record.expires_at);
-                        let token = minted.zip(until).map(|((text, _), until)| (text, until));
-                        return Ok(Answered { check_in, token });
-                    }
-                }
+            let read_at = (self.clock)();
+            let known = Arc::new(self.store.known_to_job(&lookup).await?);
+            self.recent.keep(&lookup, Arc::clone(&known), read_at);
+            if let Some(answered) = self.attempt(&job, &known).await? {
+                return Ok(answered);
             }
         }
         Err(Failed::Busy)
+    }
+
+    /// Decides on what is known, and writes it. `None`: it does not hold any more.
+    async fn attempt(&self, job: &Job<'_>, known: &JobKnown) -> Result<Option<Answered>, Failed> {
+        let now = (self.clock)();
+        let settlement = match handler::check_in(job.witness, job.lookup, known, job.policy, now) {
+            Decided::Settle(settlement) => *settlement,
+            Decided::Refuse(refused) => {
+                self.recent.forget(job.lookup);
+                return Err(refused.into());
+            }
+            Decided::Again(check_in) => return self.again(*check_in, job.minted, now).await.map(Some),
+        };
+        let Settlement { check_in, expects, mut changes } = settlement;
+        let changes_what_is_known = !changes.is_empty();
+        changes.push(Change::PutCheckIn(Box::new(check_in.clone())));
+        let token = handed(&check_in, job.minted, now);
+        changes.extend(token.iter().map(|record| Change::PutToken(Box::new(record.clone()))));
+        let is_written = self.store.apply(changes, expects).await?;
+        if changes_what_is_known || !is_written {
+            self.recent.forget(job.lookup);
+        }
+        Ok(is_written.then(|| Answered { check_in, token: shown(job.minted, token) }))
     }
 
     /// The answer of before. Of the token only the hash was kept, so there is another one, which lives no longer.
     async fn again(
         &self,
         check_in: CheckIn,
-        minted: Option<(String, [u8; 32])>,
+        minted: Option<&Minted>,
         now: Timestamp,
     ) -> Result<Answered, Failed> {
-        let Some(record) = handed(&check_in, minted.as_ref(), now) else {
-            return Ok(Answered { check_in, token: None });
-        };
-        let until = record.expires_at;
-        self.store.put_token(record).await?;
-        Ok(Answered { check_in, token: minted.map(|(text, _)| (text, until)) })
+        let token = handed(&check_in, minted, now);
+        if let Some(record) = &token {
+            self.store.put_token(record.clone()).await?;
+        }
+        Ok(Answered { check_in, token: shown(minted, token) })
     }
 }
 
+/// One check-in while it is decided.
+struct Job<'a> {
+    witness: &'a Witness,
+    lookup: &'a JobLookup,
+    policy: &'a Policy,
+    minted: Option<&'a Minted>,
+}
+
+/// What the caller sees of its token.
+fn shown(minted: Option<&Minted>, record: Option<TokenRecord>) -> Option<(String, Timestamp)> {
+    let (text, _) = minted?;
+    record.map(|record| (text.clone(), record.expires_at))
+}
+
 /// The record of the token that goes with a check-in; `None` when there is none, or its time is over.
-fn handed(check_in: &CheckIn, minted: Option<&(String, [u8; 32])>, now: Timestamp) -> Option<TokenRecord> {
+fn handed(check_in: &CheckIn, minted: Option<&Minted>, now: Timestamp) -> Option<TokenRecord> {
     let (scope, until): &(ProjectScope, Timestamp) = check_in.token.as_ref()?;
     let hash = hex::encode(minted?.1);
     (now < *until).then(|| TokenRecord {

@@ -8,6 +8,7 @@
 
 mod check_in;
 pub mod id_token;
+mod recent;
 pub mod scan;
 mod template;
 mod told;

@@ -132,6 +132,7 @@ async fn projects(
         ("ORGANIZATION", "organization"),
         ("HOST", "host"),
         ("STATE", "state"),
+        ("PROOF", "proof"),
         ("CI", "ci_state"),
         ("BRANCH", "default_branch"),
         ("ID", "id"),

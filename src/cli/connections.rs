@@ -34,6 +34,8 @@ pub(super) async fn connections(
                 ("KIND", "kind"),
                 ("ACCOUNT", "account.login"),
                 ("STATE", "state"),
+                ("PROOF", "proof"),
+                ("BY", "created_by"),
                 ("LAST EVENT", "last_event_at"),
             ];
             let query = query([
@@ -197,7 +199,18 @@ async fn wait(named: &Named, verb: &str, client: &Client, terminal: &mut Termina
     if !named.json.json {
         terminal.line(&text("note").unwrap_or_default())?;
     }
+    if verb == "test" {
+        let shown = client.get(&["connections", named.key.as_str()], &[]).await?;
+        return Ok(if works(&shown) { Exit::Done } else { Exit::Forge });
+    }
     Ok(Exit::Done)
+}
+
+/// Whether the last look at the forge did what it was for; what is lacking of the permissions is no failure.
+fn works(connection: &Value) -> bool {
+    let state = connection.get("state").and_then(Value::as_str).unwrap_or_default();
+    let error = connection.pointer("/health/last_error").and_then(Value::as_str);
+    error.is_none() && ["connected", "limited", "waiting_first_job"].contains(&state)
 }
 
 fn runs(task: &Value) -> u64 {

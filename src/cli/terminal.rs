@@ -61,7 +61,7 @@ impl Terminal {
     /// One record, a line for each field.
     pub(crate) fn record(&mut self, record: &Value) -> std::io::Result<()> {
         let fields = record.as_object().into_iter().flatten();
-        let cells = fields.map(|(name, value)| vec![escape(name), text(value)]);
+        let cells = fields.flat_map(|(name, value)| field(name, value));
         self.table(vec!["FIELD".into(), "VALUE".into()], cells.collect())
     }
 
@@ -132,6 +132,26 @@ fn safe_json(line: &str) -> String {
         }
     }
     safe
+}
+
+/// A field's lines: one for each of its records, one for each of its own fields, else one.
+fn field(name: &str, value: &Value) -> Vec<Vec<String>> {
+    match value {
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            items.iter().map(|item| vec![escape(name), pairs(item)]).collect()
+        }
+        Value::Object(fields) if !fields.is_empty() => {
+            fields.iter().flat_map(|(inner, value)| field(&format!("{name}.{inner}"), value)).collect()
+        }
+        other => vec![vec![escape(name), text(other)]],
+    }
+}
+
+/// A record within a record, on one line.
+fn pairs(item: &Value) -> String {
+    let Some(fields) = item.as_object() else { return text(item) };
+    let told = fields.iter().filter(|(_, value)| !value.is_null());
+    told.map(|(name, value)| format!("{} {}", escape(name), text(value))).collect::<Vec<_>>().join(", ")
 }
 
 /// The value at a path such as `account.login`.

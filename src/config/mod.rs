@@ -74,9 +74,29 @@ impl Config {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let Some(path) = file else { return Self::parse("defaults", "", environment) };
+        Self::load_part(file, environment, keys::ROOT)
+    }
+
+    /// What a command needs to find the daemon that runs by this file: where its store is, and where it listens. Nothing
+    /// else is looked at, so that no secret has to be there.
+    ///
+    /// # Errors
+    /// What is wrong with that much of it.
+    pub fn of_daemon(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        Self::load_part(file, environment, keys::OF_DAEMON)
+    }
+
+    fn load_part(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        part: &[keys::Key],
+    ) -> Result<Self, ConfigError> {
+        let Some(path) = file else { return Self::parse_part("defaults", "", environment, part) };
         let text = file::read(path).map_err(|problem| ConfigError { problems: vec![problem] })?;
-        Self::parse(&path.display().to_string(), &text, environment)
+        Self::parse_part(&path.display().to_string(), &text, environment, part)
     }
 
     /// Reads the text of a file named `file`, and lays the environment over it.
@@ -88,10 +108,21 @@ impl Config {
         text: &str,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
+        Self::parse_part(file, text, environment, keys::ROOT)
+    }
+
+    fn parse_part(
+        file: &str,
+        text: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+        part: &[keys::Key],
+    ) -> Result<Self, ConfigError> {
         let environment: BTreeMap<String, String> = environment.into_iter().collect();
         let mut tree = file::parse(file, text).map_err(|problem| ConfigError { problems: vec![problem] })?;
         let mut problems = Vec::new();
         environment::overlay(&mut tree, &environment, &mut problems);
+        let is_whole = part.len() == keys::ROOT.len();
+        tree.retain(|name, _| is_whole || part.iter().any(|key| key.name == *name));
         let log = Log { file: file.to_owned(), environment, problems: RefCell::new(problems) };
         let place = Place { file: file.to_owned(), ..Place::default() };
         let config = Self::read(Reader::new(&log, place, String::new(), tree, keys::ROOT));

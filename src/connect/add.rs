@@ -346,6 +346,15 @@ fn base_url(kind: Kind, told: Option<&Url>) -> Result<Url, Refusal> {
     if cloud.is_none() && is_cloud {
         return Err(invalid("this is no instance of your own").help("choose the kind that ends in _cloud"));
     }
+    if let Some(cloud) = cloud {
+        let own = cloud.trim_start_matches("https://");
+        if name.trim_start_matches("www.") != own {
+            let message = format!("a connection of kind {} is to {own}, not to {name}", kind.as_str());
+            return Err(invalid(&message)
+                .help("choose the kind of an instance of your own, or leave the address out"));
+        }
+        return Url::parse(cloud).map_err(|_| invalid("no address"));
+    }
     let path = url.path().trim_end_matches('/');
     let ends = ["/api/v3", "/api/v4", "/api/graphql"];
     let short = ends.iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path).to_owned();

@@ -148,13 +148,16 @@ pub(super) fn gone() -> Performed {
 fn note(connection: &Connection) -> String {
     let lacking = connection.health.capabilities.iter().filter(|one| !one.ok);
     let lacking: Vec<String> = lacking.map(|one| format!("{} needs {}", one.feature, one.needs)).collect();
-    let mut note = match connection.state() {
-        ConnectionState::Connected => "all is well".to_owned(),
-        state => format!("it is {}", state.as_str()),
+    let error = connection.health.last_error.as_ref();
+    let mut note = match (connection.state(), error) {
+        (ConnectionState::Connected, None) => "all is well".to_owned(),
+        // One answer alone is no verdict: the next check comes soon, and decides.
+        (ConnectionState::Connected, Some(error)) => {
+            format!("this look failed, and another will decide: {error}")
+        }
+        (state, None) => format!("it is {}", state.as_str()),
+        (state, Some(error)) => format!("it is {}: {error}", state.as_str()),
     };
-    if let Some(error) = &connection.health.last_error {
-        note = format!("{note}: {error}");
-    }
     if !lacking.is_empty() {
         note = format!("{note}; {}", lacking.join(", "));
     }

@@ -177,16 +177,21 @@ impl Forges {
         Self { store, ways: RwLock::new(Arc::new(ways)), opened, reads }
     }
 
-    /// Puts another file's ways in force. Clients are opened anew. Gives the connections that are believed by something
-    /// else from now on, or elsewhere.
-    pub fn set_ways(&self, ways: Ways) -> Vec<ConnectionKey> {
+    /// Puts another file's ways in force. Clients stay as they are, with all that a forge has asked of them, unless other
+    /// networks or limits hold for every call. Gives the connections that are believed by something else from now on, or
+    /// elsewhere.
+    pub fn set_ways(&self, mut ways: Ways) -> Vec<ConnectionKey> {
         let before = self.ways();
+        let (outbound, is_as_before) = ways.outbound.following(&before.outbound);
+        ways.outbound = outbound;
         let is_other = |(key, way): &(&ConnectionKey, &Way)| {
             way.how.is_some() && before.declared.get(*key).is_none_or(|old| !old.is(way))
         };
         let changed = ways.declared.iter().filter(is_other).map(|(key, _)| key.clone()).collect();
         *self.ways.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ways);
-        *self.opened() = Opened::default();
+        if !is_as_before {
+            *self.opened() = Opened::default();
+        }
         changed
     }
 

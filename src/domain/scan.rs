@@ -93,7 +93,7 @@ pub struct Finding {
     pub is_blocking: bool,
     /// The commit in which it was last seen.
     pub sha: Option<String>,
-    /// The number of the scan that saw it last.
+    /// The number of the scan that looked for it last: what an earlier one says later is old news.
     pub last_scan: u64,
     /// When it was first seen.
     pub first_seen_at: Timestamp,
@@ -107,7 +107,16 @@ impl Finding {
     /// As it is after it was seen again.
     #[must_use]
     pub fn seen_after(self, before: Option<&Self>) -> Self {
-        let Some(before) = before else { return self };
-        Self { first_seen_at: before.first_seen_at, ..self }
+        match before {
+            None => self,
+            Some(before) if before.last_scan > self.last_scan => before.clone(),
+            Some(before) => Self { first_seen_at: before.first_seen_at, ..self },
+        }
+    }
+
+    /// As it is after a full scan of its rule did not see it.
+    #[must_use]
+    pub fn fixed_by(self, scan: u64, now: Timestamp) -> Self {
+        Self { last_scan: scan, fixed_at: Some(now), ..self }
     }
 }

@@ -356,7 +356,7 @@ impl Follower {
                 };
                 let changes = caught.next_in_ms.map(again);
                 let mut note = caught.sentence(forge_name(connection.kind.forge()));
-                if self.reach == Reach::Polling {
+                if self.reach.of(connection) == Reach::Polling {
                     match self.happenings(directories, &connection.source).await {
                         Ok(seen) => note.extend(seen.map(|seen| format!("; {}", seen.sentence()))),
                         Err(NoDirectory::Store(error)) => return Err(error),

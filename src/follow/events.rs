@@ -5,7 +5,7 @@
 
 use super::catch_up::PIECE;
 use super::task::{Directories, NoDirectory};
-use super::{Follower, SyncError};
+use super::{Follower, Reach, SyncError};
 use crate::domain::change::Change;
 use crate::domain::event::Repository;
 use crate::domain::known::RecordKey;
@@ -42,7 +42,7 @@ impl EventsSeen {
 }
 
 impl Follower {
-    /// Looks at the events of all connections of a source. `None`: its forge has no lists of events that are read.
+    /// Looks at the events of those connections of a source of which nobody tells. `None`: its forge has no lists of events that are read.
     pub(super) async fn happenings(
         &self,
         directories: &dyn Directories,
@@ -53,8 +53,9 @@ impl Follower {
             let found =
                 self.store.connections(&ConnectionFilter::default(), &Page { limit: PIECE, cursor }).await?;
             let is_refused = |it: &Connection| it.reasons.contains(&ConnectionState::TokenInvalid);
+            let is_polled = |it: &&Connection| self.reach.of(it) == Reach::Polling;
             let ours = found.items.iter().filter(|it| it.source == *source && !is_refused(it));
-            for connection in ours {
+            for connection in ours.filter(is_polled) {
                 let events = match directories.events(connection).await {
                     Ok(Some(events)) => events,
                     Ok(None) | Err(NoDirectory::Quiet(_)) => continue,

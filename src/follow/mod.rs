@@ -34,6 +34,7 @@ pub use timer::{look, look_for_missed};
 
 use std::sync::Arc;
 
+use crate::domain::health::Channel;
 use crate::domain::organization::{Connection, Organization};
 use crate::domain::roster::{Hold, Plan};
 use crate::domain::{Clock, Timestamp};
@@ -69,6 +70,13 @@ pub enum Reach {
     Reached,
     /// None does: their logs and lists are read the more often.
     Polling,
+}
+
+impl Reach {
+    /// How it is with one connection: where no hook can be made, nobody tells of what happens there.
+    pub(super) fn of(self, connection: &Connection) -> Self {
+        if connection.health.channel == Channel::Polling { Self::Polling } else { self }
+    }
 }
 
 /// Whether a plan is carried out.

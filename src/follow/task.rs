@@ -117,7 +117,7 @@ impl Follower {
     fn projects_done(&self, whose: Whose<'_>, synced: ProjectsSynced) -> Performed {
         let (kind, connection) = (TaskKind::SyncConnection, whose.connection);
         let wish = Wish::now(kind, &whose.organization.slug, &connection.key, "system", self.now());
-        let wait = match self.reach {
+        let wait = match self.reach.of(connection) {
             Reach::Reached => PROJECTS_EVERY_MS,
             Reach::Polling => POLLED_EVERY_MS,
         };

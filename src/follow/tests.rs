@@ -4,6 +4,7 @@ use super::read::read_whole;
 use super::timer::{is_due, is_time};
 use super::{Reach, missed};
 use crate::domain::connection::Beginning;
+use crate::domain::health::Channel;
 use crate::domain::organization::{Account, Connection, Forge, Kind};
 use crate::domain::roster::Subject;
 use crate::domain::task::{Task, TaskState};
@@ -44,6 +45,20 @@ fn r41_what_a_clock_that_was_ahead_has_written_is_not_waited_for() {
     assert_eq!(looks(NOON.plus_ms(-1_000)), (false, false));
     assert_eq!(looks(NOON.plus_ms(-DAY_MS)), (true, true));
     assert_eq!(looks(NOON.plus_ms(DAY_MS)), (true, true), "the clock was set back by a day");
+}
+
+#[test]
+fn what_no_hook_tells_of_is_asked_for_more_often() {
+    let mut connection = connection();
+    let task = ended(NOON.plus_ms(-11 * 60_000));
+    let recent = ended(NOON.plus_ms(-2 * 60_000));
+    let looks = |connection: &Connection| {
+        let members = is_due(connection, Some(&task), Reach::Reached, NOON);
+        (members, is_time(connection, Some(&recent), Reach::Reached, NOON))
+    };
+    assert_eq!(looks(&connection), (false, false));
+    connection.health.channel = Channel::Polling;
+    assert_eq!(looks(&connection), (true, true));
 }
 
 #[test]

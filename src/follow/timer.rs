@@ -77,7 +77,7 @@ async fn due(
 pub(super) fn is_due(connection: &Connection, task: Option<&Task>, reach: Reach, now: Timestamp) -> bool {
     let Some(task) = task else { return true };
     let Some(ended) = task.finished_at.filter(|_| task.state.is_final()) else { return false };
-    let is_old = has_passed(ended, wait_ms(connection, reach.members_ms()), now);
+    let is_old = has_passed(ended, wait_ms(connection, reach.of(connection).members_ms()), now);
     let is_stale = connection
         .roster_stale_since
         .is_some_and(|since| since > ended.plus_ms(-SETTLED_MS) && has_passed(since, SETTLED_MS, now));
@@ -132,5 +132,5 @@ pub async fn look_for_missed(store: &dyn Store, reach: Reach, now: Timestamp) ->
 pub(super) fn is_time(connection: &Connection, task: Option<&Task>, reach: Reach, now: Timestamp) -> bool {
     let Some(task) = task else { return true };
     let ended = task.finished_at.filter(|_| task.state.is_final());
-    ended.is_some_and(|ended| has_passed(ended, wait_ms(connection, reach.missed_ms()), now))
+    ended.is_some_and(|ended| has_passed(ended, wait_ms(connection, reach.of(connection).missed_ms()), now))
 }

@@ -178,7 +178,7 @@ impl Linking {
 }
 
 /// Whether an address is this machine's own, so that nobody outside can use it.
-fn is_here_only(url: &Url) -> bool {
+pub fn is_here_only(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
         Some(url::Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),

@@ -31,7 +31,7 @@ pub use bind::Bound;
 pub use choose::{Choice, Chosen, Wrong};
 pub use create::Created;
 pub use install::{Installed, Next};
-pub use link::{LINK_MS, LinkWish, NoLink};
+pub use link::{LINK_MS, LinkWish, NoLink, is_here_only};
 pub use manifest::{Callbacks, manifest};
 pub use permission::{Permission, Purpose, Wants};
 pub use proof::{Facts, Unproven, prove};

@@ -72,6 +72,13 @@ pub struct Rules {
     pub clock: Clock,
 }
 
+impl Rules {
+    /// Whether the same is allowed by both.
+    fn are(&self, other: &Self) -> bool {
+        (self.plain_http, &self.private, self.limits) == (other.plain_http, &other.private, other.limits)
+    }
+}
+
 impl std::fmt::Debug for Rules {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Rules").field("plain_http", &self.plain_http).field("private", &self.private).finish()
@@ -87,18 +94,28 @@ struct Profile {
 }
 
 /// Makes clients, one connection pool per profile and one breaker per host.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Outbound {
     rules: Arc<Rules>,
-    pools: Mutex<HashMap<Profile, reqwest::Client>>,
-    breakers: Mutex<HashMap<String, Arc<Breaker>>>,
+    pools: Arc<Mutex<HashMap<Profile, reqwest::Client>>>,
+    breakers: Arc<Mutex<HashMap<String, Arc<Breaker>>>>,
 }
 
 impl Outbound {
     /// With these rules.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        Self { rules: Arc::new(rules), pools: Mutex::default(), breakers: Mutex::default() }
+        Self { rules: Arc::new(rules), pools: Arc::default(), breakers: Arc::default() }
+    }
+
+    /// Goes on with what was learnt by an earlier one: which hosts do not answer; and, `true`, under the same rules, so
+    /// that its clients may be used as they are.
+    #[must_use]
+    pub fn following(self, earlier: &Self) -> (Self, bool) {
+        if self.rules.are(&earlier.rules) {
+            return (earlier.clone(), true);
+        }
+        (Self { breakers: Arc::clone(&earlier.breakers), ..self }, false)
     }
 
     /// A client of this endpoint. `provider` is `github` or `gitlab`, for the metrics.

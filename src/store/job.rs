@@ -17,13 +17,15 @@ use crate::domain::{ConnectionKey, OrganizationSlug, Timestamp};
 pub trait Jobs: Send + Sync {
     /// Reads what a check-in's decision stands on.
     async fn known_to_job(&self, lookup: &JobLookup) -> Result<JobKnown, StoreError>;
-    /// Takes so many numbers of scans out of circulation, and gives back the first. They begin with 1 and stay below 2⁵³.
-    async fn reserve_scan_numbers(&self, count: u64) -> Result<u64, StoreError>;
+    /// A number for a scan, greater than all that were given out before, by whichever process: the findings of a branch
+    /// are what the scan with the greatest number says. They begin with 1 and stay below 2⁵³.
+    async fn next_scan_number(&self) -> Result<u64, StoreError>;
     /// The scan with the client's id.
     async fn scan(&self, unique_id: &str) -> Result<Option<Versioned<Scan>>, StoreError>;
     /// The scan with our number.
     async fn scan_numbered(&self, number: u64) -> Result<Option<Versioned<Scan>>, StoreError>;
-    /// Writes findings; those that were there before keep the time at which they were first seen.
+    /// Writes findings; those that were there before keep the time at which they were first seen, and all else when a
+    /// later scan has spoken of them.
     async fn record_findings(&self, findings: Vec<Finding>) -> Result<(), StoreError>;
     /// Closes open findings of these rules on the branch that the scan did not see, a bounded piece at a time. Gives
     /// back where to go on.

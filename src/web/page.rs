@@ -20,7 +20,7 @@ details{margin:1rem 0 0}table{border-collapse:collapse;width:100%;margin:1rem 0;
 th,td{text-align:left;vertical-align:top;padding:.35rem .5rem;border-bottom:1px solid #ccc}th[scope=row]{font-weight:600}\
 @media(max-width:40rem){thead{display:none}table,tbody,tr,th,td{display:block;border:0}tr{border-bottom:1px solid #ccc}\
 td[data-head]::before{content:attr(data-head) \": \";font-weight:600}}\
-button{font:inherit;padding:.5rem 1rem;margin-top:1.5rem}code{word-break:break-all}li{margin:.3rem 0}\
+button{font:inherit;padding:.5rem 1rem;margin-top:1.5rem}code{overflow-wrap:anywhere}li{margin:.3rem 0}\
 a{overflow-wrap:anywhere}:focus-visible{outline:.2rem solid #0b57d0;outline-offset:.1rem}\
 [role=alert],[role=status]{border-left:.3rem solid #b00020;padding-left:.8rem}[role=status]{border-color:#1a7f37}";
 

@@ -53,7 +53,10 @@ pub(super) fn look(dir: &Path) -> Vec<Finding> {
         }
         Err(error) => {
             let message = format!("nothing can be written in {}: {error}", place.display());
-            findings.push(Finding::warning(PART, message, "let the daemon's user write there"));
+            findings.push(Finding {
+                next: Some("let the daemon's user write there"),
+                ..Finding::error(PART, message)
+            });
         }
     }
     findings.extend(room(place));
@@ -147,7 +150,7 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_written_to_is_told() {
         let findings = look(Path::new("/proc/self/store"));
-        let told = findings.iter().find(|it| it.level == Level::Warning).unwrap();
+        let told = findings.iter().find(|it| it.level == Level::Error).unwrap();
         assert!(told.message.contains("nothing can be written in /proc/self"), "{findings:?}");
     }
 }

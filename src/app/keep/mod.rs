@@ -9,7 +9,7 @@ mod import;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::ask::Answering;
+use super::ask::{Answering, absent};
 use super::{clock, store_dir};
 use crate::cli::arguments::StoreCommand;
 use crate::cli::{Environment, Exit, Failure, Terminal, long};
@@ -124,5 +124,5 @@ async fn compact(config: &Config, clock: &Clock, terminal: &mut Terminal) -> Res
 
 /// There is no store at this URL.
 fn nowhere(url: &StoreUrl) -> Failure {
-    Failure { exit: Exit::Store, message: format!("there is no store at {url}; nothing was changed") }
+    Failure { exit: Exit::Store, message: format!("{}; nothing was changed", absent(url)) }
 }

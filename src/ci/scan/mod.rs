@@ -8,7 +8,6 @@ mod rules;
 mod spool;
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
@@ -27,8 +26,6 @@ use crate::domain::{Clock, OrganizationSlug, Timestamp};
 use crate::store::{Store, StoreError};
 use report::Seen;
 
-/// So many numbers are taken from the store at once.
-const NUMBERS: u64 = 1000;
 /// A token that is over may still end the scan that it opened for so long (ruling 22).
 const ENDING_MS: i64 = 6 * 60 * 60 * 1000;
 /// A scan that others write at the same moment is read again so often.
@@ -102,7 +99,6 @@ pub struct Scans {
     store: Arc<dyn Store>,
     check_ins: Arc<CheckIns>,
     rules: RwLock<Arc<HashMap<OrganizationSlug, Arc<Rules>>>>,
-    numbers: tokio::sync::Mutex<Range<u64>>,
     spool: Spool,
     clock: Clock,
 }
@@ -123,14 +119,7 @@ impl Scans {
         spool: Spool,
         clock: Clock,
     ) -> Self {
-        Self {
-            store,
-            check_ins,
-            rules: RwLock::new(Arc::new(rules)),
-            numbers: tokio::sync::Mutex::new(0..0),
-            spool,
-            clock,
-        }
+        Self { store, check_ins, rules: RwLock::new(Arc::new(rules)), spool, clock }
     }
 
     /// Puts other rules in force.
@@ -192,7 +181,7 @@ impl Scans {
             }
         };
         Ok(Scan {
-            number: self.next_number().await?,
+            number: self.store.next_scan_number().await?,
             unique_id: unique_id.to_owned(),
             organization: by.organization().clone(),
             connection,
@@ -208,16 +197,6 @@ impl Scans {
             opened_at: now,
             updated_at: now,
         })
-    }
-
-    async fn next_number(&self) -> Result<u64, StoreError> {
-        let mut numbers = self.numbers.lock().await;
-        if let Some(next) = numbers.next() {
-            return Ok(next);
-        }
-        let first = self.store.reserve_scan_numbers(NUMBERS).await?;
-        *numbers = first.saturating_add(1)..first.saturating_add(NUMBERS);
-        Ok(first)
     }
 
     /// The scan with the client's id, if the reporter opened it or speaks for its organization.
@@ -252,11 +231,11 @@ impl Scans {
     /// twice changes nothing.
     ///
     /// # Errors
-    /// When it cannot be read; findings before the place that cannot be read are kept.
+    /// When it cannot be read; nothing of it is kept then.
     pub async fn take_report(&self, scan: &Scan, report: Spooled) -> Result<u64, ScanFailed> {
         let (sender, mut batches) = tokio::sync::mpsc::channel::<Vec<Seen>>(2);
         let reading = tokio::task::spawn_blocking(move || {
-            report::read(report, |batch| {
+            report::take(report, |batch| {
                 sender.blocking_send(batch).map_err(|_| "nobody keeps it".to_owned())
             })
         });

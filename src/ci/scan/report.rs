@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+use super::spool::Spooled;
 use crate::domain::scan::{Finding, Scan};
 use crate::domain::{Timestamp, id_of};
 
@@ -80,11 +81,17 @@ pub(super) struct Told {
     pub(super) rules: BTreeSet<String>,
 }
 
-/// Reads a report to its end, and hands its findings on.
-pub(super) fn read(
-    source: impl Read,
+/// Reads a report to its end, and hands its findings on; nothing of one that cannot be taken whole.
+pub(super) fn take(
+    mut report: Spooled,
     each: impl FnMut(Vec<Seen>) -> Result<(), String>,
 ) -> Result<Told, String> {
+    read(&mut report, |_| Ok(()))?;
+    report.rewind().map_err(|_| "it cannot be read again".to_owned())?;
+    read(report, each)
+}
+
+fn read(source: impl Read, each: impl FnMut(Vec<Seen>) -> Result<(), String>) -> Result<Told, String> {
     let mut document = serde_json::Deserializer::from_reader(BufReader::new(source));
     let told = Report { each }.deserialize(&mut document).and_then(|told| document.end().map(|()| told));
     // What stands there is not repeated: it is somebody's code.

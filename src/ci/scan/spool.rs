@@ -124,6 +124,14 @@ impl Spooling {
 }
 
 impl Spooled {
+    /// Has it read once more from its beginning.
+    pub(super) fn rewind(&mut self) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(0))?;
+        (self.next, self.at) = (0, 0);
+        self.open.clear();
+        Ok(())
+    }
+
     fn advance(&mut self) -> io::Result<bool> {
         if self.next >= self.chunks {
             return Ok(false);

@@ -51,6 +51,7 @@ Examples:
     )]
     Link(NewLink),
     /// Ask the forge now what a connection may do, and wait for the answer
+    #[command(after_help = "It ends with 0 when the connection works, and with 5 when it does not.")]
     Test(Named),
     /// Read a connection's repositories now, and wait for the end
     Sync(Named),

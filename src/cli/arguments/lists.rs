@@ -48,8 +48,8 @@ pub struct ProjectChoice {
     /// Only those that are archived at their forge, or only those that are not.
     #[arg(long, value_name = "true|false")]
     pub archived: Option<bool>,
-    /// Whose CI came to this: none, running, passing, failing.
-    #[arg(long, value_name = "WORD")]
+    /// Whose CI came to this.
+    #[arg(long, value_parser = ["none", "running", "passing", "failing"])]
     pub ci_state: Option<String>,
     /// Of which it is so sure: claimed ones only a CI job has told of.
     #[arg(long, value_parser = ["proven", "claimed"])]

@@ -7,7 +7,7 @@ use crate::domain::project::{Project, claim_number};
 use crate::domain::{ConnectionKey, Host, OrganizationSlug, id_of};
 
 /// What a check-in asks the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct JobLookup {
     /// The organization that a CI token names.
     pub organization: Option<OrganizationSlug>,

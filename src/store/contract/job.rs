@@ -43,7 +43,7 @@ fn lookup(organization: Option<&str>) -> JobLookup {
     }
 }
 
-fn check_in(id: &str) -> CheckIn {
+pub(super) fn check_in(id: &str) -> CheckIn {
     CheckIn {
         id: id.into(),
         organization: slug(),

@@ -15,8 +15,10 @@ pub(in crate::store) mod order;
 pub(in crate::store) mod records;
 pub(in crate::store) mod replay;
 pub(in crate::store) mod roster;
+pub(in crate::store) mod scan;
 pub(in crate::store) mod task;
 pub(in crate::store) mod ticket;
+pub(in crate::store) mod version;
 
 pub(in crate::store) use bench::{Bench, delivery, done};
 
@@ -75,6 +77,9 @@ macro_rules! contract {
                 lines_of_the_audit_log_are_listed_by_each_of_their_fields,
                 deliveries_are_listed_by_forge_and_action
             ],
+            version: [
+                every_kind_of_record_is_held_to_the_version_that_was_read
+            ],
             access: [
                 a_token_is_found_by_its_hash_and_can_be_revoked,
                 a_setup_code_works_once
@@ -85,6 +90,11 @@ macro_rules! contract {
                 an_account_that_was_taken_meanwhile_stops_what_stands_on_it,
                 a_claimed_project_gives_way_to_its_proven_self,
                 check_ins_and_jobs_tokens_end_with_their_time
+            ],
+            scan: [
+                numbers_of_scans_rise,
+                a_finding_is_what_the_last_scan_says_of_it,
+                more_findings_than_one_act_looks_at_are_all_closed
             ],
             ticket: [
                 s25_a_ticket_opens_one_thing_for_a_while,

@@ -118,7 +118,7 @@ pub(super) fn member(id: u64, login: &str) -> Member {
     }
 }
 
-fn run(project: u64, id: u64) -> Pipeline {
+pub(super) fn run(project: u64, id: u64) -> Pipeline {
     Pipeline {
         organization: slug(),
         host: host(),

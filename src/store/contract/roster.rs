@@ -174,7 +174,7 @@ pub(in crate::store) async fn s33_a_break_glass_admin_is_named_and_named_no_more
     assert!(!store.token_by_hash(&[7; 32]).await.unwrap().unwrap().is_live(NOON));
 }
 
-fn hold() -> Hold {
+pub(super) fn hold() -> Hold {
     let person =
         |id| crate::domain::roster::HeldPerson { id, login: format!("p{id}"), role: Some(Role::Member) };
     Hold {

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Row};
 
 use super::act::{Answer, act, lock};
 use super::delivery::text;
-use super::{PostgresStore, page, record};
+use super::{PostgresStore, page, record, version};
 use crate::domain::access::{TokenKind, TokenRecord};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::known::RecordKey;
@@ -118,7 +118,7 @@ async fn redeem(
     let changes = vec![Change::PutOrganization(organization), Change::Audit(entry)];
     lock(connection, &record::stripes(&absent, &changes)).await?;
     let used = sqlx::query(USE_CODE).bind(hash.as_slice()).bind(now.ms()).execute(&mut *connection).await?;
-    if used.rows_affected() == 0 || !record::hold(connection, &absent).await? {
+    if used.rows_affected() == 0 || !version::hold(connection, &absent).await? {
         return Ok(Answer::Undo(false));
     }
     put_token(connection, token).await?;

@@ -163,9 +163,8 @@ impl Jobs for PostgresStore {
         Ok(known)
     }
 
-    async fn reserve_scan_numbers(&self, count: u64) -> Result<u64, StoreError> {
-        act(&self.pool, move |c| Box::pin(async move { scan::reserve(c, count).await.map(Answer::Keep) }))
-            .await
+    async fn next_scan_number(&self) -> Result<u64, StoreError> {
+        act(&self.pool, |c| Box::pin(async move { scan::next_number(c).await.map(Answer::Keep) })).await
     }
 
     async fn scan(&self, unique_id: &str) -> Result<Option<Versioned<Scan>>, StoreError> {

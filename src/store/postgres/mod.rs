@@ -48,6 +48,7 @@ pub(in crate::store) mod tests;
 mod ticket;
 mod trail;
 mod verify;
+mod version;
 mod wake;
 
 use std::path::Path;

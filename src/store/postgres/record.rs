@@ -88,69 +88,6 @@ pub(super) fn stripes(expects: &[(RecordKey, u64)], changes: &[Change]) -> Vec<S
     all.into_iter().collect()
 }
 
-/// The version under which a record lies now; 0 when it is not there.
-async fn version(connection: &mut PgConnection, key: &RecordKey) -> Result<u64, StoreError> {
-    let found = match key {
-        RecordKey::Organization(slug) => {
-            sqlx::query_scalar("select version from organization where slug = $1").bind(slug.as_str())
-        }
-        RecordKey::Source(key) => {
-            sqlx::query_scalar("select version from source where key = $1").bind(key.as_str())
-        }
-        RecordKey::Connection(key) => {
-            sqlx::query_scalar("select version from connection where key = $1").bind(key.as_str())
-        }
-        RecordKey::Project(organization, host, id) => sqlx::query_scalar(
-            "select version from project where organization = $1 and host = $2 and external_id = $3",
-        )
-        .bind(organization.as_str())
-        .bind(host.as_str())
-        .bind(id.cast_signed()),
-        RecordKey::Member(organization, host, id) => sqlx::query_scalar(
-            "select version from member where organization = $1 and host = $2 and external_id = $3",
-        )
-        .bind(organization.as_str())
-        .bind(host.as_str())
-        .bind(id.cast_signed()),
-        RecordKey::Pipeline(organization, host, project, kind, id) => sqlx::query_scalar(
-            "select version from pipeline where organization = $1 and host = $2 and project = $3
-             and external_id = $4 and kind = $5",
-        )
-        .bind(organization.as_str())
-        .bind(host.as_str())
-        .bind(project.cast_signed())
-        .bind(id.cast_signed())
-        .bind(kind_letter(*kind)),
-        RecordKey::CheckIn(id) => {
-            sqlx::query_scalar("select version from check_in where id = $1").bind(id.as_str())
-        }
-        RecordKey::Scan(id) => {
-            sqlx::query_scalar("select version from scan where unique_id = $1").bind(id.as_str())
-        }
-        RecordKey::Hold(slug) => {
-            sqlx::query_scalar("select version from member_hold where organization = $1").bind(slug.as_str())
-        }
-        RecordKey::Task(id) => sqlx::query_scalar("select fence from task where id = $1").bind(id.as_str()),
-        RecordKey::Account(host, id) => return job::account_version(connection, host, *id).await,
-        RecordKey::Login(host, login) => return job::login_version(connection, host, login).await,
-    };
-    let found: Option<i64> = found.fetch_optional(connection).await?;
-    Ok(found.unwrap_or(0).unsigned_abs())
-}
-
-/// Whether every record still has the version under which it was read. The caller holds their stripes.
-pub(super) async fn hold(
-    connection: &mut PgConnection,
-    expects: &[(RecordKey, u64)],
-) -> Result<bool, StoreError> {
-    for (key, expected) in expects {
-        if version(connection, key).await? != *expected {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 /// Writes all of them, lines of the audit log last: their chains are what acts wait for each other at. The caller holds
 /// their stripes.
 pub(super) async fn apply(connection: &mut PgConnection, changes: Vec<Change>) -> Result<(), StoreError> {

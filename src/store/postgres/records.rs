@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::act::{Answer, act, lock};
-use super::{PostgresStore, find, keys, list, record};
+use super::{PostgresStore, find, keys, list, record, version};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::event::About;
 use crate::domain::known::{Candidates, Known, Lookup, RecordKey};
@@ -42,7 +42,7 @@ impl Records for PostgresStore {
                 // What a forge has just given must not be lost to a change of keys.
                 let changes = keys::sealed_by_the_newest(connection, &ring, changes).await?;
                 lock(connection, &record::stripes(&expects, &changes)).await?;
-                if !record::hold(connection, &expects).await? {
+                if !version::hold(connection, &expects).await? {
                     return Ok(Answer::Undo(false));
                 }
                 record::apply(connection, changes).await?;

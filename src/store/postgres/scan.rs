@@ -17,11 +17,11 @@ use crate::store::{FindingFilter, Page, Paged, StoreError};
 /// Findings looked at by one act at most.
 const FINDINGS_MAX: i64 = 512;
 
-/// Takes numbers out of circulation; gives back the first.
-pub(super) async fn reserve(connection: &mut PgConnection, count: u64) -> Result<u64, StoreError> {
-    let sql = "update scan_counter set last = last + $1 returning last - $1 + 1";
-    let first: i64 = sqlx::query_scalar(sql).bind(count.cast_signed()).fetch_one(connection).await?;
-    Ok(first.unsigned_abs())
+/// Gives a number out.
+pub(super) async fn next_number(connection: &mut PgConnection) -> Result<u64, StoreError> {
+    let sql = "update scan_counter set last = last + 1 returning last";
+    let next: i64 = sqlx::query_scalar(sql).fetch_one(connection).await?;
+    Ok(next.unsigned_abs())
 }
 
 /// Writes a scan. A number that came from elsewhere is not given out again.
@@ -125,8 +125,8 @@ pub(super) async fn close(
         .fetch_all(&mut *connection)
         .await?;
     for row in &rows {
-        let finding = Finding { fixed_at: Some(now), ..parsed(row)? };
-        put_finding(connection, &finding, None).await?;
+        let finding: Finding = parsed(row)?;
+        put_finding(connection, &finding.fixed_by(scan, now), None).await?;
     }
     let is_full = i64::try_from(rows.len()).unwrap_or(i64::MAX) >= FINDINGS_MAX;
     match rows.last().filter(|_| is_full) {

@@ -4,7 +4,7 @@ use sqlx::{PgConnection, Row};
 
 use super::act::{Answer, lock};
 use super::delivery::{number, text, uuid};
-use super::{queue, record};
+use super::{queue, record, version};
 use crate::domain::change::{Changes, Verdict};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::{ConnectionKey, DeliveryId, OrganizationSlug, Timestamp};
@@ -171,7 +171,7 @@ async fn apply(
     if let Answer::Undo(_) = ended {
         return Ok(ended);
     }
-    if !record::hold(connection, &changes.expects).await? {
+    if !version::hold(connection, &changes.expects).await? {
         return Ok(Answer::Undo(Ended::Changed));
     }
     record::apply(connection, changes.changes).await?;

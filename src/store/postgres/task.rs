@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Row};
 use super::act::{Answer, act, lock};
 use super::delivery::text;
 use super::find::{all, parsed};
-use super::{PostgresStore, page, record, replay, trail};
+use super::{PostgresStore, page, record, replay, trail, version};
 use crate::domain::change::AuditEntry;
 use crate::domain::task::{Task, TaskState, Wish};
 use crate::domain::{ConnectionKey, OrganizationSlug, Timestamp};
@@ -102,7 +102,7 @@ async fn settle(
     if held(connection, id, fence).await?.is_none() {
         return Ok(Answer::Undo(TaskSettled::LeaseLost));
     }
-    if !record::hold(connection, &expects).await? {
+    if !version::hold(connection, &expects).await? {
         return Ok(Answer::Undo(TaskSettled::Changed));
     }
     record::apply(connection, changes).await?;

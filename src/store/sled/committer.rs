@@ -26,8 +26,10 @@ use crate::store::StoreError;
 const QUEUE_MAX: usize = 4096;
 /// Bytes of rows that are moved to sled without waiting for the next checkpoint.
 const WAITING_BYTES_MANY: usize = 4 << 20;
-/// Bytes of rows past which acts wait for the move.
+/// Bytes of rows past which acts wait for the end of the move that runs.
 const WAITING_BYTES_MAX: usize = 12 << 20;
+/// Bytes of rows past which the committer moves them itself.
+const WAITING_BYTES_LAST: usize = 16 << 20;
 /// Acts in one group at most.
 const GROUP_MAX: usize = 256;
 
@@ -227,9 +229,12 @@ fn write(parts: &mut Parts, writes: Writes) -> Result<(), StoreError> {
 
 /// Has rows moved to sled before they are too many to keep in memory.
 fn make_room(parts: &Parts, waiting: usize) -> Result<(), StoreError> {
-    if waiting >= WAITING_BYTES_MAX {
-        // Whoever moves already is waited for; if that was enough, this moves little.
+    if waiting >= WAITING_BYTES_LAST {
         locked(&parts.mover).run()?;
+    } else if waiting >= WAITING_BYTES_MAX {
+        // Once nobody moves, the checkpoint's thread takes all that waits at once, and acts go on beside it.
+        drop(locked(&parts.mover));
+        parts.alarm.raise();
     } else if waiting >= WAITING_BYTES_MANY {
         parts.alarm.raise();
     }

@@ -30,8 +30,8 @@ impl Jobs for SledStore {
         self.read(move |inner| known(inner, &lookup)).await
     }
 
-    async fn reserve_scan_numbers(&self, count: u64) -> Result<u64, StoreError> {
-        self.inner.committer.act(move |stage| act::scan::reserve(stage, count)).await
+    async fn next_scan_number(&self) -> Result<u64, StoreError> {
+        self.inner.committer.act(act::scan::next_number).await
     }
 
     async fn scan(&self, unique_id: &str) -> Result<Option<Versioned<Scan>>, StoreError> {

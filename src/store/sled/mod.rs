@@ -23,6 +23,7 @@ mod digest;
 mod examine;
 mod filter;
 mod health;
+mod hot;
 mod inbox;
 mod intake;
 mod job;

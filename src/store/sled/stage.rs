@@ -3,8 +3,10 @@
 //! Acts run one after another on the committer's thread, so a read followed by a write needs no lock. Nothing here
 //! reaches the rows before the group's frame is on stable storage.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,10 +34,12 @@ pub(super) trait Rows {
 
     /// The record under a key.
     fn read<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StoreError> {
-        match self.raw(key.as_bytes())? {
-            None => Ok(None),
-            Some(value) => row::decode(&whole(self, key.as_bytes(), value)?).map(Some),
-        }
+        self.whole(key)?.map(|value| row::decode(&value)).transpose()
+    }
+
+    /// The value under a key, put together where it was too large for one row.
+    fn whole(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        self.raw(key.as_bytes())?.map(|value| whole(self, key.as_bytes(), value)).transpose()
     }
 
     /// The record in a row that a scan found.
@@ -139,6 +143,19 @@ impl<'a> Stage<'a> {
             }
         }
         result
+    }
+
+    /// [`Database::hot`], where this group does not write the row itself.
+    pub(super) fn hot<T: Any + Send + Sync>(
+        &self,
+        key: &Key,
+        decode: impl FnOnce(&[u8]) -> Result<T, StoreError>,
+    ) -> Result<Option<Arc<T>>, StoreError> {
+        if self.group.contains_key(key.as_bytes()) {
+            let value = self.whole(key)?;
+            return value.map(|value| decode(&value).map(Arc::new)).transpose();
+        }
+        self.rows.hot(key, decode)
     }
 
     pub(super) fn into_writes(self) -> Writes {

@@ -149,7 +149,12 @@ pub(crate) async fn scope<G>(
 
 /// The one organization that a request is about; the operator has to name it.
 pub(crate) async fn within<G>(call: &Call<G>, query: &query::Query) -> Result<OrganizationSlug, Problem> {
-    let missing = || Problem::bad("organization-missing", "name the organization: ?organization=…");
+    let missing = || {
+        Problem::bad(
+            "organization-missing",
+            "name the organization: --organization SLUG, or ?organization=SLUG in a request",
+        )
+    };
     scope(call, query).await?.ok_or_else(missing)
 }
 

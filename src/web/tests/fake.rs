@@ -298,7 +298,7 @@ impl Records for Fake {
 
 #[async_trait]
 impl Jobs for Fake {
-    async fn reserve_scan_numbers(&self, _: u64) -> Result<u64, StoreError> {
+    async fn next_scan_number(&self) -> Result<u64, StoreError> {
         unimplemented!()
     }
     async fn scan(&self, _: &str) -> Result<Option<Versioned<Scan>>, StoreError> {

@@ -267,7 +267,7 @@ impl Records for Fake {
 
 #[async_trait]
 impl Jobs for Fake {
-    async fn reserve_scan_numbers(&self, _: u64) -> Answer<u64> {
+    async fn next_scan_number(&self) -> Answer<u64> {
         unimplemented!()
     }
     async fn scan(&self, _: &str) -> Answer<Option<Versioned<Scan>>> {

@@ -43,15 +43,11 @@ impl Role {
 
 /// Asks, as a role does.
 async fn ask(world: &World, role: Role, method: &Method, path: &str) -> Vec<u8> {
-    let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-    let (builder, base) = match role {
-        Role::Operator => {
-            let socket = world.daemon.store().join("control.sock");
-            (builder.unix_socket(socket), "http://daemon".to_owned())
-        }
-        _ => (builder, format!("http://{}", world.daemon.public)),
+    let (http, base) = match role {
+        Role::Operator => (&world.operator, "http://daemon".to_owned()),
+        _ => (&world.stranger, format!("http://{}", world.daemon.public)),
     };
-    let mut request = builder.build().unwrap().request(method.clone(), format!("{base}{path}"));
+    let mut request = http.request(method.clone(), format!("{base}{path}"));
     if let Role::Token(kind) = role {
         request = request.bearer_auth(world.token(kind));
     }

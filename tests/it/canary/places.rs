@@ -145,13 +145,9 @@ impl World {
 
     /// What a stranger is answered holds nothing; what they sent themselves may come back to nobody either.
     async fn send(&mut self, sent: Sent) {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap();
         let method = reqwest::Method::from_bytes(sent.method.as_bytes()).unwrap();
-        let mut request = http.request(method, format!("http://{}{}", self.daemon.public, sent.path));
+        let url = format!("http://{}{}", self.daemon.public, sent.path);
+        let mut request = self.stranger.request(method, url);
         for (name, value) in &sent.headers {
             request = request.header(*name, value);
         }

@@ -1,5 +1,9 @@
 //! Secrets that must not come out, and the forms in which they might.
 
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
@@ -12,7 +16,35 @@ struct Canary {
 
 /// All of them.
 #[derive(Debug, Default)]
-pub(super) struct Canaries(Vec<Canary>);
+pub(super) struct Canaries {
+    all: Vec<Canary>,
+    /// Made when something is searched; gone when there is a new one.
+    search: OnceLock<Search>,
+}
+
+/// Finds every form of every secret in one reading.
+#[derive(Debug)]
+struct Search {
+    forms: AhoCorasick,
+    /// Whose each form is, by its number.
+    of: Vec<usize>,
+}
+
+impl Search {
+    fn of(all: &[Canary]) -> Self {
+        let each = all
+            .iter()
+            .enumerate()
+            .flat_map(|(at, it)| forms(&it.secret).into_iter().map(move |form| (at, form)));
+        let (of, forms): (Vec<usize>, Vec<String>) = each.unzip();
+        Self { forms: AhoCorasick::new(forms).unwrap(), of }
+    }
+
+    /// Whose secrets are in it.
+    fn finds(&self, came_out: &[u8]) -> BTreeSet<usize> {
+        self.forms.find_overlapping_iter(came_out).map(|hit| self.of[hit.pattern().as_usize()]).collect()
+    }
+}
 
 /// A secret that nothing else says.
 fn fresh() -> String {
@@ -55,20 +87,20 @@ impl Canaries {
     /// Knows one that somebody else has made.
     pub(super) fn know(&mut self, place: &str, secret: &str) {
         assert!(secret.len() >= 16, "{place}: too short to be told from anything else");
-        self.0.push(Canary { place: place.to_owned(), secret: secret.to_owned() });
+        self.all.push(Canary { place: place.to_owned(), secret: secret.to_owned() });
+        self.search = OnceLock::new();
     }
 
     pub(super) fn count(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     /// The places whose secrets are in what came out. `own` is what its receiver was to get.
     pub(super) fn hits(&self, came_out: &[u8], own: &[&str]) -> Vec<String> {
-        let text = String::from_utf8_lossy(came_out);
-        let leaks = |canary: &&Canary| {
-            !own.contains(&canary.secret.as_str()) && forms(&canary.secret).iter().any(|it| text.contains(it))
-        };
-        self.0.iter().filter(leaks).map(|canary| canary.place.clone()).collect()
+        let search = self.search.get_or_init(|| Search::of(&self.all));
+        let found = search.finds(came_out).into_iter().map(|at| &self.all[at]);
+        let leaks = found.filter(|canary| !own.contains(&canary.secret.as_str()));
+        leaks.map(|canary| canary.place.clone()).collect()
     }
 }
 

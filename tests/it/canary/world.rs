@@ -19,6 +19,10 @@ pub(super) const CONTROL: &str = "control-of-the-search";
 pub(super) struct World {
     pub(super) bench: Bench,
     pub(super) daemon: Daemon,
+    /// Anybody on the network.
+    pub(super) stranger: reqwest::Client,
+    /// Whoever runs the daemon.
+    pub(super) operator: reqwest::Client,
     pub(super) github: Arc<FakeGithub>,
     pub(super) gitlab: Arc<FakeGitlab>,
     pub(super) canaries: Canaries,
@@ -36,6 +40,12 @@ fn signing_token(canaries: &mut Canaries, place: &str) -> String {
     let key = canaries.plant(place);
     let text = base64::engine::general_purpose::STANDARD.encode(&key);
     format!("whsec_{text}")
+}
+
+/// Sees every answer by itself, on a connection of its own.
+fn client() -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    builder.pool_max_idle_per_host(0)
 }
 
 impl World {
@@ -61,6 +71,8 @@ impl World {
         canaries.know("master key", fs::read_to_string(bench.key()).unwrap().trim());
         canaries.know("webhook secret of a source", GITHUB_SECRET);
         Self {
+            stranger: client().build().unwrap(),
+            operator: client().unix_socket(daemon.store().join("control.sock")).build().unwrap(),
             bench,
             daemon,
             github,

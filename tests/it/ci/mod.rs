@@ -4,6 +4,7 @@ mod check_in;
 mod hooked;
 pub(crate) mod issuer;
 mod office;
+mod report;
 pub(crate) mod scanner;
 mod semgrep;
 mod template;

@@ -6,7 +6,7 @@ use super::Desk;
 async fn a_connection_is_made_looked_at_held_and_ended() {
     let desk = Desk::open().await;
     let empty = desk.types("connections list").await.ends(0, &[]);
-    assert_eq!(empty.out, "KEY\tORGANIZATION\tKIND\tACCOUNT\tSTATE\tLAST EVENT\n");
+    assert_eq!(empty.out, "KEY\tORGANIZATION\tKIND\tACCOUNT\tSTATE\tPROOF\tBY\tLAST EVENT\n");
     let empty = desk.types("connections list --json").await.ends(0, &[]).json();
     assert_eq!(empty, serde_json::json!({ "items": [], "next_cursor": null }));
 
@@ -36,6 +36,12 @@ async fn a_connection_is_made_looked_at_held_and_ended() {
     assert_eq!(task["last_error"], serde_json::Value::Null, "{task}");
     desk.types("secrets rotate acme").await.ends(0, &[]);
     desk.types("connections test acme").await.ends(0, &[]);
+
+    let told = desk.types("connections show acme").await.ends(0, &[]).out;
+    assert!(
+        told.contains("\naccount.login\tacme\n") && told.contains("\ncapabilities\tfeature connect, "),
+        "{told}"
+    );
 
     desk.types("connections pause acme").await.ends(0, &["connection acme is paused"]);
     assert_eq!(desk.types("connections show acme --json").await.json()["state"], "suspended");
@@ -72,11 +78,28 @@ async fn without_a_credential_a_link_is_printed_where_there_is_one_to_print() {
     desk.types("connections promote acme").await.ends(2, &["give --token-file"]);
     let file = desk.file("token", "glpat-nobody");
     desk.types(&format!("{add} gitlab_cloud --token-file {file}")).await.ends(2, &["--account"]);
+    desk.types(&format!("{add} gitlab_cloud --forge {} --account a --token-file {file}", desk.gitlab.site()))
+        .await
+        .ends(2, &["is to gitlab.com, not to 127.0.0.1", "an instance of your own"]);
     let refused = format!(
         "{add} gitlab_self_managed --forge {} --account acme --token-file {file}",
         desk.gitlab.site()
     );
     desk.types(&refused).await.ends(5, &["error: "]);
+    desk.daemon.stop().await;
+}
+
+/// A script that tests its connections has to hear of one that does not work.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_of_a_connection_that_does_not_work_fails() {
+    let desk = Desk::open().await;
+    let token = desk.connects("").await;
+    desk.types("connections test acme").await.ends(0, &[]);
+    desk.gitlab.revokes(&token);
+    let first = desk.types("connections test acme").await.ends(5, &[]).out;
+    assert!(first.starts_with("this look failed") && !first.contains("all is well"), "{first}");
+    let second = desk.types("connections test acme").await.ends(5, &[]).out;
+    assert!(second.starts_with("it is token_invalid"), "{second}");
     desk.daemon.stop().await;
 }
 

@@ -4,9 +4,10 @@ use scm_connect::connect::{How, NotReady, Ready};
 use scm_connect::domain::change::Change;
 use scm_connect::domain::credential::{CredentialKind, CredentialOwner};
 use scm_connect::domain::organization::{ConnectionState, Forge, Kind};
+use scm_connect::provider::ProviderError;
 
 use super::bench::{Bench, app_source, connection};
-use crate::forge::{APP_KEY, FakeGithub, FakeGitlab};
+use crate::forge::{APP_KEY, FakeGithub, FakeGitlab, Fault, Planted};
 
 #[tokio::test]
 async fn a_connection_speaks_with_what_is_kept_for_it_whatever_that_is() {
@@ -42,6 +43,28 @@ async fn a_connection_speaks_with_what_is_kept_for_it_whatever_that_is() {
     it.session.all_installation_repositories().await.unwrap();
     assert_eq!(github.minted(), 2);
     assert_eq!((github.violations(), gitlab.violations()), (Vec::new(), Vec::new()));
+}
+
+#[tokio::test]
+async fn r31_a_config_that_is_read_again_forgets_no_wait() {
+    let bench = Bench::new().await;
+    let gitlab = FakeGitlab::cloud();
+    let group = gitlab.group("acme");
+    let token = gitlab.group_token(group, 50, &["api"]);
+    let declared = connection(Kind::GitlabSelfManaged, &gitlab.site(), "access_token");
+    let who = async || {
+        bench.declares(&declared, How::Token(token.clone().into()));
+        let Ready::Gitlab(session) = bench.forges.ready(&declared).await.unwrap() else {
+            panic!("it is GitLab")
+        };
+        session.who().await
+    };
+    gitlab.plants(Planted::at("/user", Fault::Limit(429, vec![("retry-after", 40)], "Retry later")));
+    for _ in 0..3 {
+        assert!(matches!(who().await, Err(ProviderError::Throttled { .. })));
+    }
+    assert_eq!(gitlab.book.lines().len(), 1, "nothing is asked while the forge says wait");
+    assert_eq!(gitlab.violations(), [""; 0]);
 }
 
 #[tokio::test]

@@ -81,7 +81,10 @@ impl Start {
             .stderr(output)
             .spawn()
             .unwrap();
-        Daemon { child, log, store: self.store.clone(), public: String::new(), ops: String::new() }
+        // Each question on a connection of its own, that none is left open when the daemon is stopped.
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2));
+        let http = http.pool_max_idle_per_host(0).build().unwrap();
+        Daemon { child, log, store: self.store.clone(), http, public: String::new(), ops: String::new() }
     }
 
     /// Starts it and waits until it is ready.
@@ -98,6 +101,7 @@ pub(crate) struct Daemon {
     child: Child,
     log: PathBuf,
     store: PathBuf,
+    http: reqwest::Client,
     /// `host:port` of the public listener.
     pub(crate) public: String,
     /// `host:port` of the ops listener.
@@ -125,7 +129,7 @@ impl Daemon {
             if self.child.try_wait().unwrap().is_some() {
                 return false;
             }
-            if self.find_addresses() && status(&self.ops, "/readyz").await == Some(200) {
+            if self.find_addresses() && self.ops_status("/readyz").await == Some(200) {
                 return true;
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -194,7 +198,8 @@ impl Daemon {
 
     /// The status of a GET at the ops listener; `None` when nobody answers.
     pub(crate) async fn ops_status(&self, path: &str) -> Option<u16> {
-        status(&self.ops, path).await
+        let answer = self.http.get(format!("http://{}{path}", self.ops)).send().await.ok()?;
+        Some(answer.status().as_u16())
     }
 
     /// Waits for a status at the ops listener; says how long it took, `None` when it did not come.
@@ -215,12 +220,6 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-async fn status(address: &str, path: &str) -> Option<u16> {
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build().unwrap();
-    let answer = client.get(format!("http://{address}{path}")).send().await.ok()?;
-    Some(answer.status().as_u16())
 }
 
 /// A text field of a JSON line, wherever in the line it is.

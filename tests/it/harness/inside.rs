@@ -26,6 +26,10 @@ pub(crate) struct Inside {
     home: tempfile::TempDir,
     clock: Clock,
     pub(crate) daemon: Daemon,
+    /// Whoever runs it.
+    operator: reqwest::Client,
+    /// Anybody else.
+    stranger: reqwest::Client,
 }
 
 fn config(home: &Path, public_url: &str, listen: &str, more: &str) -> Config {
@@ -62,7 +66,10 @@ impl Inside {
         let config = config(home.path(), public_url, listen, more);
         let manner = Manner { runtime_dir: home.path().to_owned(), works: true, stand_in_keys: None };
         let daemon = Daemon::start(&config, exporter(), Arc::clone(&clock), &manner).await.unwrap();
-        Self { home, clock, daemon }
+        // Each question on a connection of its own, that none is left open when the daemon is stopped.
+        let client = || reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
+        let operator = client().unix_socket(daemon.control().unwrap().to_owned()).build().unwrap();
+        Self { home, clock, daemon, operator, stranger: client().build().unwrap() }
     }
 
     /// The daemon reads its config again, with this at its end.
@@ -84,9 +91,7 @@ impl Inside {
 
     /// Asks the API over the control socket, as whoever runs the daemon.
     pub(crate) async fn ask(&self, method: Method, path: &str, body: &Value) -> (u16, Value) {
-        let socket = self.daemon.control().unwrap().to_owned();
-        let client = reqwest::Client::builder().unix_socket(socket).build().unwrap();
-        let request = client.request(method, format!("http://daemon/api/v1/{path}")).json(body);
+        let request = self.operator.request(method, format!("http://daemon/api/v1/{path}")).json(body);
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
@@ -110,8 +115,7 @@ impl Inside {
         path: &str,
         body: &Value,
     ) -> (u16, Value) {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let request = client.request(method, format!("{}/api/v1/{path}", self.base())).json(body);
+        let request = self.stranger.request(method, format!("{}/api/v1/{path}", self.base())).json(body);
         let answer = request.bearer_auth(token).send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }

@@ -85,6 +85,11 @@ impl Book {
 
     /// Everything that is wrong with what is kept, given what was sent and acknowledged.
     pub(super) async fn wrong(&self, ledger: &Ledger) -> Vec<String> {
+        self.wrong_after(ledger, 1).await
+    }
+
+    /// The same, when each was to be brought to its end so many times.
+    pub(super) async fn wrong_after(&self, ledger: &Ledger, times: usize) -> Vec<String> {
         let entries = ledger.entries();
         let mut kept = BTreeMap::new();
         let mut wrong = Vec::new();
@@ -97,7 +102,7 @@ impl Book {
             wrong.push(format!("delivery {id} was acknowledged and is lost"));
         }
         for record in kept.values() {
-            wrong.extend(self.wrong_with(record, &entries).await);
+            wrong.extend(self.wrong_with(record, &entries, times).await);
         }
         let listed =
             self.0.projects(&ProjectFilter::default(), &Page { limit: 200, cursor: None }).await.unwrap();
@@ -111,7 +116,7 @@ impl Book {
         wrong
     }
 
-    async fn wrong_with(&self, record: &DeliveryRecord, entries: &Entries) -> Vec<String> {
+    async fn wrong_with(&self, record: &DeliveryRecord, entries: &Entries, times: usize) -> Vec<String> {
         let (id, mut wrong) = (&record.external_id, Vec::new());
         if !matches!(record.state, DeliveryState::Done | DeliveryState::Superseded) {
             wrong.push(format!("delivery {id} is {}: {:?}", record.state.as_str(), record.last_error));
@@ -124,8 +129,8 @@ impl Book {
         let ended = self.attempts(record.id).await;
         let ended =
             ended.iter().filter(|attempt| attempt.led_to.is_some_and(DeliveryState::is_final)).count();
-        if ended != 1 {
-            wrong.push(format!("delivery {id} was brought to its end {ended} times"));
+        if ended != times {
+            wrong.push(format!("delivery {id} was brought to its end {ended} times, not {times}"));
         }
         wrong
     }

@@ -4,6 +4,7 @@ mod book;
 mod door;
 mod keys;
 mod proxy;
+mod replay;
 
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ use crate::domain::known::RecordKey;
 use crate::store::contract;
 use crate::store::postgres::act::{lock, rearrange_lanes};
 use crate::store::postgres::out::Hands;
-use crate::store::postgres::{claim, connect, record};
+use crate::store::postgres::{claim, connect, record, version};
 
 /// Something that hangs has failed; nothing here takes as long.
 const HANGS_AFTER: Duration = Duration::from_secs(20);
@@ -110,13 +110,13 @@ async fn of_two_that_expect_a_record_to_be_absent_one_writes_it() {
     let changes = || vec![Change::PutOrganization(contract::records::organization("acme"))];
     let mut held = first.begin().await.unwrap();
     lock(&mut held, &record::stripes(&expects, &changes())).await.unwrap();
-    assert!(record::hold(&mut held, &expects).await.unwrap());
+    assert!(version::hold(&mut held, &expects).await.unwrap());
     record::apply(&mut held, changes()).await.unwrap();
     let (theirs, put) = (expects.clone(), changes());
     let other = tokio::spawn(async move {
         let mut late = second.begin().await.unwrap();
         lock(&mut late, &record::stripes(&theirs, &put)).await.unwrap();
-        record::hold(&mut late, &theirs).await.unwrap()
+        version::hold(&mut late, &theirs).await.unwrap()
     });
     somebody_waits(&url).await;
     assert!(!other.is_finished(), "it decides before the other has");

@@ -1,8 +1,10 @@
 //! Changes → rows: one arm for each kind of record, with its indexes.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::super::key::{self, Key, Table};
+use super::super::row;
 use super::super::stage::{Rows, Stage};
 use crate::domain::ConnectionKey;
 use crate::domain::change::Change;
@@ -72,7 +74,10 @@ fn version_of(stage: &Stage<'_>, record: &RecordKey) -> Result<u64, StoreError> 
         }
         RecordKey::Task(..) => Ok(stage.read::<Task>(&key)?.map_or(0, |task| task.fence)),
         RecordKey::Login(..) => Ok(holders_version(&named(stage, &key)?)),
-        _ => Ok(stage.read::<Row<serde::de::IgnoredAny>>(&key)?.map_or(0, |row| row.v)),
+        RecordKey::Organization(..) | RecordKey::Connection(..) | RecordKey::Project(..) => {
+            Ok(stage.hot::<Row<IgnoredAny>>(&key, row::decode)?.map_or(0, |row| row.v))
+        }
+        _ => Ok(stage.read::<Row<IgnoredAny>>(&key)?.map_or(0, |row| row.v)),
     }
 }
 

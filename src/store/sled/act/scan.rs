@@ -20,11 +20,11 @@ fn counter() -> Key {
     key::meta("scan-number")
 }
 
-/// Takes numbers out of circulation; gives back the first.
-pub(in super::super) fn reserve(stage: &mut Stage<'_>, count: u64) -> Result<u64, StoreError> {
-    let last = stage.read::<u64>(&counter())?.unwrap_or(0);
-    stage.put(counter(), &last.saturating_add(count))?;
-    Ok(last.saturating_add(1))
+/// Gives a number out.
+pub(in super::super) fn next_number(stage: &mut Stage<'_>) -> Result<u64, StoreError> {
+    let next = stage.read::<u64>(&counter())?.unwrap_or(0).saturating_add(1);
+    stage.put(counter(), &next)?;
+    Ok(next)
 }
 
 /// A number that came from elsewhere is not given out again.
@@ -69,10 +69,9 @@ pub(in super::super) fn close(
     let found = stage.scan(&from, end.as_deref(), FINDINGS_MAX)?;
     let next = (found.len() == FINDINGS_MAX).then(|| found.last().map(|(key, _)| hex::encode(key))).flatten();
     for (row, value) in found {
-        let mut finding = stage.decode::<Row<Finding>>(&row, value)?.r;
+        let finding = stage.decode::<Row<Finding>>(&row, value)?.r;
         if finding.fixed_at.is_none() && finding.last_scan < scan && rules.contains(&finding.rule) {
-            finding.fixed_at = Some(now);
-            put(stage, Key::raw(row), &finding)?;
+            put(stage, Key::raw(row), &finding.fixed_by(scan, now))?;
         }
     }
     Ok(next)

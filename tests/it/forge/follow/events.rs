@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use scm_connect::domain::change::Change;
+use scm_connect::domain::health::Channel;
 use scm_connect::domain::organization::Connection;
 use scm_connect::domain::project::Project;
 use scm_connect::domain::task::{Performed, Task, TaskKind};
@@ -89,6 +91,28 @@ async fn a_push_is_known_within_a_minute_though_nobody_can_tell_of_it() {
     assert_eq!(office.project(office.docs).await.last_push_at, None);
     assert_eq!(office.wished().await, [], "nothing else was to be read");
     assert_eq!(office.forge.violations(), [""; 0]);
+}
+
+/// A token that may make no hook: the daemon is reached, and yet nobody tells it of this group.
+#[tokio::test]
+async fn a_connection_without_a_hook_is_polled_though_others_are_told_of() {
+    let mut office = Office::new().await;
+    let clock = Arc::clone(&office.desk.clock) as _;
+    office.desk.follower = Follower::new(Arc::clone(&office.desk.store), clock);
+    let catches_up = async |office: &Office| {
+        let connection = office.desk.connection().await;
+        let wish = missed(&connection, "timer", office.desk.now());
+        match office.desk.follower.perform(office, &Task::wished(None, &wish)).await.unwrap() {
+            Performed::Done { note, .. } => note,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(!catches_up(&office).await.contains("projects looked at"));
+    let mut connection = office.desk.connection().await;
+    connection.health.channel = Channel::Polling;
+    let change = Change::PutConnection(Box::new(connection));
+    assert!(office.desk.store.apply(vec![change], Vec::new()).await.unwrap());
+    assert!(catches_up(&office).await.contains("projects looked at"));
 }
 
 #[tokio::test]

@@ -8,11 +8,15 @@
 //! written again or deleted before its turn never reaches sled, which would write a piece of a page for it each time.
 //! Meanwhile the records log has everything.
 
+use std::any::Any;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::hot::Hot;
+use super::key::Key;
+use super::row;
 use super::stage::{Found, Rows, Writes, sled_rows};
 use crate::store::StoreError;
 
@@ -28,6 +32,7 @@ pub(super) struct Database {
 struct Shared {
     sled: sled::Db,
     layers: RwLock<Layers>,
+    hot: Hot,
 }
 
 #[derive(Default)]
@@ -114,7 +119,7 @@ impl Database {
     /// Over what sled holds: everything up to this frame.
     pub(super) fn new(sled: sled::Db, sequence: u64) -> Self {
         let layers = Layers { fresh: Layer { sequence, ..Layer::default() }, ..Layers::default() };
-        Self { shared: Arc::new(Shared { sled, layers: RwLock::new(layers) }) }
+        Self { shared: Arc::new(Shared { sled, layers: RwLock::new(layers), hot: Hot::default() }) }
     }
 
     /// What lies below.
@@ -157,6 +162,7 @@ impl Database {
         if layers.moves != looked.moves {
             return Err(writes);
         }
+        self.shared.hot.forget(writes.keys());
         for ((key, value), is_below) in writes.into_iter().zip(&looked.is_below) {
             layers.fresh.put(key, value, *is_below);
         }
@@ -172,6 +178,41 @@ impl Database {
             Some(moving) => Ok(moving.value.is_some()),
             None => Ok(self.shared.sled.raw(key)?.is_some()),
         }
+    }
+
+    fn raw_in(&self, layers: &Layers, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match layers.get(key) {
+            Some(fresh) => Ok(fresh.value.clone()),
+            None => self.shared.sled.raw(key),
+        }
+    }
+
+    /// The record under a key if it is decoded already: nothing is read for it.
+    pub(super) fn decoded<T: Any + Send + Sync>(&self, key: &Key) -> Option<Arc<T>> {
+        self.shared.hot.find(key.as_bytes())
+    }
+
+    /// What `decode` makes of the row under a key, made once for as long as nobody writes it. For rows of which everybody
+    /// asks for the same `T`.
+    pub(super) fn hot<T: Any + Send + Sync>(
+        &self,
+        key: &Key,
+        decode: impl FnOnce(&[u8]) -> Result<T, StoreError>,
+    ) -> Result<Option<Arc<T>>, StoreError> {
+        if let Some(found) = self.decoded(key) {
+            return Ok(Some(found));
+        }
+        // Held until the record is in, so that nobody writes the row in between.
+        let layers = self.layers();
+        let Some(value) = self.raw_in(&layers, key.as_bytes())? else { return Ok(None) };
+        if row::parts_of(&value).is_none() {
+            let made = Arc::new(decode(&value)?);
+            self.shared.hot.put(key.as_bytes(), Arc::clone(&made));
+            return Ok(Some(made));
+        }
+        drop(layers);
+        let Some(value) = self.whole(key)? else { return Ok(None) };
+        Ok(Some(Arc::new(decode(&value)?)))
     }
 
     /// What is to be moved now. It stays readable until [`Self::end_move`]. For the mover alone.
@@ -257,11 +298,7 @@ fn lay<'a>(
 impl Rows for Database {
     fn raw(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         // Held until sled has answered, so that no row is looked for below while it is still above.
-        let layers = self.layers();
-        match layers.get(key) {
-            Some(fresh) => Ok(fresh.value.clone()),
-            None => self.shared.sled.raw(key),
-        }
+        self.raw_in(&self.layers(), key)
     }
 
     fn scan(&self, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<Found>, StoreError> {
@@ -274,116 +311,4 @@ impl Rows for Database {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::digest::Digest;
-    use super::super::mover::Mover;
-    use super::*;
-
-    #[derive(Debug, Clone)]
-    enum Step {
-        Write(Vec<(u8, Option<u8>)>),
-        Move,
-        /// A move that ends in the middle, and is begun again by the next one.
-        HalfAMove,
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        let row = (0..12_u8, proptest::option::of(any::<u8>()));
-        prop_oneof![
-            4 => proptest::collection::vec(row, 1..6).prop_map(Step::Write),
-            1 => Just(Step::Move),
-            1 => Just(Step::HalfAMove),
-        ]
-    }
-
-    fn holds(database: &Database, model: &BTreeMap<Vec<u8>, Vec<u8>>) {
-        let rows: Vec<Found> = model.clone().into_iter().collect();
-        let back: Vec<Found> = rows.iter().cloned().rev().collect();
-        assert_eq!(database.scan(&[], Some(&[12]), 100).unwrap(), rows);
-        assert_eq!(database.scan_back(&[], Some(&[12]), 100).unwrap(), back);
-        for key in 0..12_u8 {
-            assert_eq!(database.raw(&[key]).unwrap(), model.get(&vec![key]).cloned());
-            let from = database.scan(&[key], Some(&[12]), 2).unwrap();
-            assert_eq!(
-                from,
-                rows.iter().filter(|(row, _)| row[0] >= key).take(2).cloned().collect::<Vec<_>>()
-            );
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        #[test]
-        fn rows_read_the_same_wherever_they_lie(steps in proptest::collection::vec(step(), 1..40)) {
-            let sled = sled::Config::new().temporary(true).open().unwrap();
-            let database = Database::new(sled, 0);
-            let mut mover = Mover::new(database.clone(), Digest::default());
-            let (mut model, mut sequence, mut begun) = (BTreeMap::new(), 0, None);
-            for step in steps {
-                match step {
-                    Step::Write(rows) => {
-                        sequence += 1;
-                        let mut writes = Writes::new();
-                        for (key, value) in rows {
-                            writes.insert(vec![key], value.map(|value| vec![value]));
-                        }
-                        for (key, value) in &writes {
-                            match value {
-                                Some(value) => model.insert(key.clone(), value.clone()),
-                                None => model.remove(key),
-                            };
-                        }
-                        database.write(writes, sequence).unwrap();
-                    }
-                    Step::Move => prop_assert_eq!(mover.run().unwrap(), begun.take().unwrap_or(sequence)),
-                    Step::HalfAMove => {
-                        let moving = database.begin_move();
-                        begun = moving.writes().next().map(|_| moving.sequence());
-                    }
-                }
-                holds(&database, &model);
-            }
-            mover.run().unwrap();
-            prop_assert_eq!(mover.run().unwrap(), sequence);
-            prop_assert_eq!(Digest::counted(database.sled(), sequence).unwrap(), mover.digest());
-            prop_assert_eq!(mover.digest().rows() as usize, model.len());
-        }
-    }
-
-    #[test]
-    fn a_row_whose_move_begins_while_it_is_deleted_stays_deleted() {
-        for has_ended in [false, true] {
-            let sled = sled::Config::new().temporary(true).open().unwrap();
-            let database = Database::new(sled, 0);
-            let mut mover = Mover::new(database.clone(), Digest::default());
-            let row = |value: Option<&[u8]>| Writes::from([(b"q".to_vec(), value.map(<[u8]>::to_vec))]);
-            database.write(row(Some(b"due")), 1).unwrap();
-            // The committer has looked, and before it writes, the mover takes the row away.
-            let looked = database.look_below(&row(None)).unwrap();
-            if has_ended {
-                mover.run().unwrap();
-            } else {
-                database.begin_move();
-            }
-            let again = database.lay(row(None), &looked, 2).unwrap_err();
-            database.write(again, 2).unwrap();
-            assert_eq!(database.raw(b"q").unwrap(), None);
-            mover.run().unwrap();
-            mover.run().unwrap();
-            assert_eq!((database.raw(b"q").unwrap(), database.sled().raw(b"q").unwrap()), (None, None));
-        }
-    }
-
-    #[test]
-    fn a_row_that_came_and_went_before_its_move_leaves_nothing_to_move() {
-        let sled = sled::Config::new().temporary(true).open().unwrap();
-        let database = Database::new(sled, 0);
-        let row = |value: Option<&[u8]>| Writes::from([(b"q".to_vec(), value.map(<[u8]>::to_vec))]);
-        assert!(database.write(row(Some(b"due")), 1).unwrap() > 0);
-        assert_eq!(database.write(row(None), 2).unwrap(), 0);
-        assert_eq!(database.begin_move().writes().count(), 0);
-    }
-}
+mod tests;
