@@ -249,7 +249,7 @@ fn no_event_makes_again_what_an_admin_has_rejected() {
     assert_eq!(world.deliver(&below, 51).verdict, out);
     // Neither a longer name nor the number of somebody who has the name by now is rejected.
     let mut world = rejecting(rejected_by_admin("acme", Some(5), Proof::Proven));
-    world.deliver(&seen(None, "acmes", 9), 50);
+    world.deliver(&seen(None, "acmes", 10), 50);
     world.deliver(&Event { fact: itself.fact.clone(), ..itself }, 51);
     assert_eq!(world.connections.len(), 3);
 }
