@@ -2,7 +2,7 @@
 
 Each begins in an empty folder of its own and listens on loopback only."""
 
-import json, os, re, shutil, signal, socket, subprocess, sys, tempfile, time
+import argparse, contextlib, json, os, re, shutil, signal, socket, subprocess, sys, tempfile, time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -51,6 +51,25 @@ def alone():
         again = "ip link set lo up && exec \"$@\""
         os.environ["SCM_CONNECT_BENCH_ALONE"] = "1"
         os.execvp("unshare", ["unshare", "-n", "bash", "-c", again, "bash", sys.executable, *sys.argv])
+
+
+def options():
+    """The options of a bench, of which each has one: where the programs are built."""
+    ask = argparse.ArgumentParser()
+    ask.add_argument("--target", type=lambda folder: Path(folder).resolve(),
+                     default=os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target")))
+    return ask
+
+
+@contextlib.contextmanager
+def workplace(target, build=None):
+    """Builds what is measured, goes on alone, and gives a folder that is gone afterwards."""
+    if os.environ.get("SCM_CONNECT_BENCH_ALONE") != "1":
+        (build or ready)(target)
+    alone()
+    prefix = f"scm-connect-{Path(sys.argv[0]).name}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=os.environ.get("TMPDIR", "/var/tmp")) as work:
+        yield work
 
 
 class Processes:

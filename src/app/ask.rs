@@ -12,7 +12,7 @@ use crate::cli::apply as plans;
 use crate::cli::arguments::{Apply, OrganizationsCommand};
 use crate::cli::{Ask, Client, Environment, Exit, Failure, Terminal, ask as questions};
 use crate::config::{Config, StoreUrl};
-use crate::domain::Clock;
+use crate::domain::{Clock, SourceKey};
 use crate::store::sled::Examined;
 use crate::telemetry::metric;
 
@@ -62,16 +62,21 @@ pub(super) async fn apply(
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
     let wanted = Config::load(Some(&what.file), environment.clone())?;
+    let manner = |sources| plans::Manner { dry_run: what.dry_run, json: what.json.json, sources };
     if url.is_some() {
         let client = Client::find(url, None, environment).await?;
         let client = client.ok_or_else(|| Failure::usage("--url names no daemon"))?;
-        return plans::apply(&wanted, what.dry_run, what.json.json, &client, terminal).await;
+        return plans::apply(&wanted, manner(&[]), &client, terminal).await;
     }
+    let own = Config::load(file, environment.clone());
+    // What it declares is only good to know; without its secrets here, it is not known.
+    let sources: Vec<SourceKey> =
+        own.iter().flat_map(|own| &own.sources).map(|source| source.key.clone()).collect();
     let answering = match running(file, environment).await? {
         Some(client) => Answering { client, own: None },
-        None => Answering::find(&Config::load(file, environment.clone())?, environment, &clock()).await?,
+        None => Answering::find(&own?, environment, &clock()).await?,
     };
-    let done = plans::apply(&wanted, what.dry_run, what.json.json, answering.client(), terminal).await;
+    let done = plans::apply(&wanted, manner(&sources), answering.client(), terminal).await;
     answering.end().await;
     done
 }

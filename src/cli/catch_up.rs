@@ -64,7 +64,7 @@ async fn known(
         return Ok(Exit::Done);
     }
     if items.is_empty() {
-        terminal.remark("no gap is known: every delivery that a forge has logged is here")?;
+        terminal.remark("no gap is known")?;
         return Ok(Exit::Done);
     }
     for gap in &items {

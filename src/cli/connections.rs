@@ -82,14 +82,20 @@ pub(super) async fn secrets(
     client: &Client,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
-    let SecretsCommand::Rotate { named, app_key_file, by_hand: is_by_hand } = command;
+    let SecretsCommand::Rotate { named, app_key_file, client_secret_file, by_hand: is_by_hand, leaked } =
+        command;
     if is_by_hand {
         return by_hand(&named, client, terminal).await;
     }
-    let Some(file) = app_key_file else { return wait(&named, "rotate", client, terminal).await };
-    let body = json!({ "private_key": secret(&file)? });
+    if app_key_file.is_none() && client_secret_file.is_none() {
+        return wait_for(&named, "rotate", &json!({ "leaked": leaked }), client, terminal).await;
+    }
+    let client_secret = client_secret_file.as_deref().map(secret).transpose()?;
+    let mut body = json!({});
+    put(&mut body, "private_key", app_key_file.as_deref().map(secret).transpose()?);
+    put(&mut body, "client_secret", client_secret.map(|text| text.trim().to_owned()));
     let shown = client.post(&["connections", named.key.as_str(), "app-key"], &body).await?;
-    let done = format!("the App of connection {} has another private key", named.key);
+    let done = format!("the App of connection {} is believed by it; take the old one away there", named.key);
     tell(&shown, named.json.json, &done, terminal)
 }
 
@@ -178,7 +184,18 @@ async fn at_once(
 
 /// Asks for it and waits until it has been done once more than before.
 async fn wait(named: &Named, verb: &str, client: &Client, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let asked = client.post(&["connections", named.key.as_str(), verb], &json!({})).await?;
+    wait_for(named, verb, &json!({}), client, terminal).await
+}
+
+/// The same for what has more to say.
+async fn wait_for(
+    named: &Named,
+    verb: &str,
+    how: &Value,
+    client: &Client,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    let asked = client.post(&["connections", named.key.as_str(), verb], how).await?;
     let id = asked.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
     let bar = Bar::begin("asking the forge");
     let task = until_over(&asked, &id, client).await;

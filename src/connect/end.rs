@@ -3,6 +3,7 @@
 use super::check::gone;
 use super::paused::Expecting;
 use super::rest::without_credential;
+use super::rotate::LEAKED;
 use super::{Connections, NotReady, Ready, Refusal, Undone, hooks, line, organization_hook, wishes};
 use crate::domain::ConnectionKey;
 use crate::domain::change::Change;
@@ -36,8 +37,10 @@ pub enum Verb {
     Allow,
     /// Let the members of an account that is off come in for a further week.
     Extend,
-    /// Replace its token by a successor.
+    /// Replace its token by a successor, and the secrets of its hooks.
     Rotate,
+    /// Replace the secrets of its hooks, which have leaked: those before end as soon as the forge has the new ones.
+    RotateLeaked,
 }
 
 impl Verb {
@@ -52,6 +55,7 @@ impl Verb {
             Self::Allow => "connection.allowed",
             Self::Extend => "connection.access-extended",
             Self::Rotate => "secret.rotation-asked",
+            Self::RotateLeaked => "secret.leaked",
         }
     }
 
@@ -59,9 +63,16 @@ impl Verb {
     const fn task(self) -> TaskKind {
         match self {
             Self::Sync => TaskKind::SyncConnection,
-            Self::Rotate => TaskKind::RotateToken,
+            Self::Rotate | Self::RotateLeaked => TaskKind::RotateToken,
             Self::Disconnect => TaskKind::DisconnectConnection,
             _ => TaskKind::CheckConnection,
+        }
+    }
+
+    const fn subject(self) -> &'static str {
+        match self {
+            Self::RotateLeaked => LEAKED,
+            _ => "",
         }
     }
 }
@@ -75,10 +86,7 @@ impl Connections {
         for _ in 0..TRIES_MAX {
             let Some(found) = self.store.versioned_connection(key).await? else { return Ok(None) };
             let old = found.value;
-            let is_declared = self.forges.is_declared(key) || old.created_by == "config";
-            if matches!(verb, Verb::Disconnect | Verb::Rotate) && is_declared {
-                return Err(Refusal::declared().into());
-            }
+            self.refuse_declared(&old, verb).await?;
             if verb == Verb::Extend && old.access_ends_at().is_none() {
                 let message = "the connection is not off: its members come in as the forge confirms them";
                 return Err(Refusal::new("connection-on", message).into());
@@ -88,6 +96,7 @@ impl Connections {
             let reasons = new.reasons.clone();
             new.health.note(&reasons, now);
             let wish = Wish::now(verb.task(), &old.organization, key, by, now);
+            let wish = Wish { subject: verb.subject().to_owned(), ..wish };
             let id = wish.id();
             let mut changes = vec![Change::Wish(Box::new(wish))];
             let mut expects = vec![(RecordKey::Connection(key.clone()), found.version)];
@@ -114,10 +123,24 @@ impl Connections {
         Err(Undone::Busy)
     }
 
+    /// What the operator's file declares is changed there.
+    async fn refuse_declared(&self, old: &Connection, verb: Verb) -> Result<(), Undone> {
+        let is_declared = self.forges.is_declared(&old.key) || old.created_by == "config";
+        match verb {
+            Verb::Disconnect | Verb::Rotate if is_declared => Err(Refusal::declared().into()),
+            Verb::RotateLeaked => {
+                let source = self.store.source(&old.source).await?;
+                let is_declared = is_declared || source.is_some_and(|source| source.created_by == "config");
+                if is_declared { Err(Refusal::declared_secret().into()) } else { Ok(()) }
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn changed(&self, old: &Connection, verb: Verb) -> Connection {
         let mut new = old.clone();
         match verb {
-            Verb::Test | Verb::Sync | Verb::Rotate => {}
+            Verb::Test | Verb::Sync | Verb::Rotate | Verb::RotateLeaked => {}
             Verb::Extend => new.health.access_until = Some(self.now().plus_ms(GRACE_MS)),
             Verb::Pause => new.paused_at = old.paused_at.or(Some(self.now())),
             Verb::Resume => {

@@ -168,27 +168,32 @@ pub(super) async fn go_on(
     let Some(found) = replacement.source.filter(|_| is_new) else {
         return Ok((Expecting::default(), until));
     };
-    let owner = CredentialOwner::Source(found.value.key.clone());
     let expects = vec![(RecordKey::Source(found.value.key.clone()), found.version)];
+    let Some(end) = until else {
+        return Ok(((retired((connection, "system"), found.value, now), expects), until));
+    };
+    let owner = CredentialOwner::Source(found.value.key.clone());
     let mut changes = Vec::new();
     for (_, before) in CredentialKind::OF_HOOKS {
-        changes.push(match until {
-            Some(until) => counts_until(of, &owner, before, until).await?,
-            None => Change::DropCredential(owner.clone(), before),
-        });
+        changes.push(counts_until(of, &owner, before, end).await?);
     }
-    let source = found.value.key.as_str();
-    let (action, detail) = match until {
-        Some(until) => {
-            let end = until.rfc3339();
-            let detail = format!("the hooks of {source} have another secret; the old one counts until {end}");
-            ("secret.rotated", detail)
-        }
-        None => ("secret.retired", format!("the old secret of the hooks of {source} counts no more")),
-    };
-    changes.push(line(connection, "system", action, &detail, now));
+    let (source, end) = (found.value.key.as_str(), end.rfc3339());
+    let detail = format!("the hooks of {source} have another secret; the old one counts until {end}");
+    changes.push(line(connection, "system", "secret.rotated", &detail, now));
     changes.push(Change::PutSource(found.value));
     Ok(((changes, expects), until))
+}
+
+/// That what was replaced is erased, to be written over the source that was read.
+pub(super) fn retired((connection, by): (&Connection, &str), source: Source, now: Timestamp) -> Vec<Change> {
+    let owner = CredentialOwner::Source(source.key.clone());
+    let detail = format!("the old secret of the hooks of {} counts no more", source.key);
+    let before = CredentialKind::OF_HOOKS.into_iter().map(|(_, before)| before);
+    let mut changes: Vec<Change> =
+        before.map(|before| Change::DropCredential(owner.clone(), before)).collect();
+    changes.push(line(connection, by, "secret.retired", &detail, now));
+    changes.push(Change::PutSource(source));
+    changes
 }
 
 /// That a secret that was replaced proves nothing from then on.

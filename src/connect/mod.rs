@@ -29,6 +29,7 @@ pub use declared::Name;
 pub use end::Verb;
 pub use forges::{Forges, How, Installed, NotReady, Ready, Way, Ways};
 pub use refusal::{Refusal, Undone};
+pub use rotate::AppSecrets;
 
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::known::Versioned;

@@ -53,6 +53,15 @@ impl Refusal {
         )
         .help("change it there and send SIGHUP, or restart")
     }
+
+    /// A secret of a hook that is in the operator's file is ended there.
+    pub(super) fn declared_secret() -> Self {
+        let message = "its hook's secret is declared in the config file, which alone may end it";
+        Self::new("declared-in-config", message).help(
+            "enter another one at the forge and in webhook_secrets (or signing_tokens), take the leaked one out there, \
+             and send SIGHUP: from then on it proves nothing",
+        )
+    }
 }
 
 impl From<ProviderError> for Refusal {

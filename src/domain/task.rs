@@ -30,7 +30,8 @@ pub enum TaskKind {
     CatchUp,
     /// Take away at the forge what we made there.
     DisconnectConnection,
-    /// Replace the secrets of hooks that we made, and a token by its successor.
+    /// Replace the secrets of hooks that we made, and a token by its successor; the subject `leaked`: only the secrets,
+    /// and what was replaced ends at once.
     RotateToken,
     /// Handle many deliveries again; the subject says which.
     ReplayDeliveries,

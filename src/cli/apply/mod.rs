@@ -8,15 +8,27 @@ mod tests;
 use serde_json::{Value, json};
 
 use self::plan::Wish;
-pub use self::plan::{Act, Step, plan};
+pub use self::plan::{Act, Step, There, plan};
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::terminal::{Column, Terminal};
 use crate::config::Config;
+use crate::domain::SourceKey;
 
 /// More than one file holds.
 const ALL: usize = 100_000;
 const COLUMNS: &[Column] = &[("DO", "act"), ("WHAT", "kind"), ("NAME", "name"), ("WHY", "why")];
+
+/// How a file is applied.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner<'a> {
+    /// The plan is shown, and nothing is done.
+    pub dry_run: bool,
+    /// It is shown as JSON.
+    pub json: bool,
+    /// The sources of the daemon's own config, where that is at hand.
+    pub sources: &'a [SourceKey],
+}
 
 /// Shows the plan, then does it.
 ///
@@ -24,14 +36,15 @@ const COLUMNS: &[Column] = &[("DO", "act"), ("WHAT", "kind"), ("NAME", "name"), 
 /// When the daemon does not answer, or refuses a step; those before it are done.
 pub async fn apply(
     config: &Config,
-    dry_run: bool,
-    json: bool,
+    manner: Manner<'_>,
     client: &Client,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
+    let Manner { dry_run, json, sources } = manner;
     let organizations = client.list(&["organizations"], &[], ALL, None).await?.items;
     let connections = client.list(&["connections"], &[], ALL, None).await?.items;
-    let steps = plan(config, &organizations, &connections);
+    let there = There { organizations: &organizations, connections: &connections, sources };
+    let steps = plan(config, there);
     let shown: Vec<Value> = steps.iter().filter_map(|step| serde_json::to_value(step).ok()).collect();
     if json {
         terminal.json(&json!({ "plan": shown, "dry_run": dry_run }))?;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::config::{Config, Connection, Organization, Source};
+use crate::domain::SourceKey;
 
 /// Who is written down as the maker of what a file has made.
 const BY_FILE: &str = "apply";
@@ -57,20 +58,37 @@ impl Step {
     }
 }
 
+/// What the daemon has.
+#[derive(Debug, Clone, Copy)]
+pub struct There<'a> {
+    /// Its organizations.
+    pub organizations: &'a [Value],
+    /// Their connections.
+    pub connections: &'a [Value],
+    /// The sources that its own config declares, as far as that is known.
+    pub sources: &'a [SourceKey],
+}
+
 /// Plans it: organizations, sources, then what is to end, then connections.
 #[must_use]
-pub fn plan(config: &Config, organizations: &[Value], connections: &[Value]) -> Vec<Step> {
+pub fn plan(config: &Config, there: There<'_>) -> Vec<Step> {
+    let There { organizations, connections, sources } = there;
     let named = |all: &[Value], key: &str, name: &str| all.iter().find(|it| it[key] == name).cloned();
     let mut steps: Vec<Step> = config
         .organizations
         .iter()
         .flat_map(|it| organization(it, named(organizations, "slug", it.slug.as_str()).as_ref()))
         .collect();
-    steps.extend(config.sources.iter().map(|it| source(it, connections)));
+    steps.extend(config.sources.iter().map(|it| source(it, connections, sources)));
     steps.extend(connections.iter().filter(|known| is_left(config, known)).map(ended));
-    let wanted = config.connections.iter();
-    steps
-        .extend(wanted.map(|it| connection(it, config, named(connections, "key", it.key.as_str()).as_ref())));
+    for it in &config.connections {
+        let known = named(connections, "key", it.key.as_str());
+        let other = connections.iter().find(|known| known["key"] != it.key.as_str() && is_account(it, known));
+        steps.push(match (&known, other) {
+            (None, Some(other)) => renamed(it, other),
+            (known, _) => connection(it, config, known.as_ref()),
+        });
+    }
     steps
 }
 
@@ -119,9 +137,10 @@ fn organization(it: &Organization, known: Option<&Value>) -> Vec<Step> {
 
 /// A daemon reads the secrets of a declared source out of its own config, and keeps them nowhere: nobody else can declare
 /// one for it.
-fn source(it: &Source, connections: &[Value]) -> Step {
+fn source(it: &Source, connections: &[Value], declared: &[SourceKey]) -> Step {
     let key = it.key.as_str();
-    let is_there = connections.iter().any(|known| known["source"] == key && known["created_by"] == "config");
+    let is_there = declared.contains(&it.key)
+        || connections.iter().any(|known| known["source"] == key && known["created_by"] == "config");
     let (act, why) = match is_there {
         true => (Act::Keep, "it is declared in the daemon's config, which alone may change it"),
         false => (
@@ -147,9 +166,27 @@ fn way(it: &Connection) -> Option<String> {
 /// Whether an earlier run has made the connection and the file has let go of it.
 fn is_left(config: &Config, known: &Value) -> bool {
     let text = |key: &str| known.get(key).and_then(Value::as_str).unwrap_or_default();
-    let is_ours = text("created_by") == BY_FILE && !has_ended(known);
+    // Under another key the file still means the same account, and nothing of it is ended.
+    let is_renamed = config.connections.iter().any(|it| is_account(it, known));
+    let is_ours = text("created_by") == BY_FILE && !has_ended(known) && !is_renamed;
     let is_inside = config.organizations.iter().any(|it| it.slug.as_str() == text("organization"));
     is_ours && is_inside && config.connections.iter().all(|it| it.key.as_str() != text("key"))
+}
+
+/// Whether it is about the same account of the same organization.
+fn is_account(it: &Connection, known: &Value) -> bool {
+    let login = known.pointer("/account/login").and_then(Value::as_str).unwrap_or_default();
+    known["organization"] == it.organization.as_str()
+        && known["kind"] == it.kind.as_str()
+        && known["host"] == it.host.as_str()
+        && login.eq_ignore_ascii_case(&it.account)
+}
+
+/// A key never changes: it is part of the address to which a forge sends.
+fn renamed(it: &Connection, known: &Value) -> Step {
+    let old = known.get("key").and_then(Value::as_str).unwrap_or_default();
+    let why = format!("its account is known as \"{old}\", and a key never changes: name it so in the file");
+    Step::new(Act::Differs, "connection", it.key.as_str(), why, None)
 }
 
 fn has_ended(known: &Value) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Act, Step, plan};
+use super::{Act, Step, There, plan};
 use crate::config::Config;
 
 fn config(text: &str) -> Config {
@@ -36,6 +36,11 @@ fn known(key: &str, login: &str, more: Value) -> Value {
     known
 }
 
+/// The plan for this file where the daemon has one organization and these connections.
+fn planned(text: &str, organization: Value, connections: &[Value]) -> Vec<Step> {
+    plan(&config(text), There { organizations: &[organization], connections, sources: &[] })
+}
+
 fn acts(steps: &[Step]) -> Vec<(&str, Act)> {
     steps.iter().map(|step| (step.name.as_str(), step.act)).collect()
 }
@@ -53,7 +58,7 @@ fn a_plan_makes_what_is_missing_and_leaves_a_person_what_is_there_otherwise() {
         &wanted("fresh", "fresh", TOKEN),
     ];
     let there = [known("there", "acme", json!({})), known("other", "acme", json!({}))];
-    let steps = plan(&config(&text.concat()), &[json!({ "slug": "acme" })], &there);
+    let steps = planned(&text.concat(), json!({ "slug": "acme" }), &there);
     let expected = [
         ("acme", Act::Keep),
         ("new", Act::Make),
@@ -76,11 +81,11 @@ fn what_the_file_has_let_go_of_is_ended_if_a_file_has_made_it_in_an_organization
         known("another-files", "d", other),
         known("ended-already", "e", json!({ "state": "uninstalled", "credential": "none" })),
     ];
-    let steps = plan(&config(ACME), &[json!({ "slug": "acme" })], &there);
+    let steps = planned(ACME, json!({ "slug": "acme" }), &there);
     assert_eq!(acts(&steps), [("acme", Act::Keep), ("gone", Act::End)]);
     // Named again, it comes back.
     let text = [ACME, &wanted("ended-already", "e", TOKEN)].concat();
-    let steps = plan(&config(&text), &[json!({ "slug": "acme" })], &there[4..]);
+    let steps = planned(&text, json!({ "slug": "acme" }), &there[4..]);
     assert_eq!(acts(&steps), [("acme", Act::Keep), ("ended-already", Act::Make)]);
 }
 
@@ -92,7 +97,7 @@ fn another_token_and_one_for_what_has_none_are_changes() {
         known("b", "b", json!({ "credential": "none", "created_by": "ci" })),
         known("c", "c", json!({ "credential": "app" })),
     ];
-    let steps = plan(&config(&text), &[json!({ "slug": "acme" })], &there);
+    let steps = planned(&text, json!({ "slug": "acme" }), &there);
     let expected = [("acme", Act::Keep), ("a", Act::Change), ("b", Act::Change), ("c", Act::Differs)];
     assert_eq!(acts(&steps), expected);
 }
@@ -101,7 +106,7 @@ fn another_token_and_one_for_what_has_none_are_changes() {
 fn an_organizations_name_and_role_map_are_changed_and_its_home_only_where_there_is_none() {
     let text = "[[organizations]]\nslug = \"acme\"\nname = \"Acme Inc\"\nhome = \"gitlab\"\n\
         members = { levels = [\"30 = read_only\"] }\n";
-    let steps = |known: Value| plan(&config(text), &[known], &[]);
+    let steps = |known: Value| planned(text, known, &[]);
     let [step] = &steps(json!({ "slug": "acme", "name": "Acme", "home": null }))[..] else { panic!() };
     assert_eq!((step.act, step.why.as_str()), (Act::Change, "other: home, members, name"));
     let Some(super::plan::Wish::Patch(_, body)) = &step.wish else { panic!("{step:?}") };
@@ -122,7 +127,7 @@ fn sources_and_ways_to_forges_are_the_daemons_own_configs_to_say_and_are_not_pas
         &wanted("far", "far", TOKEN).replace("account", "proxy = \"http://proxy:3128\"\naccount"),
     ];
     let text = text.concat().replace("webhook_secrets = [{ value = \"canary-hook-through\" }]\n", "");
-    let there = |connections: &[Value]| plan(&config(&text), &[json!({ "slug": "acme" })], connections);
+    let there = |connections: &[Value]| planned(&text, json!({ "slug": "acme" }), connections);
     let steps = there(&[]);
     let expected =
         [("acme", Act::Keep), ("our-app", Act::Differs), ("through", Act::Differs), ("far", Act::Make)];
@@ -133,4 +138,28 @@ fn sources_and_ways_to_forges_are_the_daemons_own_configs_to_say_and_are_not_pas
     let declared = [known("through", "acme", json!({ "created_by": "config", "source": "our-app" }))];
     let steps = there(&declared);
     assert_eq!(acts(&steps)[1..3], [("our-app", Act::Keep), ("through", Act::Keep)]);
+}
+
+#[test]
+fn an_account_under_another_key_is_neither_ended_nor_made_anew() {
+    let text = [ACME, &wanted("new-name", "Acme", TOKEN)].concat();
+    for state in ["connected", "uninstalled"] {
+        let there = [known("old-name", "acme", json!({ "state": state }))];
+        let steps = planned(&text, json!({ "slug": "acme" }), &there);
+        assert_eq!(acts(&steps), [("acme", Act::Keep), ("new-name", Act::Differs)], "{state}");
+        assert!(steps[1].why.contains("known as \"old-name\""), "{steps:?}");
+    }
+}
+
+#[test]
+fn a_source_of_the_daemons_own_config_is_there() {
+    let text = [
+        ACME,
+        "[[sources]]\nkey = \"our-app\"\norganizations = [\"acme\"]\nprovider = \"gitlab\"\n\
+                 webhook_secrets = [{ value = \"canary-hook\" }]\n",
+    ];
+    let sources = [crate::domain::SourceKey::parse("our-app").unwrap()];
+    let there = There { organizations: &[json!({ "slug": "acme" })], connections: &[], sources: &sources };
+    let steps = plan(&config(&text.concat()), there);
+    assert_eq!(acts(&steps), [("acme", Act::Keep), ("our-app", Act::Keep)]);
 }

@@ -91,12 +91,16 @@ pub enum SecretsCommand {
     /// Replace the secrets of a connection's hooks, and a GitLab token by its successor
     #[command(
         after_help = "Hooks that we made are given a new secret; the old one counts for a further day, so that nothing is refused.
-A GitLab token is void as soon as its successor is there. No forge makes an App's private key when asked: add
-one at the forge, enter it here, and take the old one away there.
+With --leaked it ends as soon as the forge has the new one: deliveries that are on their way with the old one
+are refused then, and asked for again where the forge keeps a log of what it has sent.
+A GitLab token is void as soon as its successor is there. No forge makes an App's private key or client secret
+when asked: add one in the App's settings, enter it here, and take the old one away there.
 
 Examples:
   scm-connect secrets rotate acme-gitlab
+  scm-connect secrets rotate acme-gitlab --leaked
   scm-connect secrets rotate acme-github --app-key-file new-key.pem
+  scm-connect secrets rotate acme-github --client-secret-file new-secret.txt
   scm-connect secrets rotate acme-server --by-hand"
     )]
     Rotate {
@@ -106,9 +110,16 @@ Examples:
         /// Replace the App's private key, and nothing else, by the one in this file (PEM); `-` is the standard input.
         #[arg(long, value_name = "FILE")]
         app_key_file: Option<PathBuf>,
+        /// Replace the App's client secret, by which people sign in, by the one in this file; `-` is the standard input.
+        #[arg(long, value_name = "FILE")]
+        client_secret_file: Option<PathBuf>,
         /// Make another secret for a hook that somebody set up by hand, and show it once: they enter it at the forge.
-        #[arg(long, conflicts_with = "app_key_file")]
+        #[arg(long, conflicts_with_all = ["app_key_file", "client_secret_file"])]
         by_hand: bool,
+        /// The hooks' secret has leaked: replace it, and nothing else, and end the old one as soon as the forge has the new
+        /// one. After a rotation of the last day: end the old one now.
+        #[arg(long, conflicts_with_all = ["app_key_file", "client_secret_file", "by_hand"])]
+        leaked: bool,
     },
 }
 

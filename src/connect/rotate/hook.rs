@@ -3,7 +3,7 @@
 use super::super::hook_secret::{self, DOORS_KNOW_MS, Stage};
 use super::super::hooks::{hook_url, place_of};
 use super::super::{Connections, NotReady, Ready};
-use super::{Part, WAIT_MS};
+use super::{LEAKED, Part, WAIT_MS};
 use crate::domain::Timestamp;
 use crate::domain::credential::{CredentialKind, CredentialOwner};
 use crate::domain::known::Versioned;
@@ -30,14 +30,21 @@ impl Connections {
         let owner = CredentialOwner::Source(found.value.key.clone());
         let kept = self.store.credentials(&owner).await?;
         let secret = kept.iter().find(|about| about.kind == CredentialKind::WebhookSecret);
-        match secret {
+        let secret = match secret {
             None => return Ok(Part::Nothing("it has no hook".into())),
             Some(secret) if secret.organization != connection.organization => {
                 return Ok(Part::Nothing("its App is another organization's".into()));
             }
-            Some(_) => {}
-        }
+            Some(secret) => secret,
+        };
         match Stage::of(&kept) {
+            // What was replaced has leaked, and has ended since this was asked for.
+            Stage::Rest if secret.created_at > task.wished_at && task.subject != LEAKED => {
+                let since = secret.created_at.rfc3339();
+                Ok(Part::Did(format!(
+                    "its hooks have another secret since {since}, and the old one has ended"
+                )))
+            }
             Stage::Rest => self.begin_hook_secrets(task, connection, found).await,
             Stage::Begun { kept_at } => self.tell_hook_secrets(task, connection, kept_at).await,
             Stage::Overlap { until } => Ok(Part::Did(told(until))),

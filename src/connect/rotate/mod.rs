@@ -3,10 +3,14 @@
 //! One task does both: first the secrets of hooks that we made, then the token. Each part is written down step by step, so
 //! that whoever goes on after a crash repeats nothing that may not be repeated.
 
-mod app_key;
+mod app;
 mod by_hand;
 mod hook;
+mod leaked;
 mod token;
+
+pub use app::AppSecrets;
+pub(super) use leaked::LEAKED;
 
 use super::check::gone;
 use super::{Connections, NotReady};
@@ -51,13 +55,19 @@ fn refused(error: &ProviderError) -> Performed {
 }
 
 impl Connections {
-    /// Replaces the secrets of a connection's hooks and its token, as far as they are ours to replace.
+    /// Replaces the secrets of a connection's hooks and its token, as far as they are ours to replace. When the secrets
+    /// have leaked, they alone are replaced, and those before end at once.
     ///
     /// # Errors
     /// When the store refuses; what was written before stays written.
     pub async fn rotate(&self, task: &Task) -> Result<Performed, StoreError> {
         let Some(found) = self.connection(task).await? else { return Ok(gone()) };
-        let hooks = match self.rotate_hook_secrets(task, &found.value).await {
+        let replaced = self.rotate_hook_secrets(task, &found.value).await;
+        let done = match replaced {
+            Ok(part) if task.subject == LEAKED => self.end_leaked(task, part).await.map(Part::Stop),
+            other => other,
+        };
+        let hooks = match done {
             Ok(Part::Stop(performed)) => return Ok(performed),
             Ok(part) => part,
             Err(NotReady::Store(error)) => return Err(error),

@@ -149,7 +149,9 @@ impl Gap {
             Cause::NotReached => "not reached",
         };
         if !self.has_log {
-            return format!("{what} {from}–{until}; {forge}: no log to look into, its state was read");
+            return format!(
+                "{what} {from}–{until}; {forge}: no log was looked into; its lists are read instead"
+            );
         }
         let Self { missed, recovered, lost, .. } = self;
         let lost = if *lost > 0 { format!(", {lost} lost; the state was read") } else { String::new() };

@@ -9,7 +9,8 @@ use crate::domain::change::Change;
 use crate::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner, last4};
 use crate::domain::known::RecordKey;
 use crate::domain::organization::Source;
-use crate::store::Store;
+use crate::domain::task::{TaskKind, Wish};
+use crate::store::{Store, TaskOutcome, TaskSettled};
 
 /// A secret that nothing else says.
 pub(super) const CANARY: &str = "glpat-canary-9d7c1f";
@@ -112,4 +113,42 @@ pub(in crate::store) async fn a_source_that_was_written_meanwhile_is_not_written
     assert!(!store.apply(put("late"), expects(read.version)).await.unwrap());
     let now = store.versioned_source(&key).await.unwrap().unwrap();
     assert_eq!((now.value.created_by.as_str(), now.version), ("another", read.version + 1));
+}
+
+pub(in crate::store) async fn what_was_replaced_is_erased_with_the_end_of_its_task_or_stays(bench: &Bench) {
+    let (store, source, at) = (bench.store().await, a_source(), NOON);
+    let owner = CredentialOwner::Source(source.key.clone());
+    let connection = ConnectionKey::parse("acme-github").unwrap();
+    // A rotation as ever, and one of what has leaked, are two tasks.
+    let wish = Wish::now(TaskKind::RotateToken, &slug(), &connection, "cli", at);
+    let leaked = Wish { subject: "leaked".into(), ..wish.clone() };
+    let mut put = vec![Change::PutSource(source.clone())];
+    put.extend([wish, leaked.clone()].map(|wish| Change::Wish(Box::new(wish))));
+    for kind in CredentialKind::OF_HOOKS.into_iter().flat_map(|(now, before)| [now, before]) {
+        let about = CredentialAbout { owner: owner.clone(), ..about(kind, CANARY) };
+        let sealed = store.seal_credential(about, &CANARY.into(), at).await.unwrap();
+        put.push(Change::PutCredential(Box::new(sealed)));
+    }
+    assert!(store.apply(put, Vec::new()).await.unwrap());
+    let claims = store.claim_tasks(at, 60_000, 10).await.unwrap();
+    assert_eq!(claims.len(), 2);
+    let claim = claims.into_iter().find(|claim| claim.task.id == leaked.id()).unwrap();
+    let ended = |version| {
+        let drops = CredentialKind::OF_HOOKS.map(|(_, before)| Change::DropCredential(owner.clone(), before));
+        let changes = drops.into_iter().chain([Change::PutSource(source.clone())]).collect();
+        let expects = vec![(RecordKey::Source(source.key.clone()), version)];
+        TaskOutcome::Done { changes, expects, note: "ended".into() }
+    };
+    let read = store.versioned_source(&source.key).await.unwrap().unwrap().version;
+    // Somebody has begun another rotation meanwhile.
+    assert!(store.apply(vec![Change::PutSource(source.clone())], Vec::new()).await.unwrap());
+    assert_eq!(store.settle_task(&claim, ended(read), at).await.unwrap(), TaskSettled::Changed);
+    assert_eq!(store.credentials(&owner).await.unwrap().len(), 4);
+    assert_eq!(store.settle_task(&claim, ended(read + 1), at).await.unwrap(), TaskSettled::Done);
+    drop(store);
+    bench.restart().await;
+    let left = bench.store().await.credentials(&owner).await.unwrap();
+    let mut left: Vec<CredentialKind> = left.into_iter().map(|about| about.kind).collect();
+    left.sort_unstable();
+    assert_eq!(left, CredentialKind::OF_HOOKS.map(|(now, _)| now));
 }

@@ -116,7 +116,8 @@ macro_rules! contract {
                 a_credential_opens_after_a_restart_and_is_shown_by_its_end_only,
                 s46_a_credential_opens_in_its_own_place_only,
                 a_credential_that_was_replaced_or_destroyed_is_gone,
-                a_source_that_was_written_meanwhile_is_not_written_over
+                a_source_that_was_written_meanwhile_is_not_written_over,
+                what_was_replaced_is_erased_with_the_end_of_its_task_or_stays
             ],
             keys: [
                 s48_new_keys_open_all_that_is_kept_and_no_old_one_is_left,

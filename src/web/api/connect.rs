@@ -189,12 +189,26 @@ pub(crate) const EXTEND: Operation = Operation::new(
      all the same, and longer when another admin says so.",
 )
 .codes(&["connection-on", "own-access"]);
+
+/// How secrets are to be replaced.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SecretRotation)]
+struct Rotation {
+    /// The secrets of the hooks have leaked: they alone are replaced, and the old ones end as soon as the forge has the new
+    /// ones; after a rotation of the last day, the old ones end now.
+    #[serde(default)]
+    leaked: bool,
+}
+
 pub(crate) const ROTATE: Operation = verb(
     "rotateConnectionToken",
     "Replace the secrets of a connection's hooks, and a GitLab token by its successor",
-    "The hooks that we made are given a new secret, and the old one counts for a further day. A token's successor makes the \
-     old one void at once; other tasks of the connection are waited for.",
-);
+    "The hooks that we made are given a new secret, and the old one counts for a further day, or, when it has `leaked`, no \
+     more: what is on its way with it is refused then, and asked for again where the forge keeps a log. A token's successor \
+     makes the old one void at once; other tasks of the connection are waited for.",
+)
+.body(Body::Json(Shape::of::<Rotation>()));
 
 /// An App's key opens every account that the App is installed on, whoever's they are, so that it proves nobody's (S31):
 /// only whoever runs this server, who reads everything in it anyway, binds by it.
@@ -310,7 +324,9 @@ pub(crate) async fn extend(call: Call<Admin>) -> Answer {
 }
 
 pub(crate) async fn rotate(call: Call<Admin>) -> Answer {
-    act(call, &ROTATE, Verb::Rotate).await
+    let wish: Rotation = parse(&call.body)?;
+    let verb = if wish.leaked { Verb::RotateLeaked } else { Verb::Rotate };
+    act(call, &ROTATE, verb).await
 }
 
 /// What a refusal is to HTTP.

@@ -43,7 +43,7 @@ struct GapView {
     /// Of these, those that the forge does not bring any more.
     #[schema(examples(0))]
     lost: u64,
-    /// Whether the forge keeps a log that was looked into. Without one, its state was read instead.
+    /// Whether the forge keeps a log that was looked into. Without one, its lists are read instead.
     has_log: bool,
     /// Since when nothing of it is missing any more; null as long as it is looked for.
     #[schema(format = DateTime, examples("2026-01-31T14:24:00.000Z"))]

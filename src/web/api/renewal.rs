@@ -1,5 +1,5 @@
-//! What somebody has to enter at the forge themselves, replaced: an App's private key, and the secret of a hook that was
-//! set up by hand.
+//! What somebody has to enter at the forge themselves, replaced: an App's private key and client secret, and the secret of
+//! a hook that was set up by hand.
 
 use actix_web::HttpResponse;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -10,30 +10,34 @@ use super::connect::{HookView, problem};
 use super::connection::{ConnectionView, find, view};
 use super::query::Query;
 use super::{Answer, parse};
+use crate::connect::AppSecrets;
 use crate::web::auth::{Admin, Call};
 use crate::web::describe::{self, Body, Operation, Shape};
 use crate::web::error::Problem;
 
-/// Another private key of the same App.
+/// Another private key of the same App, another client secret, or both.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = AppKey)]
-struct NewKey {
+struct NewSecrets {
     /// PEM, as the forge gave it.
-    #[schema(value_type = String)]
-    private_key: SecretString,
+    #[schema(value_type = Option<String>)]
+    private_key: Option<SecretString>,
+    /// Its secret for sign-in.
+    #[schema(value_type = Option<String>)]
+    client_secret: Option<SecretString>,
 }
 
 pub(crate) const REPLACE: Operation = Operation::new(
     "replaceAppKey",
-    "Replace the private key of a connection's App",
-    &[describe::json::<ConnectionView>(200, "The forge accepts the key, and the one before is erased here.")],
+    "Replace the private key of a connection's App, its client secret, or both",
+    &[describe::json::<ConnectionView>(200, "The forge accepts it, and the one before is erased here.")],
 )
 .help(
-    "No forge makes such a key when asked: an owner of the App adds one there, enters it here, and takes the old one away \
-     there. The forge is asked with it first; if it refuses, the old key stays in use.",
+    "No forge makes such a key or secret when asked: an owner of the App adds one there, enters it here, and takes the old \
+     one away there. The forge is asked with it first; if it refuses either, all that there was stays in use.",
 )
-.body(Body::Json(Shape::of::<NewKey>()))
+.body(Body::Json(Shape::of::<NewSecrets>()))
 .codes(&[
     "credential-invalid",
     "credential-refused",
@@ -48,12 +52,17 @@ pub(crate) const REPLACE: Operation = Operation::new(
 pub(crate) async fn replace(call: Call<Admin>) -> Answer {
     Query::of(&call.query, &REPLACE)?;
     let connection = find(&call).await?;
-    let wish: NewKey = parse(&call.body)?;
-    if wish.private_key.expose_secret().trim().is_empty() {
-        return Err(Problem::bad("credential-invalid", "the key is empty"));
+    let wish: NewSecrets = parse(&call.body)?;
+    let given = [&wish.private_key, &wish.client_secret].into_iter().flatten();
+    let is_none = given.clone().count() == 0;
+    if is_none || given.into_iter().any(|secret| secret.expose_secret().trim().is_empty()) {
+        let message = "give private_key, client_secret or both, and not an empty one";
+        return Err(Problem::bad("credential-invalid", message));
     }
+    let client_secret = wish.client_secret.map(|it| SecretString::from(it.expose_secret().trim()));
+    let new = AppSecrets { private_key: wish.private_key, client_secret };
     let (connections, by) = (&call.front.connections, call.caller.actor());
-    connections.replace_app_key(&connection, &wish.private_key, &by).await.map_err(problem)?;
+    connections.replace_app_secrets(&connection, &new, &by).await.map_err(problem)?;
     let after = call.front.store.connection(&connection.key).await?.ok_or_else(Problem::not_found)?;
     Ok(HttpResponse::Ok().json(view(&after)))
 }

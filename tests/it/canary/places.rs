@@ -93,9 +93,7 @@ impl World {
         {
             self.canaries.know("secret of a hook for somebody else to make", secret.trim());
         }
-        let pem = format!("-----BEGIN RSA PRIVATE KEY-----\n{}\n", self.canaries.plant("key that is none"));
-        let key = self.file("key", &pem);
-        self.run(&["secrets", "rotate", added.trim(), "--app-key-file", &key], &[]).await;
+        let key = self.enter_app_secrets(added.trim()).await;
         let hook = self.canaries.plant("webhook secret of a command");
         let hook = self.file("hook-secret", &hook);
         let app = ["acme", "--kind", "github_cloud", "--app-id", "7", "--app-key-file", &key];
@@ -121,6 +119,17 @@ impl World {
         self.canaries.know("revoked token", revoked["token"].as_str().unwrap());
         self.tokens.push(("revoked", revoked["token"].as_str().unwrap().to_owned()));
         self.run(&["token", "revoke", revoked["id"].as_str().unwrap()], &[]).await;
+    }
+
+    /// What an App is believed by, entered anew; gives the file of its key.
+    async fn enter_app_secrets(&mut self, connection: &str) -> String {
+        let pem = format!("-----BEGIN RSA PRIVATE KEY-----\n{}\n", self.canaries.plant("key that is none"));
+        let key = self.file("key", &pem);
+        let secret = self.canaries.plant("client secret of a command");
+        let secret = self.file("client-secret", &secret);
+        self.run(&["secrets", "rotate", connection, "--app-key-file", &key], &[]).await;
+        self.run(&["secrets", "rotate", connection, "--client-secret-file", &secret], &[]).await;
+        key
     }
 
     /// Requests that are refused, each with a secret where it does not belong.

@@ -35,6 +35,11 @@ async fn a_connection_is_made_looked_at_held_and_ended() {
     let task = desk.types("connections sync acme --json").await.ends(0, &[]).json();
     assert_eq!(task["last_error"], serde_json::Value::Null, "{task}");
     desk.types("secrets rotate acme").await.ends(0, &[]);
+    let said = desk.types("secrets rotate acme --leaked").await.ends(0, &[]);
+    assert!(said.out.contains("the old one counts no more") && said.out.contains("is refused"), "{said:?}");
+    let file = desk.file("client-secret", "nobody's");
+    let said = desk.types(&format!("secrets rotate acme --client-secret-file {file}")).await;
+    said.ends(1, &["not believed by an App"]);
     desk.types("connections test acme").await.ends(0, &[]);
 
     let told = desk.types("connections show acme").await.ends(0, &[]).out;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use scm_connect::connect::Verb;
+use scm_connect::connect::{AppSecrets, Verb};
 use scm_connect::domain::change::Change;
 use scm_connect::domain::credential::{CredentialAbout, CredentialKind, CredentialOwner};
 use scm_connect::domain::organization::{ConnectionState, Kind, Source};
@@ -15,25 +15,26 @@ use super::bench::{Bench, code, connected, key, slug, wish_of_app};
 use crate::forge::{FakeGithub, FakeGitlab, Fault, Planted};
 
 /// So long the forge is not told of a secret after it was kept.
-const DOORS_MS: i64 = 10_000;
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-const GRANTED: [(&str, &str); 3] = [("metadata", "read"), ("members", "read"), ("pull_requests", "write")];
+pub(super) const DOORS_MS: i64 = 10_000;
+pub(super) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+pub(super) const GRANTED: [(&str, &str); 3] =
+    [("metadata", "read"), ("members", "read"), ("pull_requests", "write")];
 
 fn owner() -> CredentialOwner {
     CredentialOwner::Source(scm_connect::domain::SourceKey::parse("acme").unwrap())
 }
 
-async fn kept(bench: &Bench, kind: CredentialKind) -> Option<(String, CredentialAbout)> {
+pub(super) async fn kept(bench: &Bench, kind: CredentialKind) -> Option<(String, CredentialAbout)> {
     let found = bench.store.credential(&owner(), kind).await.unwrap();
     found.map(|kept| (kept.secret.expose_secret().to_owned(), kept.about))
 }
 
-async fn secret(bench: &Bench, kind: CredentialKind) -> Option<String> {
+pub(super) async fn secret(bench: &Bench, kind: CredentialKind) -> Option<String> {
     kept(bench, kind).await.map(|(secret, _)| secret)
 }
 
 /// Everything that would prove a delivery: now, and what was replaced.
-async fn proving(bench: &Bench) -> Vec<String> {
+pub(super) async fn proving(bench: &Bench) -> Vec<String> {
     let mut all = Vec::new();
     for (now, before) in CredentialKind::OF_HOOKS {
         for kind in [now, before] {
@@ -45,7 +46,7 @@ async fn proving(bench: &Bench) -> Vec<String> {
 }
 
 /// A connection at a GitHub server by a token that may make no hooks, and the secret with which somebody set one up.
-async fn with_hook_by_hand() -> (Bench, Arc<FakeGithub>, String) {
+pub(super) async fn with_hook_by_hand() -> (Bench, Arc<FakeGithub>, String) {
     let github = FakeGithub::server("3.19.0");
     github.org("acme");
     github.member("acme", "ada", "admin");
@@ -58,19 +59,19 @@ async fn with_hook_by_hand() -> (Bench, Arc<FakeGithub>, String) {
 }
 
 /// An admin wants another secret, and the daemon does its part, however long that takes.
-async fn rotated(bench: &Bench) -> Task {
+pub(super) async fn rotated(bench: &Bench) -> Task {
     match ended(&bench.acts("acme", Verb::Rotate).await) {
         Some(task) => task,
         None => over(bench).await,
     }
 }
 
-fn ended(tasks: &[Task]) -> Option<Task> {
+pub(super) fn ended(tasks: &[Task]) -> Option<Task> {
     tasks.iter().find(|task| task.kind == TaskKind::RotateToken && task.due_at.is_none()).cloned()
 }
 
 /// Time passes until the rotation is over.
-async fn over(bench: &Bench) -> Task {
+pub(super) async fn over(bench: &Bench) -> Task {
     for _ in 0..40 {
         bench.passes(DOORS_MS);
         if let Some(task) = ended(&bench.works().await) {
@@ -80,7 +81,7 @@ async fn over(bench: &Bench) -> Task {
     panic!("it does not end");
 }
 
-async fn actions(bench: &Bench) -> Vec<String> {
+pub(super) async fn actions(bench: &Bench) -> Vec<String> {
     let filter = AuditFilter { organization: Some(slug("acme")), ..AuditFilter::default() };
     let all = bench.store.audit(&filter, &Page { limit: 200, cursor: None }).await.unwrap();
     let of_secrets = all.items.into_iter().filter(|line| line.action.starts_with("secret."));
@@ -269,7 +270,8 @@ async fn s49_an_apps_key_is_replaced_only_by_one_that_the_forge_accepts() {
     let new = include_str!("../../../src/ci/id_token/tests/stranger.pem");
     let replaces = async |key: &str| {
         let shown = bench.shown("acme").await;
-        bench.connections.replace_app_key(&shown, &key.into(), "cli").await
+        let new = AppSecrets { private_key: Some(key.into()), client_secret: None };
+        bench.connections.replace_app_secrets(&shown, &new, "cli").await
     };
     assert_eq!(code(replaces(new).await).0, "credential-refused", "nobody has added it to the App");
     assert_eq!(code(replaces("no key").await).0, "credential-invalid");

@@ -1,5 +1,5 @@
 //! The real program, killed at each step of a rotation of a hook's secret: the next one comes to the same end, and nothing
-//! that the forge sends meanwhile is refused (S49).
+//! that the forge sends meanwhile is refused, but what is proven by a secret that has leaked, once that has ended (S49).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,6 +26,8 @@ enum Step {
     Telling,
     /// The forge has been told, and that is written down.
     Told,
+    /// The old one has ended.
+    Ended,
 }
 
 struct House {
@@ -91,8 +93,8 @@ impl House {
         panic!("not: {what}: {} {}", self.shown().await, self.rotation().await);
     }
 
-    /// The forge sends something, proven by this secret.
-    async fn sends(&self, daemon: &Daemon, secret: &str) {
+    /// Somebody sends something, proven by this secret; gives what the door says.
+    async fn says(&self, daemon: &Daemon, secret: &str) -> u16 {
         let id = format!("event-{}", self.sent.fetch_add(1, Ordering::Relaxed));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let request = http
@@ -102,8 +104,36 @@ impl House {
             .header("x-gitlab-webhook-uuid", "hook-1")
             .header("idempotency-key", &id)
             .header("x-gitlab-token", secret);
-        let status = request.body(PIPELINE).send().await.unwrap().status().as_u16();
-        assert_eq!(status, 202, "{id} was refused");
+        request.body(PIPELINE).send().await.unwrap().status().as_u16()
+    }
+
+    /// The forge sends something, proven by this secret.
+    async fn sends(&self, daemon: &Daemon, secret: &str) {
+        assert_eq!(self.says(daemon, secret).await, 202, "it was refused");
+    }
+
+    async fn is_over(&self) -> bool {
+        self.rotation().await["runs"].as_u64().is_some_and(|runs| runs > 0)
+    }
+
+    /// A rotation is asked for, and when it has come to this step, the process dies. Gives the old secret.
+    async fn dies_at(&self, step: Step, how: &Value) -> String {
+        let daemon = self.bench.daemon().await;
+        self.connects().await;
+        let old = self.gitlab.project_hook_token(self.project).unwrap();
+        self.sends(&daemon, &old).await;
+        if step == Step::Telling {
+            let hook = self.gitlab.project_hooks(self.project)[0]["id"].to_string();
+            let path: &'static str = Box::leak(format!("/hooks/{hook}").into_boxed_str());
+            self.gitlab.plants(Planted::at(path, Fault::Silence));
+        }
+        self.ask(Method::POST, "connections/lab/rotate", how).await;
+        self.reaches(step).await;
+        if step != Step::Ended {
+            self.sends(&daemon, &old).await;
+        }
+        daemon.kill().await;
+        old
     }
 
     /// Waits until the rotation has come to this step.
@@ -121,32 +151,21 @@ impl House {
                 let is_told = async || self.shown().await["health"]["old_secret_until"].is_string();
                 self.comes("it was told", is_told).await;
             }
+            Step::Ended => self.comes("it is over", async || self.is_over().await).await,
         }
     }
 }
 
 async fn killed_at(step: Step) {
     let house = House::new();
-    let daemon = house.bench.daemon().await;
-    house.connects().await;
-    let old = house.gitlab.project_hook_token(house.project).unwrap();
-    house.sends(&daemon, &old).await;
-    if step == Step::Telling {
-        let hook = house.gitlab.project_hooks(house.project)[0]["id"].to_string();
-        let path: &'static str = Box::leak(format!("/hooks/{hook}").into_boxed_str());
-        house.gitlab.plants(Planted::at(path, Fault::Silence));
-    }
-    house.ask(Method::POST, "connections/lab/rotate", &json!({})).await;
-    house.reaches(step).await;
-    house.sends(&daemon, &old).await;
-    daemon.kill().await;
+    let old = house.dies_at(step, &json!({})).await;
     let daemon = house.bench.daemon().await;
     let ends = async || {
         // Whichever the forge has this moment, and what it had sent before and is slow to arrive.
         let has = house.gitlab.project_hook_token(house.project).unwrap();
         house.sends(&daemon, &has).await;
         house.sends(&daemon, &old).await;
-        house.rotation().await["runs"].as_u64().is_some_and(|runs| runs > 0)
+        house.is_over().await
     };
     house.comes("the rotation is over", ends).await;
     let new = house.gitlab.project_hook_token(house.project).unwrap();
@@ -161,4 +180,33 @@ async fn killed_at(step: Step) {
 #[tokio::test(flavor = "multi_thread")]
 async fn s49_a_rotation_killed_at_any_step_comes_to_its_end_and_nothing_is_refused() {
     tokio::join!(killed_at(Step::Kept), killed_at(Step::Telling), killed_at(Step::Told));
+}
+
+async fn leaked_and_killed_at(step: Step) {
+    let house = House::new();
+    let old = house.dies_at(step, &json!({ "leaked": true })).await;
+    let daemon = house.bench.daemon().await;
+    let has = || house.gitlab.project_hook_token(house.project).unwrap();
+    let ends = async || {
+        let before = has();
+        let said = house.says(&daemon, &before).await;
+        assert!(said == 202 || has() != before, "{step:?}: what the forge has is refused: {said}");
+        house.is_over().await
+    };
+    house.comes("the rotation is over", ends).await;
+    house.comes("the old one is refused", async || house.says(&daemon, &old).await == 401).await;
+    assert_ne!(has(), old, "{step:?}");
+    house.sends(&daemon, &has()).await;
+    assert!(house.shown().await["health"]["old_secret_until"].is_null(), "{step:?}");
+    println!("s49 leaked, killed at {step:?}: {} deliveries", house.sent.load(Ordering::Relaxed));
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s49_a_leaked_secret_is_ended_though_the_process_is_killed_at_any_step() {
+    tokio::join!(
+        leaked_and_killed_at(Step::Kept),
+        leaked_and_killed_at(Step::Telling),
+        leaked_and_killed_at(Step::Ended)
+    );
 }

@@ -1,6 +1,7 @@
 //! Connections against fake forges: how they are made, tested, kept alive and ended.
 
 mod add;
+mod app_secret;
 mod at_once;
 mod bench;
 mod beside;
@@ -9,6 +10,7 @@ mod heard;
 mod hook_secret;
 mod hooks;
 mod killed;
+mod leaked;
 mod ready;
 mod rest;
 mod rotate;

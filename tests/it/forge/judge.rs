@@ -48,6 +48,7 @@ const NOT_CALLED: &[(&str, &str)] = &[
         "exchange",
         "the way of a sign-in on the site, which no API's description has; the fake minds each field",
     ),
+    ("accepts", "the same way, with a code that nobody gave"),
     ("permissions", "what the token says that every other call of an App has minted"),
 ];
 

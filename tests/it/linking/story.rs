@@ -45,6 +45,33 @@ async fn a_founder_connects_an_organization_from_the_link_to_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn s49_whoever_signs_in_while_the_client_secret_is_replaced_comes_in() {
+    let world = World::new().await;
+    let (mut browser, sign_in) = world.up_to_sign_in().await;
+    let connection = world.connections().await[0]["key"].as_str().unwrap().to_owned();
+    let path = format!("connections/{connection}/app-key");
+    let replaces = async |body: serde_json::Value| world.ask(reqwest::Method::POST, &path, &body).await;
+    let new = "a-second-client-secret";
+    let (status, said) = replaces(json!({ "client_secret": new })).await;
+    assert_eq!((status, &said["code"]), (400, &json!("credential-refused")), "{said}");
+    for none in [json!({}), json!({ "client_secret": " " })] {
+        assert_eq!(replaces(none).await.1["code"], "credential-invalid");
+    }
+    let app = world.forge.newest_app();
+    world.forge.adds_client_secret(app, new);
+    let (status, said) = replaces(json!({ "client_secret": format!("{new}\n") })).await;
+    assert_eq!(status, 200, "{said}");
+    world.forge.drops_client_secret(app);
+    let done = browser.finish(&sign_in).await;
+    assert!(done.text.contains("<strong>acme-inc</strong>"), "{}", done.text);
+    assert_eq!(world.connections().await[0]["state"], "connected");
+    let audit = world.audit().await;
+    assert_eq!(audit.iter().filter(|(action, _)| action == "secret.replaced").count(), 1, "{audit:?}");
+    assert!(!format!("{audit:?}").contains(new));
+    assert_eq!(world.forge.violations(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_person_connects_their_own_account() {
     let world = World::new().await;
     let (mut browser, form) = world.begun("acme").await;

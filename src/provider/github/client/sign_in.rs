@@ -15,6 +15,9 @@ use crate::outbound::{Carried, Client, Credential, Endpoint, Outbound, Request};
 use crate::provider::ProviderError;
 use crate::provider::page::segment;
 
+/// A code that no forge gives: it has the right length, and is nobody's.
+const NO_CODE: &str = "00000000000000000000";
+
 /// An App's name and secret for sign-in.
 #[derive(Debug, Clone)]
 pub struct AppSignIn {
@@ -39,15 +42,6 @@ pub struct Exchange<'a> {
 #[derive(Debug, Clone)]
 pub struct Site {
     client: Client,
-}
-
-#[derive(Serialize)]
-struct Form<'a> {
-    client_id: &'a str,
-    client_secret: &'a str,
-    code: &'a str,
-    redirect_uri: &'a str,
-    code_verifier: &'a str,
 }
 
 #[derive(Deserialize)]
@@ -131,21 +125,16 @@ impl Site {
         app: &AppSignIn,
         exchange: &Exchange<'_>,
     ) -> Result<SecretString, ProviderError> {
-        let form = Form {
-            client_id: &app.client_id,
-            client_secret: app.client_secret.expose_secret(),
-            code: exchange.code,
-            redirect_uri: exchange.redirect_uri,
-            code_verifier: exchange.verifier,
-        };
-        let url = below(self.client.endpoint().base(), "login/oauth/access_token");
-        let mut headers = HeaderMap::new();
-        // Without it the answer is a form.
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        let body = Some(Bytes::from(encoded(&form)));
-        let request = Request { method: Method::POST, url, headers, body, credential: None };
-        let answered: Answered = granted(self.client.send(request).await?)?.json()?;
+        let answered = self
+            .ask(
+                app,
+                &[
+                    ("code", exchange.code),
+                    ("redirect_uri", exchange.redirect_uri),
+                    ("code_verifier", exchange.verifier),
+                ],
+            )
+            .await?;
         match (answered.access_token, answered.error.as_str()) {
             (Some(token), "") if !token.expose_secret().is_empty() => Ok(token),
             (_, "bad_verification_code" | "incorrect_code_verifier" | "access_denied") => {
@@ -162,14 +151,40 @@ impl Site {
             _ => Err(ProviderError::Refused { status: 200, why: None }),
         }
     }
-}
 
-fn encoded(form: &Form<'_>) -> String {
-    let mut pairs = url::form_urlencoded::Serializer::new(String::new());
-    pairs.append_pair("client_id", form.client_id).append_pair("client_secret", form.client_secret);
-    pairs.append_pair("code", form.code).append_pair("redirect_uri", form.redirect_uri);
-    pairs.append_pair("code_verifier", form.code_verifier);
-    pairs.finish()
+    /// Whether the forge takes this for the App's own secret. Nobody has to sign in for that: it is asked to exchange a
+    /// code that it never gave, and complains of a wrong secret before it looks at the code ("Troubleshooting OAuth app
+    /// access token request errors", docs.github.com). Only its complaint about the code is a yes: it answers 404 about
+    /// an App that it does not know, and so it does where somebody checks a token without being believed.
+    ///
+    /// # Errors
+    /// [`ProviderError::CredentialRefused`] when it does not, or knows no such App.
+    pub async fn accepts(&self, app: &AppSignIn) -> Result<(), ProviderError> {
+        match self.ask(app, &[("code", NO_CODE)]).await {
+            Ok(answered) => match answered.error.as_str() {
+                "bad_verification_code" => Ok(()),
+                "incorrect_client_credentials" => Err(ProviderError::CredentialRefused),
+                _ => Err(ProviderError::Refused { status: 200, why: None }),
+            },
+            Err(ProviderError::Gone) => Err(ProviderError::CredentialRefused),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks for a token, by the App's name and secret and with more fields.
+    async fn ask(&self, app: &AppSignIn, more: &[(&str, &str)]) -> Result<Answered, ProviderError> {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("client_id", &app.client_id);
+        form.append_pair("client_secret", app.client_secret.expose_secret()).extend_pairs(more);
+        let url = below(self.client.endpoint().base(), "login/oauth/access_token");
+        let mut headers = HeaderMap::new();
+        // Without it the answer is a form.
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        let body = Some(Bytes::from(form.finish()));
+        let request = Request { method: Method::POST, url, headers, body, credential: None };
+        Ok(granted(self.client.send(request).await?)?.json()?)
+    }
 }
 
 #[derive(Serialize)]

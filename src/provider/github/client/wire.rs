@@ -64,6 +64,9 @@ pub struct AppAbout {
     /// Its name in addresses.
     #[serde(default, deserialize_with = "short")]
     pub slug: String,
+    /// Its name for sign-in; empty where the forge does not say it.
+    #[serde(default, deserialize_with = "short")]
+    pub client_id: String,
     /// Whose it is.
     pub owner: Option<Account>,
     /// What it asks for; what an installation granted may be less.

@@ -346,7 +346,7 @@ async fn where_no_log_can_be_read_the_gap_is_named_all_the_same_and_the_state_is
     let gap = office.gaps().await.pop().unwrap();
     assert_eq!(
         gap.sentence("GitLab"),
-        "not listening 2026-06-01 00:00–01:00; GitLab: no log to look into, its state was read"
+        "not listening 2026-06-01 00:00–01:00; GitLab: no log was looked into; its lists are read instead"
     );
     assert!(office.wished().await.contains(TaskKind::SyncConnection.as_str()));
     pass(&office.forge.book, 50).await;

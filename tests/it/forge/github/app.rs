@@ -1,9 +1,11 @@
 //! Apps of a fake GitHub, as a test needs them: made by hand, with what they send and what was granted to them.
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 
+use super::super::{Asked, Reply};
 use super::Github;
-use super::state::{AppRow, MemberRow};
+use super::state::{AppRow, Holder, MemberRow};
 
 impl Github {
     /// An App that somebody made by hand, public, with its secret for sign-in.
@@ -12,7 +14,7 @@ impl Github {
         let mut state = self.state();
         let row: &mut AppRow = state.apps.get_mut(&id).unwrap();
         client_id.clone_into(&mut row.client_id);
-        client_secret.clone_into(&mut row.client_secret);
+        row.client_secrets = vec![client_secret.to_owned()];
         id
     }
 
@@ -43,6 +45,21 @@ impl Github {
     /// An owner takes the oldest key of an App away.
     pub(crate) fn drops_key(&self, app: u64) {
         self.state().apps.get_mut(&app).unwrap().moduli.remove(0);
+    }
+
+    /// An owner makes a further client secret in an App's settings.
+    pub(crate) fn adds_client_secret(&self, app: u64, secret: &str) {
+        self.state().apps.get_mut(&app).unwrap().client_secrets.push(secret.to_owned());
+    }
+
+    /// An owner takes the oldest client secret of an App away.
+    pub(crate) fn drops_client_secret(&self, app: u64) {
+        self.state().apps.get_mut(&app).unwrap().client_secrets.remove(0);
+    }
+
+    /// The App that was made last.
+    pub(crate) fn newest_app(&self) -> u64 {
+        *self.state().apps.keys().next_back().unwrap()
     }
 
     /// The number of the App's installation on an account.
@@ -87,5 +104,29 @@ impl Github {
         let members = &mut state.orgs.get_mut(org).unwrap().members;
         let row: &mut MemberRow = members.iter_mut().find(|row| row.login == login).unwrap();
         (row.role, row.state) = (role, place);
+    }
+
+    /// `DELETE /applications/{client_id}/token`, by the App's name and secret.
+    pub(super) fn ends_token(&self, asked: &Asked, client_id: &str) -> Reply {
+        let encoded = asked.header("authorization").strip_prefix("Basic ").unwrap_or_default();
+        let both = base64::engine::general_purpose::STANDARD.decode(encoded).unwrap_or_default();
+        let both = String::from_utf8_lossy(&both).into_owned();
+        let mut state = self.state();
+        let (name, secret) = both.split_once(':').unwrap_or_default();
+        let owns = |app: &AppRow| app.client_id == name && app.client_secrets.iter().any(|it| it == secret);
+        if name != client_id || !state.apps.values().any(owns) {
+            return super::door::refusal(401, "Bad credentials");
+        }
+        let token = asked.json()["access_token"].as_str().unwrap_or_default().to_owned();
+        match state.tokens.remove(&token) {
+            Some(_) => Reply::empty(204),
+            None => super::door::refusal(422, "Validation Failed"),
+        }
+    }
+
+    /// How many tokens of people who signed in are alive.
+    pub(crate) fn user_tokens(&self) -> usize {
+        let state = self.state();
+        state.tokens.values().filter(|row| matches!(row.holder, Holder::AppUser(..))).count()
     }
 }

@@ -18,7 +18,8 @@ pub(crate) struct AppRow {
     /// What signs what it sends; it is shown to nobody.
     pub(crate) hook_secret: Option<String>,
     pub(crate) attempts: Vec<AttemptRow>,
-    pub(crate) client_secret: String,
+    /// Its secrets for sign-in: its owner may make a second one beside the first.
+    pub(crate) client_secrets: Vec<String>,
     pub(crate) owner: Option<String>,
     /// What it was made of; `null` for one that was made by hand.
     pub(crate) manifest: Value,

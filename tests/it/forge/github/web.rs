@@ -203,7 +203,7 @@ impl Github {
         let app = AppRow {
             id,
             client_id: format!("Iv23li{id}"),
-            client_secret: format!("canary-client-secret-{id}"),
+            client_secrets: vec![format!("canary-client-secret-{id}")],
             slug: slug.clone(),
             moduli: vec![super::APP_MODULUS.trim().into()],
             hook: json!({"url": row.manifest["hook_attributes"]["url"], "content_type": "form", "insecure_ssl": "0"}),
@@ -216,7 +216,7 @@ impl Github {
             "name": row.manifest["name"], "description": null, "external_url": row.manifest["url"],
             "html_url": format!("https://example.com/apps/{slug}"), "created_at": "2026-06-01T00:00:00Z",
             "updated_at": "2026-06-01T00:00:00Z", "permissions": row.manifest["default_permissions"],
-            "events": row.manifest["default_events"], "client_secret": app.client_secret,
+            "events": row.manifest["default_events"], "client_secret": app.client_secrets[0],
             "webhook_secret": format!("canary-webhook-secret-{id}"), "pem": super::APP_KEY,
         });
         state.apps.insert(id, app);
@@ -351,10 +351,13 @@ impl Github {
             Reply::json(200, &json!({"error": error, "error_description": "<b>canary</b>", "error_uri": "x"}))
         };
         let mut state = self.state();
-        let known = state.apps.values().find(|app| app.client_id == get("client_id")).cloned();
-        let Some(app) = known.filter(|app| app.client_secret == get("client_secret")) else {
-            return refuse("incorrect_client_credentials");
+        let Some(app) = state.apps.values().find(|app| app.client_id == get("client_id")).cloned() else {
+            return Reply::json(404, &json!({"error": "Not Found"}));
         };
+        // Before the code is looked at.
+        if !app.client_secrets.contains(&get("client_secret")) {
+            return refuse("incorrect_client_credentials");
+        }
         let Some(row) = state.sign_ins.remove(&get("code")) else { return refuse("bad_verification_code") };
         if row.client_id != app.client_id || row.ends_s <= self.book.now_s() {
             return refuse("bad_verification_code");
@@ -372,28 +375,5 @@ impl Github {
         state.tokens.insert(token.clone(), row);
         let told = json!({"access_token": token, "token_type": "bearer", "scope": "", "expires_in": 28800, "refresh_token": "ghr_x", "refresh_token_expires_in": 15_897_600});
         Reply::json(200, &told)
-    }
-
-    /// `DELETE /applications/{client_id}/token`, by the App's name and secret.
-    pub(super) fn ends_token(&self, asked: &Asked, client_id: &str) -> Reply {
-        let encoded = asked.header("authorization").strip_prefix("Basic ").unwrap_or_default();
-        let both = base64::engine::general_purpose::STANDARD.decode(encoded).unwrap_or_default();
-        let both = String::from_utf8_lossy(&both).into_owned();
-        let mut state = self.state();
-        let known = state.apps.values().any(|app| both == format!("{}:{}", app.client_id, app.client_secret));
-        if !known || !both.starts_with(&format!("{client_id}:")) {
-            return super::door::refusal(401, "Bad credentials");
-        }
-        let token = asked.json()["access_token"].as_str().unwrap_or_default().to_owned();
-        match state.tokens.remove(&token) {
-            Some(_) => Reply::empty(204),
-            None => super::door::refusal(422, "Validation Failed"),
-        }
-    }
-
-    /// How many tokens of people who signed in are alive.
-    pub(crate) fn user_tokens(&self) -> usize {
-        let state = self.state();
-        state.tokens.values().filter(|row| matches!(row.holder, Holder::AppUser(..))).count()
     }
 }
