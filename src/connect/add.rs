@@ -121,8 +121,8 @@ impl Connections {
         Err(Undone::Busy)
     }
 
-    /// Gives a credential to a connection that has none, or another token to one that has a token: what was known of it
-    /// stays, under its key.
+    /// Gives a credential to a connection that has none, or whose App was never installed, or another token to one that has
+    /// a token: what was known of it stays, under its key.
     ///
     /// # Errors
     /// As [`Self::add`].
@@ -267,7 +267,7 @@ fn own(
     let is_token =
         before.value.credential == "access_token" && matches!(new.credential, NewCredential::Token(_));
     let may_replace = replaces == Replaces::Token && is_token;
-    if before.value.credential != "none" && !is_off && !may_replace {
+    if before.value.is_believed() && !is_off && !may_replace {
         let message = format!("this account is connected already, as \"{}\"", before.value.key);
         return Err(Refusal::new("account-connected", message)
             .help("enter another token with connections promote, or disconnect it first"));

@@ -49,9 +49,7 @@ impl Connections {
         let (look, mended) = match self.look(&found.value).await {
             Ok(looked) => looked,
             Err(NotReady::Off(why)) => return self.rested(&found, why).await,
-            Err(NotReady::NoCredential) => {
-                return Ok(Performed::noted("nothing was asked: the connection has no credential".into()));
-            }
+            Err(NotReady::NoCredential) => return Ok(self.unasked(&found.value)),
             Err(NotReady::Store(error)) => return Err(error),
             Err(NotReady::Provider(error)) => (probe::meaning(&error), None),
             Err(other) => (Look::Unusable(other.to_string()), None),
@@ -93,6 +91,18 @@ impl Connections {
         changes.push(self.next_check(&new, due));
         changes.push(Change::PutConnection(Box::new(new)));
         Ok(Performed::Done { changes, expects, note })
+    }
+
+    /// What a check comes to where there is nothing to ask by. An App may be installed, and a declared credential may
+    /// come, without anybody telling: then it is looked at again.
+    fn unasked(&self, connection: &Connection) -> Performed {
+        let note = "nothing was asked: the connection has no credential".to_owned();
+        if connection.credential == "none" {
+            return Performed::noted(note);
+        }
+        let due = near(self.now().plus_ms(EVERY_MS), (self.chance)());
+        let changes = vec![self.next_check(connection, due)];
+        Performed::Done { changes, expects: Vec::new(), note }
     }
 
     /// Lets go of what was minted for a connection that is off (S34).

@@ -181,8 +181,16 @@ impl Connections {
             Err(NotReady::Store(error)) => return Err(error),
             _ => (0, old.health.hooks.len()),
         };
-        let new = Connection { authority: false, projects_lag: false, ..without_credential(&old) };
+        let new = Connection {
+            authority: false,
+            projects_lag: false,
+            waiting_app: None,
+            ..without_credential(&old)
+        };
         let (mut changes, mut expects) = self.destroyed(&old).await?;
+        let (ended, versions) = self.abandoned(&old).await?;
+        changes.extend(ended);
+        expects.extend(versions);
         expects.push((RecordKey::Connection(old.key.clone()), version));
         if let Some(found) = self.authority_of(&old).await? {
             expects.push((RecordKey::Organization(found.value.slug.clone()), found.version));
@@ -211,9 +219,6 @@ impl Connections {
     /// Every credential of the connection, and of its source when nobody else uses that.
     pub(super) async fn destroyed(&self, connection: &Connection) -> Result<Expecting, StoreError> {
         let own = CredentialOwner::Connection(connection.key.clone());
-        let drop_all = |owner: CredentialOwner| {
-            CredentialKind::ALL.into_iter().map(move |kind| Change::DropCredential(owner.clone(), kind))
-        };
         let mut changes: Vec<Change> = drop_all(own).collect();
         let mut expects = Vec::new();
         let found = self.store.versioned_source(&connection.source).await?;
@@ -229,12 +234,33 @@ impl Connections {
         Ok((changes, expects))
     }
 
+    /// The end of an App that was made for the connection and never bound: nothing else is to come of it.
+    pub(super) async fn abandoned(&self, connection: &Connection) -> Result<Expecting, StoreError> {
+        let Some(waiting) = connection.waiting_app.as_ref().filter(|it| **it != connection.source) else {
+            return Ok(Expecting::default());
+        };
+        let found = self.store.versioned_source(waiting).await?;
+        // One that speaks for somebody is in use elsewhere.
+        let is_left = |source: &Source| source.created_by != "config" && source.organizations.is_empty();
+        let Some(Versioned { version, value }) = found.filter(|found| is_left(&found.value)) else {
+            return Ok(Expecting::default());
+        };
+        let expects = vec![(RecordKey::Source(value.key.clone()), version)];
+        let mut changes: Vec<Change> = drop_all(CredentialOwner::Source(value.key.clone())).collect();
+        changes.push(Change::PutSource(Source { removed: true, ..value }));
+        Ok((changes, expects))
+    }
+
     /// Whether another connection lives by a source's credentials.
     async fn others_use(&self, source: &Source, but: &Connection) -> Result<bool, StoreError> {
         let known = self.store.candidates(&source.key, &source.host, &About::default()).await?;
         let uses = |it: &Connection| it.key != but.key && it.credential == "app";
         Ok(known.of_source.iter().any(uses))
     }
+}
+
+fn drop_all(owner: CredentialOwner) -> impl Iterator<Item = Change> {
+    CredentialKind::ALL.into_iter().map(move |kind| Change::DropCredential(owner.clone(), kind))
 }
 
 /// Whether nothing is asked of the forge for it.

@@ -71,7 +71,10 @@ pub(super) async fn write(
         NewCredential::Token(token) => {
             let owner = CredentialOwner::Connection(connection.key.clone());
             keeper.keep(owner, CredentialKind::AccessToken, token, Some(&binding)).await?;
-            keeper.hook_secret_unless_kept().await?
+            keeper.drop_app();
+            // What an App had that was never installed, only that App knows.
+            let is_left = before.is_some_and(|it| it.credential == "app" && !it.is_believed());
+            if is_left { Some(keeper.hook_secret().await?) } else { keeper.hook_secret_unless_kept().await? }
         }
         NewCredential::App(app) => keeper.app(app, &binding).await?,
     };
@@ -85,13 +88,18 @@ pub(super) async fn write(
     }
     let action = match before {
         None => "connection.created",
-        Some(before) if before.credential == "none" => "connection.promoted",
+        Some(before) if !before.is_believed() => "connection.promoted",
         Some(_) => "secret.replaced",
     };
     let detail = format!("{} at {}", connection.account.login, connection.host);
     changes.push(line(&connection, &new.by, action, &detail, now));
     changes.extend(wishes(connection.read_anew(&new.by, now)));
     let mut expects = expects(&draft, before.is_none(), &source_key);
+    if let Some(before) = before {
+        let (ended, versions) = of.abandoned(before).await?;
+        changes.extend(ended);
+        expects.extend(versions);
+    }
     if before.is_some_and(is_off) {
         let (projects, versions) = of.projects_paused(&mut connection).await?;
         changes.extend(projects);
@@ -160,6 +168,7 @@ fn connection(
     it.url.clone_from(&draft.base);
     it.source.clone_from(source);
     it.proof = Proof::Proven;
+    it.waiting_app = None;
     it.credential_last4 = match &new.credential {
         NewCredential::Token(token) => last4(token.expose_secret()),
         NewCredential::App(_) => None,
@@ -167,7 +176,7 @@ fn connection(
     if new.kept_by_file {
         BY_FILE.clone_into(&mut it.created_by);
     }
-    if before.is_some_and(|before| before.credential == "none" || before.is_off()) {
+    if before.is_some_and(|before| !before.is_believed() || before.is_off()) {
         it.paused_at = None;
     }
     it.clear_reasons(&[ConnectionState::Uninstalled, ConnectionState::Suspended, ConnectionState::Limited]);
@@ -226,6 +235,13 @@ impl Keeper<'_> {
 
     fn of_source(&self) -> CredentialOwner {
         CredentialOwner::Source(self.connection.source.clone())
+    }
+
+    /// The source is no App's any more: what the App was believed by is destroyed.
+    fn drop_app(&mut self) {
+        let of_app = [CredentialKind::AppKey, CredentialKind::ClientSecret];
+        let owner = self.of_source();
+        self.changes.extend(of_app.map(|kind| Change::DropCredential(owner.clone(), kind)));
     }
 
     /// A fresh secret for the connection's hook, unless there is a hook that uses one. One that does not open any more

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::health::Capability;
 
 /// Features without which a connection is not what it should be; the others are chosen.
-const CORE: [&str; 5] = ["connect", "private_repositories", "members", "comments", "hooks"];
+const CORE: [&str; 6] = ["connect", "private_repositories", "members", "comments", "hooks", "workflow_files"];
 
 /// What each feature needs of a GitHub installation.
 const PERMISSIONS: [(&str, &str, &str); 8] = [
@@ -33,7 +33,7 @@ const SCOPES: [(&str, &str); 9] = [
     ("private_repositories", "repo"),
     ("members", "read:org"),
     ("comments", "public_repo"),
-    ("onboarding", "workflow"),
+    ("workflow_files", "workflow"),
     ("hooks", "admin:org_hook"),
 ];
 
@@ -181,6 +181,10 @@ mod tests {
         assert!(missing(&capabilities).is_empty() && is_limited(&capabilities));
         assert_eq!(lacking(&capabilities), ["repo", "read:org", "workflow", "admin:org_hook"]);
         assert_eq!(missing(&of_scopes(|scope| scope == "repo:status")), ["public_repo", "user:email"]);
+        for lacking in ["repo", "read:org", "workflow", "admin:org_hook"] {
+            assert!(is_limited(&of_scopes(|scope| scope != lacking)), "without {lacking}");
+        }
+        assert!(!is_limited(&of_scopes(|_| true)));
     }
 
     #[test]

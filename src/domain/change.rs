@@ -130,6 +130,8 @@ pub enum Reason {
     NoAuthority,
     /// Its source is no longer declared.
     SourceRemoved,
+    /// An admin of the organization has rejected its account.
+    AccountRejected,
 }
 
 impl Reason {
@@ -141,6 +143,7 @@ impl Reason {
             Self::ForeignTenant => "foreign-tenant",
             Self::NoAuthority => "no-authority",
             Self::SourceRemoved => "source-removed",
+            Self::AccountRejected => "account-rejected",
         }
     }
 }

@@ -51,6 +51,7 @@ impl Connection {
             account,
             source,
             credential: "none".into(),
+            waiting_app: None,
             credential_last4: None,
             installation: None,
             authority: false,
@@ -84,6 +85,15 @@ impl Connection {
     pub fn is_off(&self) -> bool {
         let off = [ConnectionState::Suspended, ConnectionState::Uninstalled];
         self.reasons.iter().any(|reason| off.contains(reason))
+    }
+
+    /// Whether there is something that its forge can be asked by: an App that is installed nowhere is nothing yet.
+    #[must_use]
+    pub fn is_believed(&self) -> bool {
+        match self.credential.as_str() {
+            "app" => self.installation.is_some(),
+            credential => credential != "none",
+        }
     }
 
     /// Since when nothing is asked of its forge, so that nobody can be confirmed.

@@ -230,6 +230,9 @@ pub struct Connection {
     pub source: SourceKey,
     /// `app`, `access_token` or `none`.
     pub credential: String,
+    /// The source of an App that was made for it and waits for its installation. Until that is bound, all goes on as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_app: Option<SourceKey>,
     /// The last four characters of its token, where it is long enough to show them.
     #[serde(default)]
     pub credential_last4: Option<String>,

@@ -28,7 +28,7 @@ pub use health::{Found, Look, judge};
 pub use inventory::{Inventory, ProjectChange, ProjectStep, Stocktaking};
 pub use lane::lane;
 pub use roster::{Ground, carry_out};
-pub use route::{Routing, holders, plain_key, route, slug_of};
+pub use route::{Routing, holders, plain_key, rejected, route, slug_of};
 
 use crate::domain::change::Changes;
 use crate::domain::event::{Event, Fact, Repository};
@@ -109,6 +109,10 @@ pub fn handle(event: &Event, known: &Known) -> Changes {
     // `route` has looked at this already, but a new connection's key may have met somebody else's record since.
     if !known.source.organizations.contains(&known.connection.value.organization) {
         return route::foreign_tenant(&known.source, known.received_at);
+    }
+    // And an admin may have rejected the account since.
+    if route::stays_out(&known.connection.value, event) {
+        return route::account_rejected(&known.connection.value);
     }
     let mut work = Work::new(event, known);
     apply(&mut work, &event.fact);

@@ -2,6 +2,8 @@
 //!
 //! A name finds a connection only while its account's number is unknown. A name that was given up can be taken by
 //! anybody, so it never stands against a number.
+//!
+//! What an admin has rejected stays out, whatever source tells of it: no event makes it again or goes on with it.
 
 use super::work::audit_entry;
 use crate::domain::change::{Change, Changes, Reason, Verdict};
@@ -15,8 +17,10 @@ use crate::domain::{ConnectionKey, Host, OrganizationSlug, Timestamp, id_of};
 /// Where an event belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Routing {
-    /// To this connection; it may be a new one, to be recorded with the first change.
+    /// To this connection.
     To(Box<Connection>),
+    /// To a new one, to be recorded with the first change, unless the organization has [`rejected`] its account.
+    New(Box<Connection>),
     /// Nowhere: the delivery ends like this.
     End(Changes),
 }
@@ -44,8 +48,12 @@ pub fn route(source: &Source, event: &Event, candidates: &Candidates, now: Times
     }
     let asked = Asked { source, event, candidates };
     let found = asked.by_number().or_else(|| asked.by_name()).or_else(|| asked.by_hook());
-    if let Some(connection) = found.or_else(|| asked.made_by_job()) {
-        return Routing::To(Box::new(connection.clone()));
+    let found = found.or_else(|| asked.made_by_job()).or_else(|| asked.by_rejected_project());
+    if let Some(connection) = found {
+        return match stays_out(connection, event) {
+            true => Routing::End(account_rejected(connection)),
+            false => Routing::To(Box::new(connection.clone())),
+        };
     }
     if let Some(near) = asked.near_miss() {
         return Routing::End(misspelt(source, near, &asked.login(), now));
@@ -53,10 +61,46 @@ pub fn route(source: &Source, event: &Event, candidates: &Candidates, now: Times
     match (&event.about.account, event.about.group, source.organizations.as_slice()) {
         (None, None, organizations) => Routing::End(of_nobody(event, organizations, now)),
         (_, _, [only]) => match asked.found(only, now) {
-            Some(connection) => Routing::To(Box::new(connection)),
+            Some(connection) => Routing::New(Box::new(connection)),
             None => Routing::end(Verdict::Unbound),
         },
         _ => Routing::end(Verdict::Unbound),
+    }
+}
+
+/// How an event ends that would make this connection, when the organization has rejected its account: `own` are the
+/// organization's connections, read after the candidates, so that a verdict between the two is seen.
+#[must_use]
+pub fn rejected(event: &Event, new: &Connection, own: &[Connection]) -> Option<Changes> {
+    let path = told_path(event, new.kind.forge()).to_lowercase();
+    let parent = if let Fact::GroupSeen { parent, .. } = event.fact { parent } else { None };
+    let is_it = |it: &&Connection| {
+        it.rejected_at.is_some() && it.host == new.host && it.organization == new.organization
+    };
+    let covers = |it: &&Connection| match (it.account.external_id, new.account.external_id) {
+        (Some(known), Some(told)) if known == told => true,
+        (Some(known), _) if parent == Some(known) => true,
+        (Some(_), Some(_)) => false,
+        _ => is_inside(&path, &it.account.login.to_lowercase()),
+    };
+    own.iter().filter(is_it).find(covers).map(account_rejected)
+}
+
+/// Whether an event is no longer heard for this connection. Who leaves is out all the same.
+pub(super) fn stays_out(connection: &Connection, event: &Event) -> bool {
+    let takes_away = matches!(
+        event.fact,
+        Fact::MemberRemoved { .. } | Fact::AuthorizationRevoked { .. } | Fact::PersonDeleted { .. }
+    );
+    connection.rejected_at.is_some() && !takes_away
+}
+
+/// An admin has rejected the account.
+pub(super) fn account_rejected(connection: &Connection) -> Changes {
+    Changes {
+        organization: Some(connection.organization.clone()),
+        connection: Some(connection.key.clone()),
+        ..Changes::none(Verdict::Ignored(Reason::AccountRejected))
     }
 }
 
@@ -141,15 +185,8 @@ impl<'a> Asked<'a> {
         &self.event.about
     }
 
-    /// The name under which a connection may have been declared: the whole path at GitLab, the owner at GitHub.
     fn login(&self) -> String {
-        let account = self.about().account.as_ref().map(|account| account.login.clone()).unwrap_or_default();
-        let path = match (&self.event.fact, self.source.forge) {
-            (Fact::GroupSeen { path, .. }, Forge::Gitlab) if !account.is_empty() => Some(path.as_str()),
-            (fact, Forge::Gitlab) => full_path(fact),
-            (_, Forge::Github) => None,
-        };
-        path.map_or(account, str::to_owned)
+        told_path(self.event, self.source.forge)
     }
 
     /// Connections of this source for whose organizations it may speak.
@@ -161,21 +198,30 @@ impl<'a> Asked<'a> {
 
     fn by_number(&self) -> Option<&'a Connection> {
         let candidates = self.candidates;
+        // A project may go on under another connection than the rejected one that it was recorded through.
+        let by_project = candidates.by_project.as_ref().filter(|it| it.rejected_at.is_none());
         let account = candidates.by_installation.as_ref().or(candidates.by_account.as_ref());
         match self.source.forge {
             Forge::Github => account,
             // Where it went is in the new path; the number still points to where it was.
             Forge::Gitlab if matches!(self.event.fact, Fact::RepositoryTransferred { .. }) => {
-                account.or_else(|| self.by_name()).or(candidates.by_project.as_ref())
+                account.or_else(|| self.by_name()).or(by_project)
             }
-            Forge::Gitlab => account.or(candidates.by_project.as_ref()).or_else(|| self.by_parent()),
+            Forge::Gitlab => account.or(by_project).or_else(|| self.by_parent()),
         }
+    }
+
+    /// What was recorded through a rejected connection, and nothing else leads to.
+    fn by_rejected_project(&self) -> Option<&'a Connection> {
+        let is_it = |it: &&Connection| self.source.forge == Forge::Gitlab && it.rejected_at.is_some();
+        self.candidates.by_project.as_ref().filter(is_it)
     }
 
     /// A subgroup of a connected group.
     fn by_parent(&self) -> Option<&'a Connection> {
         let Fact::GroupSeen { parent: Some(parent), .. } = self.event.fact else { return None };
-        self.own().find(|connection| connection.account.external_id == Some(parent))
+        let is_it = |connection: &&Connection| connection.account.external_id == Some(parent);
+        self.own().filter(is_it).max_by_key(|connection| connection.rejected_at.is_none())
     }
 
     /// A connection that was declared by name. GitHub tells the account's number, so a known one must be found by it.
@@ -188,7 +234,7 @@ impl<'a> Asked<'a> {
             Forge::Github => connection.account.external_id.is_none() && connection.account.login == login,
             Forge::Gitlab => is_inside(&login, &connection.account.login),
         };
-        self.own().filter(is_declared).max_by_key(|connection| connection.account.login.len())
+        self.own().filter(is_declared).max_by_key(|it| (it.account.login.len(), it.rejected_at.is_none()))
     }
 
     /// What names no account is about the one connection that the hook can be about.
@@ -196,8 +242,8 @@ impl<'a> Asked<'a> {
         if self.about().account.is_some() {
             return None;
         }
-        let mut own = self.own();
-        let first = own.next()?;
+        let mut own = self.own().filter(|connection| connection.rejected_at.is_none());
+        let Some(first) = own.next() else { return self.own().next() };
         let rest: Vec<&Connection> = own.collect();
         if rest.is_empty() {
             return Some(first);
@@ -284,6 +330,17 @@ impl<'a> Asked<'a> {
 pub(super) fn is_inside(path: &str, login: &str) -> bool {
     let below = |rest: &str| rest.is_empty() || rest.starts_with('/');
     !login.is_empty() && path.strip_prefix(login).is_some_and(below)
+}
+
+/// The name under which a connection may have been declared: the whole path at GitLab, the owner at GitHub.
+fn told_path(event: &Event, forge: Forge) -> String {
+    let account = event.about.account.as_ref().map(|account| account.login.clone()).unwrap_or_default();
+    let path = match (&event.fact, forge) {
+        (Fact::GroupSeen { path, .. }, Forge::Gitlab) if !account.is_empty() => Some(path.as_str()),
+        (fact, Forge::Gitlab) => full_path(fact),
+        (_, Forge::Github) => None,
+    };
+    path.map_or(account, str::to_owned)
 }
 
 fn full_path(fact: &Fact) -> Option<&str> {

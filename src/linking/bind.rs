@@ -14,6 +14,7 @@ use super::vault::AppAccess;
 use super::{Linking, Refusal};
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::ci::holders_version;
+use crate::domain::credential::{CredentialKind, CredentialOwner};
 use crate::domain::event::{About, AccountRef};
 use crate::domain::known::{RecordKey, Versioned};
 use crate::domain::organization::{Account, Connection, ConnectionState, Organization};
@@ -145,6 +146,7 @@ impl Linking {
             let holder = self.holder(visit, source, read, &before.key).await?;
             let wants = visit.leg.wants.unwrap_or(Wants { purpose: Purpose::Comments, follows_ci: false });
             let missing = missing(wants, &read.installation.permissions);
+            let replaced = token_of(&before);
             let mut connection = bound(before, source, read, !missing.is_empty());
             let organization = self.organization(visit).await?;
             let managed = managed(&organization.value, &connection, read.kind);
@@ -166,6 +168,12 @@ impl Linking {
             let (speaking, seen) = self.speaking(visit, source).await?;
             expects.push(seen);
             let mut changes = vec![speaking];
+            if let Some(token) = replaced {
+                changes.push(token);
+                let detail = "the App takes the place of its token, which is destroyed here".to_owned();
+                let entry = self.entry(visit, "secret.erased", connection.key.as_str(), detail);
+                changes.push(Change::Audit(entry));
+            }
             changes.push(Change::Audit(self.entry(
                 visit,
                 "connection.bound",
@@ -204,6 +212,9 @@ impl Linking {
             let found = self.store.versioned_connection(key).await?;
             let own = found.filter(|it| it.value.organization == visit.organization);
             let found = own.ok_or(Refusal::Changed)?;
+            if found.value.rejected_at.is_some() {
+                return Err(Refusal::Rejected);
+            }
             return Ok((found.value, found.version));
         }
         let host = crate::domain::Host::of(&visit.leg.url).map_err(|_| Refusal::Changed)?;
@@ -257,7 +268,9 @@ impl Linking {
     ) -> Result<(Change, (RecordKey, u64)), Refusal> {
         let found = self.store.versioned_source(source).await?.ok_or(Refusal::NoApp)?;
         let (version, mut found) = (found.version, found.value);
-        if found.removed {
+        // A token may have taken the place of an App that had waited.
+        let is_left = found.created_by != "config" && found.app.is_none();
+        if found.removed || is_left {
             return Err(Refusal::NoApp);
         }
         if !found.organizations.contains(&visit.organization) {
@@ -327,11 +340,20 @@ fn missing(wants: Wants, granted: &Permissions) -> Vec<&'static str> {
     wants.permissions().into_iter().filter(lacking).map(|it| it.name).collect()
 }
 
+/// The end of the token by which it was believed.
+fn token_of(before: &Connection) -> Option<Change> {
+    let owner = CredentialOwner::Connection(before.key.clone());
+    let has = before.credential == "access_token";
+    has.then_some(Change::DropCredential(owner, CredentialKind::AccessToken))
+}
+
 fn bound(before: Connection, source: &SourceKey, read: &Read, lacks: bool) -> Connection {
     let mut connection = before;
     connection.account = read.account.clone();
     connection.source = source.clone();
     connection.credential = "app".into();
+    connection.credential_last4 = None;
+    connection.waiting_app = None;
     connection.installation = Some(read.installation.id.get());
     connection.permissions = granted(&read.installation.permissions);
     if !read.installation.repository_selection.is_empty() {
@@ -345,6 +367,8 @@ fn bound(before: Connection, source: &SourceKey, read: &Read, lacks: bool) -> Co
         ConnectionState::Suspended,
         ConnectionState::Limited,
         ConnectionState::PermissionMissing,
+        ConnectionState::TokenInvalid,
+        ConnectionState::TokenExpiring,
     ]);
     if lacks {
         connection.add_reason(ConnectionState::PermissionMissing);

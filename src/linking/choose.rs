@@ -46,6 +46,8 @@ pub enum Wrong {
     Connected(ConnectionKey),
     /// An admin has rejected it.
     Rejected(ConnectionKey),
+    /// The config declares how it is connected.
+    Declared(ConnectionKey),
 }
 
 /// What comes of it.
@@ -129,8 +131,8 @@ impl Linking {
         Ok(self.store.known_to_job(&lookup).await?)
     }
 
-    /// A connection that the organization has to the account already: one that a CI job has made is taken up, and one
-    /// whose App waits for its installation is gone on with.
+    /// A connection that the organization has to the account already: one that a CI job has made, or that has a token, is
+    /// taken up, and one whose App waits for its installation is gone on with.
     async fn take_over(
         &self,
         visit: &mut Visit,
@@ -141,14 +143,24 @@ impl Linking {
         if found.rejected_at.is_some() {
             return Ok(Some(Wrong::Rejected(found.key.clone())));
         }
+        // Of a declared one, an installation of its own App is all that may be missing.
+        let is_declared = self.forges.is_declared(&found.key) || found.created_by == "config";
+        let is_its_own =
+            visit.leg.source.as_ref() == Some(&found.source) && found.credential != "access_token";
+        if is_declared && !is_its_own {
+            return Ok(Some(Wrong::Declared(found.key.clone())));
+        }
         let gone = found.reasons.contains(&ConnectionState::Uninstalled);
         if found.credential != "none" && found.installation.is_some() && !gone {
             return Ok(Some(Wrong::Connected(found.key.clone())));
         }
         visit.leg.connection = Some(found.key.clone());
-        let is_made = found.credential == "app" && !visit.leg.existing_app;
-        if is_made && self.vault.app(&found.source).await?.is_some_and(|app| app.sign_in().is_some()) {
-            visit.leg.source = Some(found.source.clone());
+        let own = Some(&found.source).filter(|_| found.credential == "app");
+        let Some(made) = found.waiting_app.as_ref().or(own).filter(|_| !visit.leg.existing_app) else {
+            return Ok(None);
+        };
+        if self.vault.app(made).await?.is_some_and(|app| app.sign_in().is_some()) {
+            visit.leg.source = Some(made.clone());
             visit.leg.existing_app = true;
         }
         Ok(None)

@@ -110,7 +110,8 @@ impl Linking {
         Ok(())
     }
 
-    /// The connection that waits for its installation: a new one, or the one that a CI job has made.
+    /// The connection that waits for its installation: a new one, or the one that there is. Of that, nothing changes
+    /// before somebody has proven that the account is theirs: the App may never be installed.
     async fn planned(
         &self,
         visit: &Visit,
@@ -120,9 +121,8 @@ impl Linking {
         if let Some(key) = &visit.leg.connection {
             let found = self.store.versioned_connection(key).await?.ok_or(Refusal::Changed)?;
             let mut connection = found.value;
-            connection.source = source.clone();
-            connection.credential = "app".into();
-            connection.add_reason(ConnectionState::AwaitingApproval);
+            connection.waiting_app = Some(source.clone());
+            awaits(&mut connection);
             return Ok((connection, found.version));
         }
         let login = made.owner.login.clone();
@@ -169,6 +169,13 @@ impl Linking {
         let app = app.map_err(|_| ProviderError::CredentialRefused)?;
         let hook = Callbacks::of(&self.public_url, source).hook;
         app.session().for_person().set_app_hook(&hook, secret).await
+    }
+}
+
+/// An owner's approval is what is missing, unless all works without it.
+pub(super) fn awaits(connection: &mut Connection) {
+    if connection.is_off() || !connection.is_believed() {
+        connection.add_reason(ConnectionState::AwaitingApproval);
     }
 }
 

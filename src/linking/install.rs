@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 
 use url::Url;
 
+use super::create::awaits;
 use super::manifest::Callbacks;
 use super::session::{Step, Visit, challenge};
 use super::vault::AppAccess;
@@ -11,7 +12,6 @@ use super::{Linking, Refusal};
 use crate::domain::SourceKey;
 use crate::domain::change::{AuditEntry, Change};
 use crate::domain::known::RecordKey;
-use crate::domain::organization::ConnectionState;
 use crate::domain::ticket::TicketPurpose;
 use crate::provider::github::client::{authorize_url, install_url};
 
@@ -99,7 +99,7 @@ impl Linking {
         if let Some(key) = &visit.leg.connection
             && let Some(mut found) = self.store.versioned_connection(key).await?
         {
-            found.value.add_reason(ConnectionState::AwaitingApproval);
+            awaits(&mut found.value);
             let entry = AuditEntry {
                 at: self.now(),
                 organization: Some(visit.organization.clone()),

@@ -159,14 +159,15 @@ impl Linking {
         if connection.kind.forge() != Forge::Github {
             return Err(NoLink::NotGithub);
         }
-        let app = self.vault.app(&connection.source).await.map_err(Refusal::from)?.ok_or(NoLink::NoApp)?;
+        let source = connection.waiting_app.unwrap_or(connection.source);
+        let app = self.vault.app(&source).await.map_err(Refusal::from)?.ok_or(NoLink::NoApp)?;
         app.sign_in().ok_or(NoLink::NoApp)?;
         Ok(Leg {
             kind: connection.kind,
             url: connection.url,
             by: by.to_owned(),
             step: Step::Choose,
-            source: Some(connection.source),
+            source: Some(source),
             existing_app: true,
             connection: Some(connection.key),
             suggested: Some(connection.account.login),

@@ -13,16 +13,18 @@ use super::{Context, metric, patience};
 use crate::domain::DeliveryId;
 use crate::domain::change::{Changes, Reason, Verdict};
 use crate::domain::event::Event;
-use crate::domain::organization::Source;
+use crate::domain::organization::{Connection, Source};
 use crate::fault;
 use crate::handler::{self, Routing};
 use crate::provider::Unreadable;
-use crate::store::{Claim, Outcome, Settled, StoreError};
+use crate::store::{Claim, ConnectionFilter, Outcome, Page, Settled, StoreError};
 use crate::telemetry::{Fault, report};
 
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// When the records change under an event so often, it is better tried later.
 const HANDLED_MAX: u32 = 8;
+/// Connections that are read at once.
+const OWN_PAGE: usize = 200;
 /// So many blameless deliveries are remembered while the store is away.
 const EXCUSED_MAX: usize = 4_096;
 
@@ -192,13 +194,18 @@ async fn judge(context: &Context, claim: &Claim, event: &mut Option<Arc<Event>>)
     let (route, now) = (context.rules.route, context.now());
     let (from, about) = (source.clone(), Arc::clone(&event));
     let routed = bounds::run(move || match route(&from, &about, &candidates, now) {
-        Routing::To(connection) => Ok((connection, handler::lookup(&about))),
+        Routing::To(connection) => Ok((connection, handler::lookup(&about), false)),
+        Routing::New(connection) => Ok((connection, handler::lookup(&about), true)),
         Routing::End(changes) => Err(changes),
     });
-    let (connection, lookup) = match routed.await? {
+    let (connection, lookup, is_made) = match routed.await? {
         Ok(routed) => routed,
         Err(changes) => return Ok(changes),
     };
+    if is_made && let Some(ended) = handler::rejected(&event, &connection, &own(context, &connection).await?)
+    {
+        return Ok(ended);
+    }
     let known = patience::ask(|| store.known(&source, &connection, &lookup)).await?;
     let Some(mut known) = known else {
         return Err(StoreError::Corrupt(format!("connection {} has no organization", connection.key)).into());
@@ -212,6 +219,21 @@ async fn judge(context: &Context, claim: &Claim, event: &mut Option<Arc<Event>>)
         changes.expects.extend(holders);
     }
     Ok(changes)
+}
+
+/// The organization's connections of the same kind.
+async fn own(context: &Context, like: &Connection) -> Result<Vec<Connection>, StoreError> {
+    let of = Some(like.organization.clone());
+    let filter = ConnectionFilter { kind: Some(like.kind), ..ConnectionFilter::of(of) };
+    let (mut own, mut page) = (Vec::new(), Page { limit: OWN_PAGE, cursor: None });
+    loop {
+        let paged = patience::ask(|| context.store.connections(&filter, &page)).await?;
+        own.extend(paged.items);
+        match paged.next {
+            Some(next) => page.cursor = Some(next),
+            None => return Ok(own),
+        }
+    }
 }
 
 async fn read(context: &Context, source: &Source, claim: &Claim) -> Result<Arc<Event>, Trouble> {

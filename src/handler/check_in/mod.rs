@@ -25,7 +25,7 @@ const HEARD_EVERY_MS: i64 = 1000;
 /// What is to be done about a check-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decided {
-    /// The same token came before, for the same job: the same answer.
+    /// The same came before, for the same job, and would be taken today: the same answer.
     Again(Box<CheckIn>),
     /// This is to be written; then it is the answer.
     Settle(Box<Settlement>),
@@ -70,21 +70,23 @@ pub fn check_in(
     policy: &Policy,
     now: Timestamp,
 ) -> Decided {
-    if let Some(before) = &known.before {
-        let (before, caller) = (&before.value, witness.caller());
-        let same_job = before.job == witness.job().name;
-        let same_organization = caller.is_none_or(|caller| *caller.organization() == before.organization);
-        let again = same_job && same_organization;
-        return if again {
-            Decided::Again(Box::new(before.clone()))
-        } else {
-            Decided::Refuse(Refused::TokenUsed)
-        };
+    let before = known.before.as_ref().map(|before| &before.value);
+    if before.is_some_and(|before| !is_same(witness, before)) {
+        return Decided::Refuse(Refused::TokenUsed);
     }
-    match decide(&Question { witness, lookup, known, policy, now }) {
-        Ok(settlement) => Decided::Settle(Box::new(settlement)),
-        Err(refused) => Decided::Refuse(refused),
+    match (decide(&Question { witness, lookup, known, policy, now }), before) {
+        // What a rule forbids by now is not answered from memory: an admin may have rejected the account since.
+        (Err(refused), _) => Decided::Refuse(refused),
+        (Ok(_), Some(before)) => Decided::Again(Box::new(before.clone())),
+        (Ok(settlement), None) => Decided::Settle(Box::new(settlement)),
     }
+}
+
+/// Whether a check-in of before was this very job's, of the same organization.
+fn is_same(witness: &Witness, before: &CheckIn) -> bool {
+    let same_organization =
+        witness.caller().is_none_or(|caller| *caller.organization() == before.organization);
+    before.job == witness.job().name && same_organization
 }
 
 /// Everything that a decision stands on.

@@ -96,13 +96,16 @@ fn by_claim<'a>(question: &Question<'a>) -> Option<&'a Versioned<Connection>> {
     own.or_else(|| by_path(question, None)).or_else(at_forge)
 }
 
-/// The organization's connection to an account of that name, unless its number is another one.
+/// The organization's connection to an account of that name, unless its number is another one, or of that number: one
+/// that was rejected holds nothing, so that nothing else leads to it once the account has another name.
 fn by_path<'a>(question: &Question<'a>, account: Option<u64>) -> Option<&'a Versioned<Connection>> {
     let path = question.lookup.full_path.to_lowercase();
     let may = |found: &&Versioned<Connection>| {
         let known = &found.value.account;
-        let is_other = known.external_id.is_some() && account.is_some() && known.external_id != account;
-        !is_other && is_inside(&path, &known.login.to_lowercase())
+        match (known.external_id, account) {
+            (Some(known), Some(told)) => known == told,
+            _ => is_inside(&path, &known.login.to_lowercase()),
+        }
     };
     let best = |found: &&Versioned<Connection>| {
         let connection = &found.value;

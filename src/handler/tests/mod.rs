@@ -157,13 +157,14 @@ impl World {
         let holder = about.project.and_then(|id| self.projects.get(&id)).map(|found| &found.value.connection);
         Candidates {
             by_installation: all()
-                .find(|c| c.installation.is_some() && c.installation == about.installation)
+                .find(|c| c.holds() && c.installation.is_some() && c.installation == about.installation)
                 .cloned(),
-            by_account: all().find(|c| id.is_some() && c.account.external_id == id).cloned(),
+            by_account: all().find(|c| c.holds() && id.is_some() && c.account.external_id == id).cloned(),
             by_project: all().find(|c| Some(&c.key) == holder).cloned(),
             of_source: all().filter(|c| c.source == self.source.key).cloned().collect(),
             by_login: all()
                 .filter(|c| about.account.as_ref().is_some_and(|told| told.login == c.account.login))
+                .filter(|c| c.rejected_at.is_none())
                 .cloned()
                 .collect(),
         }
@@ -189,9 +190,13 @@ impl World {
     /// Routes, handles and keeps. Whatever is routed must write something (ruling 35).
     fn deliver(&mut self, event: &Event, received: i64) -> Changes {
         let routed = super::route(&self.source, event, &self.candidates(&event.about), at(received));
+        let own: Vec<Connection> = self.connections.values().map(|found| found.value.clone()).collect();
         let changes = match routed {
             Routing::End(changes) => changes,
-            Routing::To(connection) => {
+            Routing::New(new) if super::rejected(event, &new, &own).is_some() => {
+                super::rejected(event, &new, &own).unwrap()
+            }
+            Routing::To(connection) | Routing::New(connection) => {
                 let changes = handle(event, &self.known(event, &connection, at(received)));
                 assert!(!changes.changes.is_empty(), "nothing to write for {event:?}");
                 changes

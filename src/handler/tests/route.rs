@@ -17,7 +17,7 @@ fn ask(source: &Source, connections: &[Connection], event: &Event) -> Routing {
 
 fn to(routing: &Routing) -> &Connection {
     match routing {
-        Routing::To(connection) => connection,
+        Routing::To(connection) | Routing::New(connection) => connection,
         Routing::End(changes) => panic!("routed nowhere: {changes:?}"),
     }
 }
@@ -25,7 +25,7 @@ fn to(routing: &Routing) -> &Connection {
 fn ended(routing: Routing) -> Changes {
     match routing {
         Routing::End(changes) => changes,
-        Routing::To(connection) => panic!("routed to {}", connection.key),
+        Routing::To(connection) | Routing::New(connection) => panic!("routed to {}", connection.key),
     }
 }
 
@@ -203,4 +203,89 @@ fn numbers_are_learnt_from_the_first_event_that_tells_them() {
     assert_eq!(connection.account.external_id, Some(ACME));
     assert_eq!(connection.installation, Some(INSTALLATION));
     assert_eq!((connection.last_event_at, connection.state()), (Some(at(50)), ConnectionState::Connected));
+}
+
+/// What a job has made and an admin has rejected: a connection of a source of its own.
+fn rejected_by_admin(login: &str, id: Option<u64>, proof: Proof) -> Connection {
+    Connection {
+        source: SourceKey::parse("gitlab-acme").unwrap(),
+        authority: false,
+        proof,
+        rejected_at: Some(at(20)),
+        ..connection("gitlab-acme", "acme", Forge::Gitlab, login, id)
+    }
+}
+
+fn rejecting(connection: Connection) -> World {
+    let mut world = World::new(Forge::Gitlab);
+    world.connections.clear();
+    world.put(Change::PutConnection(Box::new(connection)));
+    world
+}
+
+#[test]
+fn no_event_makes_again_what_an_admin_has_rejected() {
+    let out = Verdict::Ignored(Reason::AccountRejected);
+    for (id, proof) in [(Some(ACME), Proof::Proven), (None, Proof::Claimed)] {
+        let mut world = rejecting(rejected_by_admin("Acme", id, proof));
+        let by_path = world.deliver(&seen(None, "acme", 9), 50);
+        assert_eq!((&by_path.verdict, by_path.connection), (&out, Some(key("gitlab-acme"))), "{proof:?}");
+        let known = id.map(|id| world.deliver(&group_event(id, None, added(3)), 51).verdict);
+        assert!(known.is_none_or(|verdict| verdict == out), "by its number, without a name");
+        assert_eq!((world.connections.len(), world.projects.len(), world.members.len()), (1, 0, 0));
+    }
+    // Renamed since: the number still tells. A subgroup is told with the group above it.
+    let mut world = rejecting(rejected_by_admin("before", Some(ACME), Proof::Proven));
+    let numbered = |project| Event {
+        about: About { group: Some(ACME), ..seen(None, "acme", project).about },
+        ..seen(None, "acme", project)
+    };
+    let mut itself = numbered(9);
+    itself.fact = Fact::GroupSeen { group: ACME, path: "acme".to_owned(), from: None, parent: None };
+    assert_eq!(world.deliver(&itself, 50).verdict, out);
+    let mut below = numbered(9);
+    below.about.group = Some(77);
+    below.fact = Fact::GroupSeen { group: 77, path: "acme/x".to_owned(), from: None, parent: Some(ACME) };
+    assert_eq!(world.deliver(&below, 51).verdict, out);
+    // Neither a longer name nor the number of somebody who has the name by now is rejected.
+    let mut world = rejecting(rejected_by_admin("acme", Some(5), Proof::Proven));
+    world.deliver(&seen(None, "acmes", 10), 50);
+    world.deliver(&Event { fact: itself.fact.clone(), ..itself }, 51);
+    assert_eq!(world.connections.len(), 3);
+}
+
+#[test]
+fn events_through_a_rejected_connections_own_source_are_ignored_and_who_leaves_is_out_all_the_same() {
+    let out = Verdict::Ignored(Reason::AccountRejected);
+    let mut world = World::new(Forge::Gitlab);
+    world.deliver(&seen(None, "acme", 9), 50);
+    world.deliver(&group_event(ACME, None, added(3)), 51);
+    world.change_connection(|connection| connection.rejected_at = Some(at(60)));
+    let before = world.project(9).clone();
+    for event in [seen(None, "acme", 9), seen(None, "acme", 10), seen(None, "beta", 9)] {
+        assert_eq!(world.deliver(&event, 70).verdict, out, "{event:?}");
+    }
+    assert_eq!((world.project(9), world.projects.len()), (&before, 1));
+    assert_eq!(world.deliver(&group_event(ACME, None, added(4)), 71).verdict, out);
+    assert!(!world.members.contains_key(&4));
+    world.deliver(&group_event(ACME, None, removed(3)), 72);
+    assert_eq!(world.member(3).state, MemberState::Removed);
+    // Rejected between the two looks at the records.
+    let event = seen(None, "acme", 11);
+    let held = handle(&event, &world.known(&event, world.connection(), at(73)));
+    assert_eq!((held.verdict, held.changes.len()), (out, 0));
+}
+
+#[test]
+fn what_goes_on_under_another_connection_is_heard_there() {
+    let mut world = rejecting(rejected_by_admin("acme", Some(ACME), Proof::Proven));
+    let live = connection("app-acme", "acme", Forge::Gitlab, "acme", Some(ACME));
+    world.put(Change::PutConnection(Box::new(live.clone())));
+    world.deliver(&seen(None, "acme", 9), 50);
+    assert_eq!(world.project(9).connection, key("app-acme"));
+    let both =
+        [Connection { rejected_at: Some(at(1)), ..live.clone() }, Connection { key: key("b"), ..live }];
+    let person = Fact::PersonSeen { person: person(3) };
+    let nobody = Event { about: About::default(), ..event(None, person) };
+    assert_eq!(to(&ask(&world.source, &both, &nobody)).key, key("b"));
 }

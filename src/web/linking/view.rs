@@ -216,6 +216,10 @@ fn alert(visit: &Visit, filled: &Filled, wrong: &Wrong) -> String {
         Wrong::Connected(key) => {
             format!("This account is connected already, as <code>{}</code>.", escape(key.as_str()))
         }
+        Wrong::Declared(key) => format!(
+            "The server's config declares how this account is connected, as <code>{}</code>. It is changed there.",
+            escape(key.as_str())
+        ),
         Wrong::Rejected(key) => format!(
             "An admin has rejected this account (<code>{}</code>). Allow it first.",
             escape(key.as_str())

@@ -46,7 +46,7 @@ async fn a_personal_token_of_a_server_connects_with_the_documented_scopes() {
     }
     // A wider scope stands for the narrower ones.
     let bench = Bench::of_acme(Some(Forge::Github)).await;
-    let token = github.token("ada", Some("repo, user, read:org, admin:org_hook"));
+    let token = github.token("ada", Some("repo, user, read:org, workflow, admin:org_hook"));
     let added = bench.adds(GHES, &github.site(), "acme", token).await.unwrap();
     assert_eq!(added.connection.state(), ConnectionState::WaitingFirstJob);
     assert!(added.connection.authority, "the first one at the founder's forge manages members");

@@ -1,12 +1,13 @@
 //! Health: what is said of a connection, after how many looks, and what a look may do.
 
 use scm_connect::connect::Verb;
-use scm_connect::domain::organization::ConnectionState as S;
+use scm_connect::domain::change::Change;
+use scm_connect::domain::organization::{Connection, ConnectionState as S, Kind};
 use scm_connect::domain::project::ProjectState;
 use scm_connect::domain::task::TaskState;
 use scm_connect::store::{Page, TaskFilter};
 
-use super::bench::{Bench, code, connected, key, wish_of_app};
+use super::bench::{Bench, code, connected, connection, key, wish_of_app};
 use crate::forge::{FakeGithub, Fault, Planted};
 
 const MINUTE_MS: i64 = 60_000;
@@ -186,4 +187,21 @@ async fn a_sync_takes_away_what_a_whole_list_no_longer_has_but_never_all_of_it()
     let filter = TaskFilter { connection: Some(key("acme")), ..TaskFilter::default() };
     let tasks = bench.store.tasks(&filter, &Page { limit: 10, cursor: None }).await.unwrap();
     assert!(tasks.items.iter().all(|task| task.state == TaskState::Queued), "{tasks:?}");
+}
+
+#[tokio::test]
+async fn where_there_is_nothing_to_ask_by_it_is_looked_at_again() {
+    let github = FakeGithub::server("3.19.0");
+    let bench = Bench::of_acme(None).await;
+    let waiting = connection(Kind::GithubEnterpriseServer, &github.site(), "app");
+    bench.writes(vec![Change::PutConnection(Box::new(waiting.clone()))]).await;
+    let tasks = bench.acts("acme", Verb::Test).await;
+    assert_eq!((tasks.len(), tasks[0].state), (1, TaskState::Queued), "{tasks:?}");
+    bench.passes(19 * MINUTE_MS);
+    assert_eq!(bench.works().await.len(), 1);
+    // What has no credential, and nobody makes one for, is left alone.
+    let none = Connection { credential: "none".into(), ..waiting };
+    bench.writes(vec![Change::PutConnection(Box::new(none))]).await;
+    let tasks = bench.acts("acme", Verb::Test).await;
+    assert!(tasks.iter().all(|task| task.state != TaskState::Queued), "{tasks:?}");
 }

@@ -134,7 +134,7 @@ async fn s49_an_organizations_hook_and_an_apps_get_another_secret() {
     github.org("acme");
     github.member("acme", "ada", "admin");
     let bench = Bench::of_acme(None).await;
-    let token = github.token("ada", Some("repo, user, read:org, admin:org_hook"));
+    let token = github.token("ada", Some("repo, user, read:org, workflow, admin:org_hook"));
     bench.adds(Kind::GithubEnterpriseServer, &github.site(), "acme", token).await.unwrap();
     bench.works().await;
     let old = github.org_hook_secret("acme").unwrap();

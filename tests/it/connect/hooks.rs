@@ -92,7 +92,7 @@ async fn a_github_token_that_may_makes_one_hook_of_the_organization_and_takes_it
     github.member("acme", "ada", "admin");
     github.repo("acme", "site", false);
     let bench = Bench::of_acme(None).await;
-    let token = github.token("ada", Some("repo, user, read:org, admin:org_hook"));
+    let token = github.token("ada", Some("repo, user, read:org, workflow, admin:org_hook"));
     let added = bench.adds(Kind::GithubEnterpriseServer, &github.site(), "acme", token).await.unwrap();
     assert_eq!(added.hook.map(|(url, _)| url), None, "nobody has to set one up");
     bench.works().await;

@@ -32,15 +32,15 @@ async fn a_connection_speaks_with_what_is_kept_for_it_whatever_that_is() {
     let owner = CredentialOwner::Source(here.source.clone());
     bench.keeps(owner, CredentialKind::AppKey, APP_KEY, Forge::Github, &github.site()).await;
     let Ready::Installation(it) = bench.forges.ready(&here).await.unwrap() else { panic!("an installation") };
-    assert!(it.session.permissions().await.unwrap().is_some());
+    it.session.all_installation_repositories().await.unwrap();
     let Ready::Installation(it) = bench.forges.ready(&here).await.unwrap() else { panic!("it still is") };
-    it.session.permissions().await.unwrap();
+    it.session.all_installation_repositories().await.unwrap();
     assert_eq!(github.minted(), 1, "what was minted is remembered between two uses");
     assert_eq!(it.app.installation(it.installation).await.unwrap().id.get(), installation);
     // S34: what was minted for an installation is let go of.
     bench.forges.forget_installation(&here.host, installation);
     let Ready::Installation(it) = bench.forges.ready(&here).await.unwrap() else { panic!("it still is") };
-    it.session.permissions().await.unwrap();
+    it.session.all_installation_repositories().await.unwrap();
     assert_eq!(github.minted(), 2);
     assert_eq!((github.violations(), gitlab.violations()), (Vec::new(), Vec::new()));
 }

@@ -100,6 +100,13 @@ impl Inside {
         self.ask(Method::GET, path, &json!({})).await.1
     }
 
+    /// Everything that the daemon keeps, as its export tells it.
+    pub(crate) async fn exported(&self) -> String {
+        let socket = self.daemon.control().unwrap().to_owned();
+        let client = reqwest::Client::builder().unix_socket(socket).build().unwrap();
+        client.post("http://daemon/api/v1/store/export").send().await.unwrap().text().await.unwrap()
+    }
+
     /// The same from outside, with a token.
     pub(crate) async fn ask_with(
         &self,

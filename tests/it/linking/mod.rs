@@ -5,6 +5,7 @@ mod browser;
 mod cloud;
 mod hijack;
 mod life;
+mod over;
 mod state;
 mod story;
 mod walk;

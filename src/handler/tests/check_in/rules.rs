@@ -200,6 +200,37 @@ fn a_rejected_account_stays_out_and_keeps_nobody_else_from_it() {
 }
 
 #[test]
+fn what_was_answered_before_is_refused_once_a_rule_forbids_it() {
+    let mut office = Office::default();
+    office.ask(&proven(facts(), Some("acme")), &open(), 1000).unwrap();
+    office.ask(&claimed("acme", job(Forge::Gitlab, "acme/api")), &open(), 1000).unwrap();
+    let decided = |office: &Office, witness: &Witness, policy: &Policy| {
+        let lookup = JobLookup::of(witness, check_in_id(witness, ""), wanted_keys(witness));
+        check_in(witness, &lookup, &office.known(&lookup), policy, at(2000))
+    };
+    let claim = claimed("acme", job(Forge::Gitlab, "acme/api"));
+    let strict = Policy { require_proof: true, ..open() };
+    assert!(matches!(decided(&office, &claim, &open()), Decided::Again(_)));
+    assert_eq!(decided(&office, &claim, &strict), Decided::Refuse(Refused::ProofRequired));
+    assert!(matches!(decided(&office, &proven(facts(), Some("acme")), &strict), Decided::Again(_)));
+    office.connections.get_mut("gitlab-acme").unwrap().value.rejected_at = Some(at(1500));
+    for witness in [proven(facts(), Some("acme")), claim] {
+        assert_eq!(decided(&office, &witness, &open()), Decided::Refuse(Refused::Rejected), "{witness:?}");
+    }
+    assert_eq!(decided(&office, &proven(facts(), None), &open()), Decided::Refuse(Refused::NotRecorded));
+}
+
+#[test]
+fn a_rejected_account_stays_out_under_another_name() {
+    let mut office = Office::default();
+    office.ask(&proven(facts(), Some("acme")), &open(), 1000).unwrap();
+    office.connections.get_mut("gitlab-acme").unwrap().value.rejected_at = Some(at(1500));
+    let renamed = Facts { token: "x".into(), project: 21, job: job(Forge::Gitlab, "acme-2/api"), ..facts() };
+    assert_eq!(office.ask(&proven(renamed, Some("acme")), &open(), 2000).unwrap_err(), Refused::Rejected);
+    assert_eq!(office.connections.len(), 1);
+}
+
+#[test]
 fn a_token_older_than_the_last_word_renames_nothing() {
     let mut office = Office::default();
     office.ask(&proven(facts(), Some("acme")), &open(), 1000).unwrap();

@@ -8,7 +8,7 @@ use http::Method;
 
 use super::error::{self, GITHUB};
 use super::jwt::AppKey;
-use super::token::{Minted, Tokens};
+use super::token::{Grant, METADATA, Minted, Tokens};
 use crate::outbound::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH};
 use crate::outbound::{Answer, Carried, Client, Credential, Request};
 use crate::provider::clock::theirs_s;
@@ -45,11 +45,13 @@ pub(super) struct Ask {
     pub(super) body: Option<Bytes>,
     /// The tag of what we have.
     pub(super) unless: Option<HeaderValue>,
+    /// What an installation needs for it.
+    pub(super) grant: Grant,
 }
 
 impl Ask {
     pub(super) const fn get(path: String) -> Self {
-        Self { method: Method::GET, path, body: None, unless: None }
+        Self { method: Method::GET, path, body: None, unless: None, grant: METADATA }
     }
 }
 
@@ -66,7 +68,7 @@ pub(super) struct Carrier {
 impl Carrier {
     /// Asks, and asks once more where GitHub's rules say that the first refusal may be nobody's fault.
     pub(super) async fn carry(&self, ask: Ask) -> Result<Answer, ProviderError> {
-        let (credential, minted) = self.credential().await?;
+        let (credential, minted) = self.credential(ask.grant).await?;
         let answer = self.once(&ask, credential).await?;
         if answer.status != 401 {
             return Ok(answer);
@@ -74,7 +76,7 @@ impl Carrier {
         match &self.identity {
             Identity::App(_) => {
                 self.skew.learn(&answer, &self.client, SKEW_MAX_S)?;
-                self.once(&ask, self.credential().await?.0).await
+                self.once(&ask, self.credential(ask.grant).await?.0).await
             }
             Identity::Installation(tokens) => {
                 if let Some(minted) = &minted {
@@ -84,13 +86,16 @@ impl Carrier {
                     }
                     tokens.forget(minted).await;
                 }
-                self.once(&ask, self.credential().await?.0).await
+                self.once(&ask, self.credential(ask.grant).await?.0).await
             }
             Identity::Nobody | Identity::Token(_) => Ok(answer),
         }
     }
 
-    async fn credential(&self) -> Result<(Option<Credential>, Option<Arc<Minted>>), ProviderError> {
+    async fn credential(
+        &self,
+        grant: Grant,
+    ) -> Result<(Option<Credential>, Option<Arc<Minted>>), ProviderError> {
         match &self.identity {
             Identity::Nobody => Ok((None, None)),
             Identity::Token(credential) => Ok((Some(credential.clone()), None)),
@@ -102,7 +107,7 @@ impl Carrier {
                 Ok((Some(Credential::new(signed, Carried::Bearer, self.client.endpoint())), None))
             }
             Identity::Installation(tokens) => {
-                let minted = tokens.current(self.purpose).await?;
+                let minted = tokens.current(self.purpose, grant).await?;
                 Ok((Some(minted.credential.clone()), Some(minted)))
             }
         }

@@ -11,6 +11,7 @@ use super::carrier::Ask;
 use super::error::of_octocrab;
 use super::scope::Level;
 use super::session::Need;
+use super::token::METADATA;
 use super::wire::{Attempt, AttemptSent, Hook, HookConfig};
 use crate::provider::ProviderError;
 use crate::provider::page::{Next, PER_PAGE, Page, Whole, segment};
@@ -143,8 +144,8 @@ impl Session {
     /// # Errors
     /// As [`ProviderError`] says.
     pub async fn create_hook(&self, place: &HookPlace, hook: &NewHook) -> Result<Hook, ProviderError> {
-        let answer = self.write(Method::POST, place.path(), Some(&hook.wanted())).await;
-        Ok(answer.map_err(|error| place.missing(error))?.json()?)
+        let answer = self.write_as(Method::POST, place.path(), Some(&hook.wanted()), place.need()).await;
+        Ok(answer?.json()?)
     }
 
     /// Brings a hook to what it should be.
@@ -164,9 +165,9 @@ impl Session {
             active: bool,
         }
         let Wanted { config, events, active, .. } = hook.wanted();
-        let answer =
-            self.write(Method::PATCH, place.hook(id), Some(&Change { config, events, active })).await;
-        Ok(answer.map_err(|error| place.missing(error))?.json()?)
+        let change = Change { config, events, active };
+        let answer = self.write_as(Method::PATCH, place.hook(id), Some(&change), place.need()).await;
+        Ok(answer?.json()?)
     }
 
     /// Removes a hook.
@@ -174,8 +175,7 @@ impl Session {
     /// # Errors
     /// As [`ProviderError`] says.
     pub async fn delete_hook(&self, place: &HookPlace, id: u64) -> Result<(), ProviderError> {
-        let answer = self.write(Method::DELETE, place.hook(id), None::<&()>).await;
-        answer.map(drop).map_err(|error| place.missing(error))
+        self.write_as(Method::DELETE, place.hook(id), None::<&()>, place.need()).await.map(drop)
     }
 
     /// Has an organization's hook send a ping now.
@@ -184,8 +184,7 @@ impl Session {
     /// As [`ProviderError`] says.
     pub async fn ping_hook(&self, place: &HookPlace, id: u64) -> Result<(), ProviderError> {
         let path = format!("{}/pings", place.hook(id));
-        let answer = self.write(Method::POST, path, None::<&()>).await;
-        answer.map(drop).map_err(|error| place.missing(error))
+        self.write_as(Method::POST, path, None::<&()>, place.need()).await.map(drop)
     }
 
     /// Attempts to deliver, the newest first, from the beginning or from where an earlier page ended. Not filtered:
@@ -214,7 +213,9 @@ impl Session {
         hook: u64,
         attempt: u64,
     ) -> Result<AttemptSent, ProviderError> {
-        let answer = self.ask(Ask::get(format!("{}/deliveries/{attempt}", place.hook(hook)))).await;
+        let path = format!("{}/deliveries/{attempt}", place.hook(hook));
+        let grant = place.need().map_or(METADATA, Need::grant);
+        let answer = self.ask(Ask { grant, ..Ask::get(path) }).await;
         Ok(answer.map_err(|error| place.missing(error))?.json()?)
     }
 
@@ -224,8 +225,7 @@ impl Session {
     /// As [`ProviderError`] says.
     pub async fn redeliver(&self, place: &HookPlace, hook: u64, attempt: u64) -> Result<(), ProviderError> {
         let path = format!("{}/deliveries/{attempt}/attempts", place.hook(hook));
-        let answer = self.write(Method::POST, path, None::<&()>).await;
-        answer.map(drop).map_err(|error| place.missing(error))
+        self.write_as(Method::POST, path, None::<&()>, place.need()).await.map(drop)
     }
 }
 

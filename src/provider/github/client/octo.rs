@@ -26,9 +26,8 @@ async fn call(carrier: Carrier, request: Request<OctoBody>) -> Result<Response<F
     let path = parts.uri.path_and_query().map(|it| it.as_str()).unwrap_or_default();
     let ask = Ask {
         method: parts.method,
-        path: path.trim_start_matches('/').to_owned(),
         body: (!body.is_empty()).then_some(body),
-        unless: None,
+        ..Ask::get(path.trim_start_matches('/').to_owned())
     };
     carrier.carry(ask).await.map(response)
 }

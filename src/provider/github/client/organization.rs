@@ -77,7 +77,7 @@ impl Session {
     /// As [`ProviderError`] says.
     pub async fn membership(&self, login: &str, person: &str) -> Result<Membership, ProviderError> {
         let path = format!("orgs/{}/memberships/{}", segment(login), segment(person));
-        self.read(path).await.map_err(|error| error.needing(MEMBERS.name))
+        self.read_as(path, MEMBERS).await
     }
 
     /// People who work on some of its repositories without being members.

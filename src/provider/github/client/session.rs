@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 use super::carrier::{Ask, Carrier, Identity};
 use super::error::granted;
 use super::octo;
-use super::scope::{Level, Permissions, Scopes};
+use super::scope::{Level, Scopes};
+use super::token::{Grant, METADATA};
 use crate::outbound::Answer;
 use crate::outbound::header::ETAG;
 use crate::provider::page::{List, Next, Page, Step, Walk, Whole, at};
@@ -23,6 +24,12 @@ pub(super) struct Need {
     pub(super) scope: &'static str,
     /// Both, for people.
     pub(super) name: &'static str,
+}
+
+impl Need {
+    pub(super) const fn grant(self) -> Grant {
+        Grant { permission: self.permission, level: self.level }
+    }
 }
 
 /// Speaks for one identity.
@@ -46,20 +53,6 @@ impl Session {
         octo::over(self.carrier.clone())
     }
 
-    /// What an installation was granted; `None` for every other identity.
-    ///
-    /// # Errors
-    /// When no token can be had.
-    pub async fn permissions(&self) -> Result<Option<Permissions>, ProviderError> {
-        match &self.carrier.identity {
-            Identity::Installation(tokens) => {
-                let minted = tokens.current(self.carrier.purpose).await?;
-                Ok(Some(minted.permissions.clone()))
-            }
-            _ => Ok(None),
-        }
-    }
-
     /// Asks, and takes only what was granted.
     pub(super) async fn ask(&self, ask: Ask) -> Result<Answer, ProviderError> {
         granted(self.carrier.carry(ask).await?)
@@ -70,7 +63,16 @@ impl Session {
     where
         T: Serialize + DeserializeOwned,
     {
-        Ok(self.conditional(path, None).await?.0)
+        Ok(self.conditional(path, METADATA, None).await?.0)
+    }
+
+    /// Reads one thing that an installation needs this for; of a token's scopes, the forge's answer tells.
+    pub(super) async fn read_as<T>(&self, path: String, need: Need) -> Result<T, ProviderError>
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        let read = self.conditional(path, need.grant(), None).await;
+        Ok(read.map_err(|error| error.needing(need.name))?.0)
     }
 
     /// Reads one page.
@@ -79,7 +81,8 @@ impl Session {
         path: String,
         need: Option<Need>,
     ) -> Result<Page<L::Item>, ProviderError> {
-        let (list, next) = self.conditional::<L>(path, need).await?;
+        let grant = need.map_or(METADATA, Need::grant);
+        let (list, next) = self.conditional::<L>(path, grant, need).await?;
         Ok(Page { total: list.total(), items: list.into_items(), next })
     }
 
@@ -103,6 +106,7 @@ impl Session {
     async fn conditional<T>(
         &self,
         path: String,
+        grant: Grant,
         need: Option<Need>,
     ) -> Result<(T, Option<Next>), ProviderError>
     where
@@ -112,7 +116,7 @@ impl Session {
         let key = Key::new(&self.carrier.reader(), &at(self.carrier.client.endpoint(), &path)?);
         let kept = self.reads.get(&key);
         let unless = kept.as_ref().map(|kept| kept.tag.clone());
-        let asked = self.ask(Ask { unless, ..Ask::get(path) }).await;
+        let asked = self.ask(Ask { unless, grant, ..Ask::get(path) }).await;
         let answer = asked.map_err(|error| match need {
             Some(need) => error.needing(need.name),
             None => error,
@@ -133,8 +137,11 @@ impl Session {
 
     /// An installation that was not granted what a list needs would be shown a part of it as if it were all.
     async fn check(&self, need: Option<Need>) -> Result<(), ProviderError> {
-        let (Some(need), Some(granted)) = (need, self.permissions().await?) else { return Ok(()) };
-        if granted.allow(need.permission, need.level) {
+        let (Some(need), Identity::Installation(tokens)) = (need, &self.carrier.identity) else {
+            return Ok(());
+        };
+        let minted = tokens.current(self.carrier.purpose, need.grant()).await;
+        if minted.map_err(|error| error.needing(need.name))?.permissions.allow(need.permission, need.level) {
             return Ok(());
         }
         Err(ProviderError::NotPermitted { needs: Some(need.name) })
@@ -147,10 +154,26 @@ impl Session {
         path: String,
         body: Option<&impl Serialize>,
     ) -> Result<Answer, ProviderError> {
+        self.write_as(method, path, body, None).await
+    }
+
+    /// The same, where an installation needs this for it.
+    pub(super) async fn write_as(
+        &self,
+        method: Method,
+        path: String,
+        body: Option<&impl Serialize>,
+        need: Option<Need>,
+    ) -> Result<Answer, ProviderError> {
         let unwritable =
             |_| ProviderError::Refused { status: 0, why: Some("a request that cannot be written") };
         let body = body.map(serde_json::to_vec).transpose().map_err(unwritable)?;
-        self.ask(Ask { method, path, body: body.map(Bytes::from), unless: None }).await
+        let (body, grant) = (body.map(Bytes::from), need.map_or(METADATA, Need::grant));
+        let answer = self.ask(Ask { method, body, grant, ..Ask::get(path) }).await;
+        answer.map_err(|error| match need {
+            Some(need) => error.needing(need.name),
+            None => error,
+        })
     }
 }
 

@@ -1,5 +1,7 @@
-//! Installation tokens: minted when needed, by one caller for all, renewed before they end.
+//! Installation tokens: minted when needed, by one caller for all, renewed before they end. Each allows what it is used for
+//! and no more, whatever the installation was granted (S53); they are kept in memory alone.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,12 +9,13 @@ use bytes::Bytes;
 use http::Method;
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::carrier::{Ask, Carrier, now_s};
 use super::error::granted;
-use super::scope::Permissions;
+use super::scope::{Level, Permissions};
 use super::wire::Installation;
 use crate::domain::Timestamp;
 use crate::outbound::{Carried, Credential};
@@ -23,6 +26,16 @@ use crate::provider::pace::Purpose;
 const MARGIN: Duration = Duration::from_secs(300);
 /// No token is believed to live longer, whatever the answer says.
 const LIFE_MAX_S: i64 = 3600;
+
+/// What a token is used for: the one permission that it is to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Grant {
+    pub(super) permission: &'static str,
+    pub(super) level: Level,
+}
+
+/// What every installation has: to see what there is.
+pub(super) const METADATA: Grant = Grant { permission: "metadata", level: Level::Read };
 
 /// A token, and how long it may be used by a clock that nobody sets.
 #[derive(Debug)]
@@ -50,7 +63,7 @@ pub(super) struct Tokens {
     app: Carrier,
     installation: u64,
     /// Held while a token is minted: whoever comes meanwhile waits for that one.
-    current: Mutex<Option<Arc<Minted>>>,
+    current: Mutex<HashMap<Grant, Arc<Minted>>>,
 }
 
 #[derive(Deserialize)]
@@ -63,41 +76,43 @@ struct Answered {
 
 impl Tokens {
     pub(super) fn new(app: Carrier, installation: u64) -> Self {
-        Self { app, installation, current: Mutex::new(None) }
+        Self { app, installation, current: Mutex::default() }
     }
 
     pub(super) fn reader(&self) -> String {
         format!("{} at {}", self.app.reader(), self.installation)
     }
 
-    /// A token that is good for some time.
-    pub(super) async fn current(&self, purpose: Purpose) -> Result<Arc<Minted>, ProviderError> {
+    /// A token for this use that is good for some time.
+    pub(super) async fn current(&self, purpose: Purpose, grant: Grant) -> Result<Arc<Minted>, ProviderError> {
         let mut current = self.current.lock().await;
-        if let Some(minted) = current.as_ref().filter(|minted| minted.is_good()) {
+        if let Some(minted) = current.get(&grant).filter(|minted| minted.is_good()) {
             return Ok(Arc::clone(minted));
         }
-        let minted = Arc::new(self.mint(purpose).await?);
-        *current = Some(Arc::clone(&minted));
+        let minted = Arc::new(self.mint(purpose, grant).await?);
+        current.insert(grant, Arc::clone(&minted));
         Ok(minted)
     }
 
     /// Lets go of a token that was refused, unless somebody has replaced it already.
     pub(super) async fn forget(&self, refused: &Arc<Minted>) {
-        let mut current = self.current.lock().await;
-        if current.as_ref().is_some_and(|minted| Arc::ptr_eq(minted, refused)) {
-            *current = None;
-        }
+        self.current.lock().await.retain(|_, minted| !Arc::ptr_eq(minted, refused));
     }
 
-    async fn mint(&self, purpose: Purpose) -> Result<Minted, ProviderError> {
+    async fn mint(&self, purpose: Purpose, grant: Grant) -> Result<Minted, ProviderError> {
         let path = format!("app/installations/{}/access_tokens", self.installation);
         let app = Carrier { purpose, ..self.app.clone() };
-        let body = Some(Bytes::from_static(b"{}"));
+        let wanted = json!({ "permissions": { grant.permission: grant.level } });
+        let body = Some(Bytes::from(wanted.to_string()));
         // Boxed, because a carrier of installations has its tokens from a carrier.
-        let asked = Box::pin(app.carry(Ask { method: Method::POST, path, body, unless: None }));
+        let asked = Box::pin(app.carry(Ask { method: Method::POST, body, ..Ask::get(path) }));
         let answer = asked.await?;
         let answer = match granted(answer) {
             Err(ProviderError::NotPermitted { .. }) => return Err(self.refused(&app).await?),
+            // What the installation was not granted.
+            Err(ProviderError::Refused { status: 422, .. }) => {
+                return Err(ProviderError::NotPermitted { needs: None });
+            }
             other => other?,
         };
         let Answered { token, expires_at, permissions } = answer.json()?;

@@ -1,6 +1,6 @@
 //! Who asks, and whether the request keeps the rules of the wire. A naive request is refused here, and written down.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
@@ -86,9 +86,11 @@ impl Github {
         match &row.holder {
             Holder::Person(login, scopes) => Ok(Caller::Person(login.clone(), scopes.clone())),
             Holder::AppUser(login, app) => Ok(Caller::AppUser(login.clone(), *app)),
-            Holder::Installation(id) => {
+            Holder::Installation(id, asked) => {
                 let installation = state.installations.get(id).cloned();
-                installation.map(Caller::Installation).ok_or_else(|| refusal(401, "Bad credentials"))
+                let narrowed =
+                    installation.map(|row| InstallationRow { permissions: both(&row, asked), ..row });
+                narrowed.map(Caller::Installation).ok_or_else(|| refusal(401, "Bad credentials"))
             }
         }
     }
@@ -122,5 +124,63 @@ impl Github {
             return Ok(app.id);
         }
         Err("A JSON web token could not be decoded")
+    }
+}
+
+fn rank(level: &str) -> usize {
+    ["read", "write", "admin"].iter().position(|known| *known == level).map_or(0, |place| place + 1)
+}
+
+/// Whether an installation was granted this much; to see what there is, each of them was.
+fn is_granted(row: &InstallationRow, name: &str, level: &str) -> bool {
+    let granted = row.permissions.get(name).map_or("", String::as_str);
+    (name == "metadata" && level == "read") || rank(granted) >= rank(level).max(1)
+}
+
+/// What a token was asked for and its installation still has.
+fn both(row: &InstallationRow, asked: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let kept = asked.iter().filter(|(name, level)| is_granted(row, name, level));
+    kept.map(|(name, level)| (name.clone(), level.clone())).collect()
+}
+
+/// The permission that a request needs beside the sight of what there is.
+fn needed(path: &[&str]) -> Option<&'static str> {
+    match path {
+        ["orgs", _, "members" | "memberships" | "outside_collaborators" | "invitations", ..] => {
+            Some("members")
+        }
+        ["orgs", _, "hooks", ..] => Some("organization_hooks"),
+        ["repos", _, _, "hooks", ..] => Some("repository_hooks"),
+        _ => None,
+    }
+}
+
+impl Github {
+    /// What a token is to have; one for everything, or for more than there is, is not made.
+    pub(super) fn asked_for(
+        &self,
+        asked: &Asked,
+        row: &InstallationRow,
+    ) -> Result<BTreeMap<String, String>, Reply> {
+        let wanted = asked.json()["permissions"].clone();
+        let wanted: BTreeMap<String, String> = serde_json::from_value(wanted).unwrap_or_default();
+        if wanted.is_empty() {
+            self.book.broken("an installation's token for everything that it may do");
+            return Err(refusal(422, "say what the token is for"));
+        }
+        if wanted.iter().any(|(name, level)| !is_granted(row, name, level)) {
+            return Err(refusal(422, "The permissions requested are not granted to this installation."));
+        }
+        Ok(wanted)
+    }
+
+    /// S53: a token that may do more than what it is used for is refused.
+    pub(super) fn is_narrow(&self, path: &[&str], row: &InstallationRow) -> Result<(), Reply> {
+        let is_wide = |name: &str| name != "metadata" && Some(name) != needed(path);
+        if row.permissions.keys().any(|name| is_wide(name)) {
+            self.book.broken(format!("a token with {:?} at {}", row.permissions, path.join("/")));
+            return Err(refusal(403, "the token may do more than this needs"));
+        }
+        Ok(())
     }
 }

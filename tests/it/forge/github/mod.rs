@@ -185,7 +185,7 @@ impl Github {
         state.installations.get_mut(&installation).unwrap().suspended = true;
         // What was minted before is worth nothing any more.
         for token in state.tokens.values_mut() {
-            token.void |= matches!(token.holder, Holder::Installation(id) if id == installation);
+            token.void |= matches!(token.holder, Holder::Installation(id, _) if id == installation);
         }
     }
 
@@ -205,7 +205,7 @@ impl Github {
         state.installations.remove(&installation);
         state
             .tokens
-            .retain(|_, token| !matches!(token.holder, Holder::Installation(id) if id == installation));
+            .retain(|_, token| !matches!(token.holder, Holder::Installation(id, _) if id == installation));
     }
 
     /// Voids what was minted, as if it were revoked.
@@ -221,6 +221,19 @@ impl Github {
     }
 
     /// How many installation tokens were minted.
+    /// What the tokens of installations may do that were minted and are good, in order of their names.
+    pub(crate) fn minted_for(&self) -> Vec<String> {
+        let of = |row: &TokenRow| match &row.holder {
+            Holder::Installation(_, asked) if !row.void => Some(
+                asked.iter().map(|(name, level)| format!("{name}:{level}")).collect::<Vec<_>>().join(" "),
+            ),
+            _ => None,
+        };
+        let mut all: Vec<String> = self.state().tokens.values().filter_map(of).collect();
+        all.sort_unstable();
+        all
+    }
+
     pub(crate) fn minted(&self) -> u32 {
         self.state().minted
     }

@@ -1,6 +1,8 @@
 //! What a fake GitHub answers to whom.
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+use serde_json::json;
 
 use super::super::{Asked, Reply};
 use super::Github;
@@ -13,6 +15,11 @@ impl Github {
     pub(super) fn route(&self, asked: &Asked, caller: &Caller) -> Reply {
         let segments = asked.segments(self.base());
         let path: Vec<&str> = segments.iter().map(String::as_str).collect();
+        if let Caller::Installation(row) = caller
+            && let Err(refused) = self.is_narrow(&path, row)
+        {
+            return refused;
+        }
         match (asked.method.as_str(), path.as_slice(), caller) {
             ("GET", ["meta"], _) => self.meta(),
             ("POST", ["app-manifests", code, "conversions"], Caller::Nobody) => self.convert(code),
@@ -132,7 +139,10 @@ impl Github {
             },
             ("POST", ["app", "installations", id, "access_tokens"]) => match own(&state, id) {
                 Some(row) if row.suspended => refusal(403, "This installation has been suspended"),
-                Some(row) => self.mint(&mut state, row.id, &json!(row.permissions)),
+                Some(row) => match self.asked_for(asked, &row) {
+                    Ok(wanted) => self.mint(&mut state, row.id, wanted),
+                    Err(refused) => refused,
+                },
                 None => gone(),
             },
             ("GET", ["app", "hook", "config"]) => Reply::json(200, &state.apps[&app].hook),
@@ -152,7 +162,7 @@ impl Github {
         }
     }
 
-    fn mint(&self, state: &mut State, installation: u64, permissions: &Value) -> Reply {
+    fn mint(&self, state: &mut State, installation: u64, permissions: BTreeMap<String, String>) -> Reply {
         state.minted += 1;
         let minted = state.minted;
         let token = if state.long_tokens {
@@ -161,7 +171,8 @@ impl Github {
             format!("ghs_{minted:036}")
         };
         let ends_s = self.book.now_s() + 3600;
-        let row = TokenRow { holder: Holder::Installation(installation), ends_s, void: false };
+        let holder = Holder::Installation(installation, permissions.clone());
+        let row = TokenRow { holder, ends_s, void: false };
         state.tokens.insert(token.clone(), row);
         let expires_at = chrono::DateTime::from_timestamp(ends_s, 0).unwrap().to_rfc3339();
         let body = json!({"token": token, "expires_at": expires_at, "permissions": permissions, "repository_selection": "all"});

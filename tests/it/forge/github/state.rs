@@ -115,7 +115,8 @@ pub(crate) struct InstallationRow {
 /// What a token stands for.
 #[derive(Debug, Clone)]
 pub(crate) enum Holder {
-    Installation(u64),
+    /// An installation, with what the token was asked for.
+    Installation(u64, BTreeMap<String, String>),
     /// A person, with classic scopes, or without any that are shown.
     Person(String, Option<BTreeSet<String>>),
     /// A person, through an App: what both may, where it is installed.

@@ -1,6 +1,7 @@
 //! R35, R31: tokens that end, clocks that differ, limits that are kept.
 
 use scm_connect::provider::ProviderError;
+use scm_connect::provider::github::client::HookPlace;
 use scm_connect::provider::github::client::OrganizationRole::{Admin, Member};
 
 use super::super::github::Github;
@@ -34,6 +35,31 @@ async fn r35_a_token_is_minted_once_for_all_and_renewed_before_it_ends() {
     session.organization("acme").await.unwrap();
     assert_eq!(forge.minted(), 2);
     assert_eq!(forge.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn s53_each_use_of_an_installation_has_a_token_that_allows_no_more() {
+    let forge = Github::cloud();
+    let (id, _) = acme(&forge);
+    let granted = [("members", "read"), ("metadata", "read"), ("contents", "write"), ("secrets", "write")];
+    let installation = forge.installs(id, "acme", &granted);
+    let session = app(&client(&forge), id).at(installation);
+    session.organization("acme").await.unwrap();
+    session.all_installation_repositories().await.unwrap();
+    for role in [Admin, Member] {
+        assert_eq!(session.members("acme", role).await.unwrap().items().len(), 1);
+    }
+    session.membership("acme", "bob").await.unwrap();
+    assert_eq!(forge.minted_for(), ["members:read", "metadata:read"], "one for each use, and kept for it");
+    assert_eq!(forge.violations(), [""; 0]);
+    // What was not granted is named, and no token is made that could do something else.
+    let place = HookPlace::Organization("acme".into());
+    let refused = session.hooks(&place).await.unwrap_err();
+    assert!(
+        matches!(refused, ProviderError::NotPermitted { needs: Some(needs) } if needs.contains("organization_hooks")),
+        "{refused:?}"
+    );
+    assert_eq!((forge.minted(), forge.violations()), (2, Vec::new()));
 }
 
 #[tokio::test]

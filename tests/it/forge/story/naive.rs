@@ -79,6 +79,31 @@ async fn mistake_9_an_app_token_of_ten_minutes_by_a_fast_clock_is_refused() {
 }
 
 #[tokio::test]
+async fn an_installation_token_for_everything_is_refused_and_so_is_a_wide_one() {
+    let forge = Github::cloud();
+    forge.org("acme");
+    let id = forge.app("ours");
+    let granted = [("members", "read"), ("contents", "write")];
+    let installation = forge.installs(id, "acme", &granted);
+    let naive = Naive::github(&forge);
+    let claims = json!({"iat": BEGIN_S - 60, "exp": BEGIN_S + 540, "iss": id.to_string()});
+    let mint = async |body: serde_json::Value| {
+        let path = format!("app/installations/{installation}/access_tokens");
+        let request = naive.get(&path, &signed(&claims)).build().unwrap();
+        let headers = request.headers().clone();
+        let request = naive.http.post(request.url().clone()).headers(headers).json(&body);
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<serde_json::Value>().await.unwrap())
+    };
+    assert_eq!(mint(json!({})).await.0, 422);
+    assert_eq!(mint(json!({"permissions": {"members": "write"}})).await.0, 422, "more than was granted");
+    let (made, told) = mint(json!({"permissions": {"members": "read", "contents": "write"}})).await;
+    assert_eq!(made, 201, "{told}");
+    assert_eq!(status(naive.get("orgs/acme/members", told["token"].as_str().unwrap())).await, 403);
+    assert_eq!(forge.violations().len(), 2, "{:?}", forge.violations());
+}
+
+#[tokio::test]
 async fn mistake_17_28_a_weak_token_is_shown_a_part_as_if_it_were_all() {
     let forge = Github::cloud();
     forge.org("acme");
