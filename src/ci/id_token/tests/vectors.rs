@@ -10,7 +10,7 @@ use crate::domain::ci::{Facts, Stranger};
 fn rejected(found: Result<Facts, Unproven>) -> Rejected {
     match found.unwrap_err() {
         Unproven::Rejected(rejected) => rejected,
-        Unproven::Keys(error) => panic!("{error}"),
+        error => panic!("{error}"),
     }
 }
 
