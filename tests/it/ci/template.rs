@@ -73,6 +73,8 @@ fn runs(checkout: &Checkout, id_token: &str, more: &[&str]) -> (bool, String) {
     let output = prepared("node", &path.join(".git/home"))
         .arg(peers::home().join("node/node_modules/.bin/gitlab-ci-local"))
         .args(["--force-shell-executor", "--variable", &format!("SCM_CONNECT_ID_TOKEN={id_token}")])
+        // It says of itself that it is none, and the command line looks at that.
+        .args(["--variable", "GITLAB_CI=true"])
         .args(more)
         .arg("scm-connect")
         .current_dir(path)
