@@ -2,7 +2,7 @@
 
 use super::hooks::{self, Mended};
 use super::paused::Expecting;
-use super::{Connections, NotReady, line, probe, wishes};
+use super::{Connections, NotReady, gone, line, probe, wishes};
 use crate::domain::Timestamp;
 use crate::domain::change::Change;
 use crate::domain::known::RecordKey;
@@ -137,11 +137,6 @@ impl Connections {
             Err(other) => Err(other),
         }
     }
-}
-
-/// The connection is no longer there.
-pub(super) fn gone() -> Performed {
-    Performed::noted("the connection is no longer there".into())
 }
 
 /// What a check came to, in a sentence.

@@ -1,10 +1,9 @@
 //! Connections switched off and on, and ended: here at once, at the forge by a task.
 
-use super::check::gone;
-use super::paused::Expecting;
+use super::paused::{Expecting, is_off};
 use super::rest::without_credential;
 use super::rotate::LEAKED;
-use super::{Connections, NotReady, Ready, Refusal, Undone, hooks, line, organization_hook, wishes};
+use super::{Connections, NotReady, Ready, Refusal, Undone, gone, hooks, line, organization_hook, wishes};
 use crate::domain::ConnectionKey;
 use crate::domain::change::Change;
 use crate::domain::connection::GRACE_MS;
@@ -261,12 +260,4 @@ impl Connections {
 
 fn drop_all(owner: CredentialOwner) -> impl Iterator<Item = Change> {
     CredentialKind::ALL.into_iter().map(move |kind| Change::DropCredential(owner.clone(), kind))
-}
-
-/// Whether nothing is asked of the forge for it.
-pub(super) fn is_off(connection: &Connection) -> bool {
-    let off = [ConnectionState::Suspended, ConnectionState::Uninstalled];
-    connection.paused_at.is_some()
-        || connection.rejected_at.is_some()
-        || connection.reasons.iter().any(|reason| off.contains(reason))
 }

@@ -12,6 +12,7 @@ mod end;
 mod forges;
 mod hook_secret;
 mod hooks;
+mod new;
 mod organization_hook;
 mod paused;
 mod probe;
@@ -24,10 +25,10 @@ mod sweep;
 
 use std::sync::Arc;
 
-pub use add::{Added, NewApp, NewConnection, NewCredential};
 pub use declared::Name;
 pub use end::Verb;
 pub use forges::{Forges, How, Installed, NotReady, Ready, Way, Ways};
+pub use new::{Added, NewApp, NewConnection, NewCredential};
 pub use refusal::{Refusal, Undone};
 pub use rotate::AppSecrets;
 
@@ -152,4 +153,9 @@ fn line(connection: &Connection, actor: &str, action: &str, detail: &str, now: T
         detail: detail.to_owned(),
         ..AuditEntry::default()
     })
+}
+
+/// The connection is no longer there.
+fn gone() -> Performed {
+    Performed::noted("the connection is no longer there".into())
 }

@@ -4,10 +4,9 @@
 //! it, and a task is wished for that goes on with them: whoever ends half-way leaves nothing half done.
 
 use super::Connections;
-use super::end::is_off;
 use crate::domain::change::Change;
 use crate::domain::known::{RecordKey, Versioned};
-use crate::domain::organization::Connection;
+use crate::domain::organization::{Connection, ConnectionState};
 use crate::domain::project::Project;
 use crate::domain::task::Performed;
 use crate::store::StoreError;
@@ -87,4 +86,12 @@ fn written(found: Versioned<Project>, paused: bool) -> (Change, (RecordKey, u64)
     let it = found.value;
     let key = RecordKey::Project(it.organization.clone(), it.host.clone(), it.external_id);
     (Change::PutProject(Box::new(Project { paused, ..it })), (key, found.version))
+}
+
+/// Whether nothing is asked of the forge for it.
+pub(super) fn is_off(connection: &Connection) -> bool {
+    let off = [ConnectionState::Suspended, ConnectionState::Uninstalled];
+    connection.paused_at.is_some()
+        || connection.rejected_at.is_some()
+        || connection.reasons.iter().any(|reason| off.contains(reason))
 }

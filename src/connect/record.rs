@@ -3,9 +3,9 @@
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::add::{Added, NewApp, NewConnection, NewCredential};
-use super::end::is_off;
 use super::hooks::hook_url;
+use super::new::{Added, NewApp, NewConnection, NewCredential};
+use super::paused::is_off;
 use super::probe::Seen;
 use super::{Connections, NotReady, Undone, line, organization_hook, wishes};
 use crate::domain::change::Change;

@@ -12,8 +12,7 @@ mod token;
 pub use app::AppSecrets;
 pub(super) use leaked::LEAKED;
 
-use super::check::gone;
-use super::{Connections, NotReady};
+use super::{Connections, NotReady, gone};
 use crate::domain::Timestamp;
 use crate::domain::organization::Connection;
 use crate::domain::task::{Performed, Task, TaskState};

@@ -208,7 +208,7 @@ pub(crate) const ROTATE: Operation = verb(
      more: what is on its way with it is refused then, and asked for again where the forge keeps a log. A token's successor \
      makes the old one void at once; other tasks of the connection are waited for.",
 )
-.body(Body::Json(Shape::of::<Rotation>()));
+.body(Body::AnyJson(Shape::of::<Rotation>()));
 
 /// An App's key opens every account that the App is installed on, whoever's they are, so that it proves nobody's (S31):
 /// only whoever runs this server, who reads everything in it anyway, binds by it.

@@ -238,6 +238,10 @@ fn request_body(body: Body, schemas: &mut Schemas) -> Option<RequestBodyBuilder>
     match body {
         Body::None => None,
         Body::Json(shape) => Some(needed.content(JSON, content(json_of(shape, schemas)))),
+        Body::AnyJson(shape) => {
+            let optional = needed.required(Some(Required::False));
+            Some(optional.content(JSON, content(json_of(shape, schemas))))
+        }
         Body::Form(shape) => Some(needed.content(FORM, content(json_of(shape, schemas)))),
         Body::Delivery => {
             let document = schema::object("The forge's payload, kept byte for byte.");
@@ -279,7 +283,7 @@ fn codes(line: &Line) -> Vec<&'static str> {
         codes.extend(WITH_BODY);
     }
     match line.about.body {
-        Body::Json(_) => codes.push("body-invalid"),
+        Body::Json(_) | Body::AnyJson(_) => codes.push("body-invalid"),
         Body::Form(_) => codes.extend(WITH_BODY.iter().chain(WITH_FORM)),
         Body::None | Body::Delivery => {}
     }

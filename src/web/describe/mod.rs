@@ -142,6 +142,8 @@ pub(crate) enum Body {
     None,
     /// One JSON object.
     Json(Shape),
+    /// One JSON object, or nothing.
+    AnyJson(Shape),
     /// An HTML form.
     Form(Shape),
     /// A forge's delivery, in the words of `schema::delivery`.

@@ -49,7 +49,6 @@ const NOT_CALLED: &[(&str, &str)] = &[
         "the way of a sign-in on the site, which no API's description has; the fake minds each field",
     ),
     ("accepts", "the same way, with a code that nobody gave"),
-    ("permissions", "what the token says that every other call of an App has minted"),
 ];
 
 /// Prism, as long as it lives.
