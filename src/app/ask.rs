@@ -11,7 +11,7 @@ use super::{Daemon, Manner, clock, runtime_dir, store_dir};
 use crate::cli::apply as plans;
 use crate::cli::arguments::{Apply, OrganizationsCommand};
 use crate::cli::{Ask, Client, Environment, Exit, Failure, Terminal, ask as questions};
-use crate::config::{Config, StoreUrl};
+use crate::config::{Config, ConfigError, StoreUrl};
 use crate::domain::{Clock, SourceKey};
 use crate::store::sled::Examined;
 use crate::telemetry::metric;
@@ -35,22 +35,11 @@ pub(super) async fn ask(
         return questions::ask(what, &client, terminal, clock()).await;
     }
     let makes_one = matches!(what, Ask::Organizations(OrganizationsCommand::Create { .. }));
-    let answering = match running(file, environment).await? {
-        Some(client) => Answering { client, own: None },
-        None => {
-            let config = Config::load(file, environment.clone())?;
-            Answering::find_or_make(&config, environment, &clock, makes_one).await?
-        }
-    };
+    let load = || Config::load(file, environment.clone());
+    let answering = Answering::by_file(file, load, environment, &clock, makes_one).await?;
     let answer = questions::ask(what, answering.client(), terminal, clock()).await;
     answering.end().await;
     answer
-}
-
-/// The daemon that runs by this file, if one does. The daemon's own secrets are none of its clients' business.
-async fn running(file: Option<&Path>, environment: &Environment) -> Result<Option<Client>, Failure> {
-    let config = Config::of_daemon(file, environment.clone())?;
-    Client::find(None, store_dir(&config), environment).await
 }
 
 /// Makes what a file says, by whoever can.
@@ -72,10 +61,7 @@ pub(super) async fn apply(
     // What it declares is only good to know; without its secrets here, it is not known.
     let sources: Vec<SourceKey> =
         own.iter().flat_map(|own| &own.sources).map(|source| source.key.clone()).collect();
-    let answering = match running(file, environment).await? {
-        Some(client) => Answering { client, own: None },
-        None => Answering::find(&own?, environment, &clock()).await?,
-    };
+    let answering = Answering::by_file(file, || own, environment, &clock(), false).await?;
     let done = plans::apply(&wanted, manner(&sources), answering.client(), terminal).await;
     answering.end().await;
     done
@@ -132,18 +118,35 @@ impl Answering {
         environment: &Environment,
         clock: &Clock,
     ) -> Result<Self, Failure> {
-        Self::find_or_make(config, environment, clock, false).await
+        match Client::find(None, store_dir(config), environment).await? {
+            Some(client) => Ok(Self { client, own: None }),
+            None => Self::open(config, environment, clock, false).await,
+        }
     }
 
-    async fn find_or_make(
+    /// The same by the config's file, which is read whole only when no daemon runs: its secrets are none of a client's
+    /// business.
+    async fn by_file(
+        file: Option<&Path>,
+        load: impl FnOnce() -> Result<Config, ConfigError>,
+        environment: &Environment,
+        clock: &Clock,
+        makes_one: bool,
+    ) -> Result<Self, Failure> {
+        let place = Config::of_daemon(file, environment.clone())?;
+        match Client::find(None, store_dir(&place), environment).await? {
+            Some(client) => Ok(Self { client, own: None }),
+            None => Self::open(&load()?, environment, clock, makes_one).await,
+        }
+    }
+
+    /// Opens the store itself, for one command.
+    async fn open(
         config: &Config,
         environment: &Environment,
         clock: &Clock,
         makes_one: bool,
     ) -> Result<Self, Failure> {
-        if let Some(client) = Client::find(None, store_dir(config), environment).await? {
-            return Ok(Self { client, own: None });
-        }
         if !makes_one && !exists(&config.store, &config.key_file).await? {
             return Err(Failure { exit: Exit::Store, message: absent(&config.store) });
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::answer::{add as put, list_told, query, show, tell};
+use super::apply::has_ended;
 use super::arguments::{ConnectionsCommand, CredentialFiles, Named, NewConnection, NewLink, SecretsCommand};
 use super::client::Client;
 use super::exit::{Exit, Failure};
@@ -51,7 +52,7 @@ pub(super) async fn connections(
         }
         ConnectionsCommand::Add(new) => add(*new, client, terminal).await,
         ConnectionsCommand::Link(new) => link::link(new, client, terminal).await,
-        ConnectionsCommand::Test(named) => wait(&named, "test", client, terminal).await,
+        ConnectionsCommand::Test(named) => test(&named, client, terminal).await,
         ConnectionsCommand::Sync(named) => wait(&named, "sync", client, terminal).await,
         ConnectionsCommand::Pause(named) => at_once(&named, "pause", "is paused", client, terminal).await,
         ConnectionsCommand::Resume(named) => wait(&named, "resume", client, terminal).await,
@@ -216,11 +217,17 @@ async fn wait_for(
     if !named.json.json {
         terminal.line(&text("note").unwrap_or_default())?;
     }
-    if verb == "test" {
-        let shown = client.get(&["connections", named.key.as_str()], &[]).await?;
-        return Ok(if works(&shown) { Exit::Done } else { Exit::Forge });
-    }
     Ok(Exit::Done)
+}
+
+/// Looks at the forge, and then whether that did what it was for.
+async fn test(named: &Named, client: &Client, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let ended = wait(named, "test", client, terminal).await?;
+    if ended != Exit::Done {
+        return Ok(ended);
+    }
+    let shown = client.get(&["connections", named.key.as_str()], &[]).await?;
+    Ok(if works(&shown) { Exit::Done } else { Exit::Forge })
 }
 
 /// A connection that is off because of what somebody did here is called by that.
@@ -228,7 +235,7 @@ fn tell_who_ended_it(connection: &mut Value) {
     let is_set = |key: &str| connection.get(key).is_some_and(|at| !at.is_null());
     let word = if is_set("rejected_at") {
         "rejected"
-    } else if connection["state"] == "uninstalled" && connection["credential"] == "none" {
+    } else if has_ended(connection) {
         "disconnected"
     } else if is_set("paused_at") {
         "paused"

@@ -42,8 +42,7 @@ pub(super) const ROOT: &[Key] = &[
     list("connections"),
 ];
 /// What says where the daemon is.
-pub(super) const OF_DAEMON: &[Key] =
-    &[scalar("public_url"), table("listen", LISTEN), table("store", STORE), table("keys", KEYS)];
+pub(super) const OF_DAEMON: &[&str] = &["public_url", "listen", "store", "keys"];
 pub(super) const LISTEN: &[Key] =
     &[scalar("public"), scalar("ops"), table("tls", TLS), list("trusted_proxies")];
 pub(super) const TLS: &[Key] = &[scalar("cert"), scalar("key")];

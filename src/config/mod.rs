@@ -74,7 +74,7 @@ impl Config {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        Self::load_part(file, environment, keys::ROOT)
+        Self::load_part(file, environment, None)
     }
 
     /// What a command needs to find the daemon that runs by this file: where its store is, and where it listens. Nothing
@@ -86,13 +86,13 @@ impl Config {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        Self::load_part(file, environment, keys::OF_DAEMON)
+        Self::load_part(file, environment, Some(keys::OF_DAEMON))
     }
 
     fn load_part(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
-        part: &[keys::Key],
+        part: Option<&[&str]>,
     ) -> Result<Self, ConfigError> {
         let Some(path) = file else { return Self::parse_part("defaults", "", environment, part) };
         let text = file::read(path).map_err(|problem| ConfigError { problems: vec![problem] })?;
@@ -108,21 +108,20 @@ impl Config {
         text: &str,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        Self::parse_part(file, text, environment, keys::ROOT)
+        Self::parse_part(file, text, environment, None)
     }
 
     fn parse_part(
         file: &str,
         text: &str,
         environment: impl IntoIterator<Item = (String, String)>,
-        part: &[keys::Key],
+        part: Option<&[&str]>,
     ) -> Result<Self, ConfigError> {
         let environment: BTreeMap<String, String> = environment.into_iter().collect();
         let mut tree = file::parse(file, text).map_err(|problem| ConfigError { problems: vec![problem] })?;
         let mut problems = Vec::new();
         environment::overlay(&mut tree, &environment, &mut problems);
-        let is_whole = part.len() == keys::ROOT.len();
-        tree.retain(|name, _| is_whole || part.iter().any(|key| key.name == *name));
+        tree.retain(|name, _| part.is_none_or(|part| part.contains(&name.as_str())));
         let log = Log { file: file.to_owned(), environment, problems: RefCell::new(problems) };
         let place = Place { file: file.to_owned(), ..Place::default() };
         let config = Self::read(Reader::new(&log, place, String::new(), tree, keys::ROOT));

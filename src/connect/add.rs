@@ -73,7 +73,7 @@ impl Connections {
         by: &str,
         kept_by_file: bool,
     ) -> Result<Added, Undone> {
-        if self.forges.is_declared(&connection.key) || connection.created_by == "config" {
+        if self.forges.is_of_file(connection) {
             return Err(Refusal::declared().into());
         }
         let new = NewConnection {
@@ -155,7 +155,7 @@ impl Connections {
         let holders = known.holders(&lookup);
         let before = own(&known, new, found, replaces)?;
         if let Some(before) = &before
-            && (self.forges.is_declared(&before.value.key) || before.value.created_by == "config")
+            && self.forges.is_of_file(&before.value)
         {
             return Err(Refusal::declared().into());
         }
@@ -273,27 +273,22 @@ fn base_url(kind: Kind, told: Option<&Url>) -> Result<Url, Refusal> {
         Kind::GitlabCloud => Some("https://gitlab.com"),
         _ => None,
     };
-    let mut url = match (told, cloud) {
-        (Some(url), _) => url.clone(),
-        (None, Some(cloud)) => Url::parse(cloud).map_err(|_| invalid("no address"))?,
-        (None, None) => {
-            return Err(invalid("the address of the instance is missing")
-                .help("give the address that people type to see it"));
-        }
-    };
-    let name = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
-    let is_cloud = ["github.com", "www.github.com", "gitlab.com", "www.gitlab.com"].contains(&name.as_str());
-    if cloud.is_none() && is_cloud {
-        return Err(invalid("this is no instance of your own").help("choose the kind that ends in _cloud"));
-    }
+    let name = |url: &Url| url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
     if let Some(cloud) = cloud {
         let own = cloud.trim_start_matches("https://");
-        if name.trim_start_matches("www.") != own {
-            let message = format!("a connection of kind {} is to {own}, not to {name}", kind.as_str());
-            return Err(invalid(&message)
-                .help("choose the kind of an instance of your own, or leave the address out"));
-        }
-        return Url::parse(cloud).map_err(|_| invalid("no address"));
+        let told = told.map(name).filter(|name| name.trim_start_matches("www.") != own);
+        let Some(name) = told else { return Url::parse(cloud).map_err(|_| invalid("no address")) };
+        let message = format!("a connection of kind {} is to {own}, not to {name}", kind.as_str());
+        return Err(
+            invalid(&message).help("choose the kind of an instance of your own, or leave the address out")
+        );
+    }
+    let Some(mut url) = told.cloned() else {
+        return Err(invalid("the address of the instance is missing")
+            .help("give the address that people type to see it"));
+    };
+    if ["github.com", "www.github.com", "gitlab.com", "www.gitlab.com"].contains(&name(&url).as_str()) {
+        return Err(invalid("this is no instance of your own").help("choose the kind that ends in _cloud"));
     }
     let path = url.path().trim_end_matches('/');
     let ends = ["/api/v3", "/api/v4", "/api/graphql"];

@@ -124,7 +124,7 @@ impl Connections {
 
     /// What the operator's file declares is changed there.
     async fn refuse_declared(&self, old: &Connection, verb: Verb) -> Result<(), Undone> {
-        let is_declared = self.forges.is_declared(&old.key) || old.created_by == "config";
+        let is_declared = self.forges.is_of_file(old);
         match verb {
             Verb::Disconnect | Verb::Rotate if is_declared => Err(Refusal::declared().into()),
             Verb::RotateLeaked => {

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::paused::off;
 use crate::domain::credential::{CredentialKind, CredentialOwner};
-use crate::domain::organization::{Connection, ConnectionState, Forge};
+use crate::domain::organization::{Connection, Forge};
 use crate::domain::{Clock, ConnectionKey, Host};
 use crate::outbound::{Binding, Carried, Credential, Endpoint, Limits, Outbound, Rules};
 use crate::provider::github::client::{App, AppKey, Github, Session as GithubSession, Site};
@@ -209,6 +210,12 @@ impl Forges {
         self.ways().declared.contains_key(key)
     }
 
+    /// Whether the operator's file has made this connection, or declares it now: it is changed there.
+    #[must_use]
+    pub fn is_of_file(&self, connection: &Connection) -> bool {
+        connection.created_by == "config" || self.is_declared(&connection.key)
+    }
+
     /// Where the API of the forge at this base URL is, and the way there as far as the file tells it.
     #[must_use]
     pub fn endpoint(&self, forge: Forge, base: &url::Url) -> Endpoint {
@@ -380,18 +387,4 @@ fn is_for(binding: Option<&str>, endpoint: &Endpoint) -> bool {
     let given = binding.and_then(|text| hex::decode(text).ok());
     let given = given.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()).map(Binding::from_bytes);
     given == Some(endpoint.binding())
-}
-
-/// Why nothing is asked for a connection now.
-fn off(connection: &Connection) -> Option<&'static str> {
-    if connection.rejected_at.is_some() {
-        return Some("rejected");
-    }
-    if connection.paused_at.is_some() {
-        return Some("paused");
-    }
-    if connection.reasons.contains(&ConnectionState::Uninstalled) {
-        return Some("uninstalled");
-    }
-    connection.reasons.contains(&ConnectionState::Suspended).then_some("suspended")
 }

@@ -88,10 +88,21 @@ fn written(found: Versioned<Project>, paused: bool) -> (Change, (RecordKey, u64)
     (Change::PutProject(Box::new(Project { paused, ..it })), (key, found.version))
 }
 
+/// Why nothing is asked for a connection now.
+pub(super) fn off(connection: &Connection) -> Option<&'static str> {
+    if connection.rejected_at.is_some() {
+        return Some("rejected");
+    }
+    if connection.paused_at.is_some() {
+        return Some("paused");
+    }
+    if connection.reasons.contains(&ConnectionState::Uninstalled) {
+        return Some("uninstalled");
+    }
+    connection.reasons.contains(&ConnectionState::Suspended).then_some("suspended")
+}
+
 /// Whether nothing is asked of the forge for it.
 pub(super) fn is_off(connection: &Connection) -> bool {
-    let off = [ConnectionState::Suspended, ConnectionState::Uninstalled];
-    connection.paused_at.is_some()
-        || connection.rejected_at.is_some()
-        || connection.reasons.iter().any(|reason| off.contains(reason))
+    off(connection).is_some()
 }

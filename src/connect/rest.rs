@@ -26,7 +26,7 @@ impl Connections {
         self.forget(old);
         let note = format!("nothing was asked: it is {why}");
         let is_over = old.erased_at().is_some_and(|at| at <= self.now());
-        if !is_over || self.forges.is_declared(&old.key) || old.created_by == "config" {
+        if !is_over || self.forges.is_of_file(old) {
             return Ok(Performed::noted(note));
         }
         let (mut changes, mut expects) = self.destroyed(old).await?;

@@ -42,7 +42,8 @@ impl EventsSeen {
 }
 
 impl Follower {
-    /// Looks at the events of those connections of a source of which nobody tells. `None`: its forge has no lists of events that are read.
+    /// Looks at the events of those connections of a source of which nobody tells. `None`: its forge has no lists of
+    /// events that are read.
     pub(super) async fn happenings(
         &self,
         directories: &dyn Directories,

@@ -144,7 +144,7 @@ impl Linking {
             return Ok(Some(Wrong::Rejected(found.key.clone())));
         }
         // Of a declared one, an installation of its own App is all that may be missing.
-        let is_declared = self.forges.is_declared(&found.key) || found.created_by == "config";
+        let is_declared = self.forges.is_of_file(found);
         let is_its_own =
             visit.leg.source.as_ref() == Some(&found.source) && found.credential != "access_token";
         if is_declared && !is_its_own {

@@ -1,8 +1,8 @@
 //! The ID tokens of GitLab's and GitHub's CI jobs, checked in full (security S41).
 //!
 //! The token is read unverified for two things only: its issuer, which must be letter by letter one of the operator's or
-//! of an organization's own forges, and the name of its key, which is looked up in that issuer's own key set. Nothing else in it is believed before the signature
-//! is checked: no algorithm, no key, no address.
+//! of an organization's own forges, and the name of its key, which is looked up in that issuer's own key set. Nothing else
+//! in it is believed before the signature is checked: no algorithm, no key, no address.
 
 mod claims;
 mod issuer;

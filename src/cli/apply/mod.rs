@@ -8,6 +8,7 @@ mod tests;
 use serde_json::{Value, json};
 
 use self::plan::Wish;
+pub(super) use self::plan::has_ended;
 pub use self::plan::{Act, Step, There, plan};
 use super::client::Client;
 use super::exit::{Exit, Failure};

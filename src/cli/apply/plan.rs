@@ -189,7 +189,8 @@ fn renamed(it: &Connection, known: &Value) -> Step {
     Step::new(Act::Differs, "connection", it.key.as_str(), why, None)
 }
 
-fn has_ended(known: &Value) -> bool {
+/// Whether a connection, as the API shows it, was disconnected.
+pub(in super::super) fn has_ended(known: &Value) -> bool {
     known["state"] == "uninstalled" && known["credential"] == "none"
 }
 

@@ -87,7 +87,7 @@ impl Connections {
 
     /// The source with the App's facts, and what is shown of its key.
     async fn app_of(&self, connection: &Connection) -> Result<(Versioned<Source>, CredentialAbout), Undone> {
-        if self.forges.is_declared(&connection.key) || connection.created_by == "config" {
+        if self.forges.is_of_file(connection) {
             return Err(Refusal::declared().into());
         }
         let found = self.store.versioned_source(&connection.source).await?;

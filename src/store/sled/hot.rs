@@ -23,8 +23,8 @@ pub(super) struct Hot(Mutex<HashMap<Vec<u8>, Arc<dyn Any + Send + Sync>>>);
 impl Hot {
     /// The record, if it lies here.
     pub(super) fn find<T: Any + Send + Sync>(&self, key: &[u8]) -> Option<Arc<T>> {
-        let found = locked(&self.0).get(key).cloned()?;
-        found.downcast().ok()
+        let found = may_lie_here(key).then(|| locked(&self.0).get(key).cloned())?;
+        found?.downcast().ok()
     }
 
     /// Puts what was decoded in. For whoever keeps writers out.

@@ -32,6 +32,14 @@ impl Need {
     }
 }
 
+/// A refusal says what was needed, where that is known.
+fn needing(error: ProviderError, need: Option<Need>) -> ProviderError {
+    match need {
+        Some(need) => error.needing(need.name),
+        None => error,
+    }
+}
+
 /// Speaks for one identity.
 #[derive(Debug, Clone)]
 pub struct Session {
@@ -117,10 +125,7 @@ impl Session {
         let kept = self.reads.get(&key);
         let unless = kept.as_ref().map(|kept| kept.tag.clone());
         let asked = self.ask(Ask { unless, grant, ..Ask::get(path) }).await;
-        let answer = asked.map_err(|error| match need {
-            Some(need) => error.needing(need.name),
-            None => error,
-        })?;
+        let answer = asked.map_err(|error| needing(error, need))?;
         still_allowed(&answer, need)?;
         if let (304, Some(kept)) = (answer.status, &kept) {
             let read = kept.read().ok_or_else(|| odd(&answer))?;
@@ -170,10 +175,7 @@ impl Session {
         let body = body.map(serde_json::to_vec).transpose().map_err(unwritable)?;
         let (body, grant) = (body.map(Bytes::from), need.map_or(METADATA, Need::grant));
         let answer = self.ask(Ask { method, body, grant, ..Ask::get(path) }).await;
-        answer.map_err(|error| match need {
-            Some(need) => error.needing(need.name),
-            None => error,
-        })
+        answer.map_err(|error| needing(error, need))
     }
 }
 

@@ -74,10 +74,7 @@ fn version_of(stage: &Stage<'_>, record: &RecordKey) -> Result<u64, StoreError> 
         }
         RecordKey::Task(..) => Ok(stage.read::<Task>(&key)?.map_or(0, |task| task.fence)),
         RecordKey::Login(..) => Ok(holders_version(&named(stage, &key)?)),
-        RecordKey::Organization(..) | RecordKey::Connection(..) | RecordKey::Project(..) => {
-            Ok(stage.hot::<Row<IgnoredAny>>(&key, row::decode)?.map_or(0, |row| row.v))
-        }
-        _ => Ok(stage.read::<Row<IgnoredAny>>(&key)?.map_or(0, |row| row.v)),
+        _ => Ok(stage.hot::<Row<IgnoredAny>>(&key, row::decode)?.map_or(0, |row| row.v)),
     }
 }
 
